@@ -1,0 +1,17 @@
+"""What can go wrong in the domain. These know nothing of HTTP; `loan_api.api.problems` maps them."""
+
+
+class LoanError(Exception):
+    """Base of all errors that the system raises on purpose; its text is safe to show."""
+
+
+class NoModelError(LoanError):
+    """There is no model to score with yet."""
+
+
+class ModelUnavailableError(LoanError):
+    """The registry could not be read, or its Production model could not be loaded."""
+
+
+class BatchTooLargeError(LoanError):
+    """A batch has more rows than one request may carry."""

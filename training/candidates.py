@@ -1,0 +1,105 @@
+"""The models that compete, each declared once.
+
+Every estimator is single-threaded: candidates are trained side by side, and a served model must not start threads of
+its own in a web worker.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import AdaBoostClassifier, ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from training.errors import CandidateError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One competitor. `build` makes the unfitted estimator from a seed; `library` is what it needs beyond scikit-learn.
+
+    `scaled` estimators compare magnitudes across features and see them standardised; the others see them as they are.
+    """
+
+    name: str
+    build: Callable[[int], Any]
+    scaled: bool = False
+    library: str | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the library that it needs can be imported."""
+        return self.library is None or importlib.util.find_spec(self.library) is not None
+
+
+def _svc(seed: int) -> Any:
+    # SVC has no probabilities of its own; the calibration is fitted on its cross-validated scores.
+    return CalibratedClassifierCV(SVC(C=10.0, random_state=seed), ensemble=False)
+
+
+def _lightgbm(seed: int) -> Any:
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(n_estimators=200, learning_rate=0.1, random_state=seed, n_jobs=1, verbose=-1)
+
+
+def _xgboost(seed: int) -> Any:
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(n_estimators=200, learning_rate=0.1, random_state=seed, n_jobs=1)
+
+
+def _catboost(seed: int) -> Any:
+    from catboost import CatBoostClassifier
+
+    return CatBoostClassifier(
+        iterations=200, random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False
+    )
+
+
+# One split of one feature: what a candidate must beat to be worth its complexity.
+BASELINE = Candidate("stump", lambda seed: DecisionTreeClassifier(max_depth=1, random_state=seed))
+
+CANDIDATES: tuple[Candidate, ...] = (
+    Candidate(
+        "logistic_regression", lambda seed: LogisticRegression(max_iter=5000, random_state=seed), scaled=True
+    ),
+    Candidate("decision_tree", lambda seed: DecisionTreeClassifier(random_state=seed)),
+    Candidate("random_forest", lambda seed: RandomForestClassifier(n_estimators=100, random_state=seed)),
+    Candidate("extra_trees", lambda seed: ExtraTreesClassifier(n_estimators=100, random_state=seed)),
+    Candidate("ada_boost", lambda seed: AdaBoostClassifier(n_estimators=100, random_state=seed)),
+    Candidate("svc", _svc, scaled=True),
+    Candidate("k_nearest_neighbours", lambda seed: KNeighborsClassifier(n_neighbors=7), scaled=True),
+    Candidate("naive_bayes", lambda seed: GaussianNB(), scaled=True),
+    Candidate(
+        "mlp",
+        lambda seed: MLPClassifier((32, 16), max_iter=500, early_stopping=True, random_state=seed),
+        scaled=True,
+    ),
+    Candidate("lightgbm", _lightgbm, library="lightgbm"),
+    Candidate("xgboost", _xgboost, library="xgboost"),
+    Candidate("catboost", _catboost, library="catboost"),
+)
+
+
+def select_candidates(names: Iterable[str] = ()) -> tuple[Candidate, ...]:
+    """The candidates called `names`, in declared order; without names, every one whose library is installed.
+
+    Raises CandidateError for a name that does not exist or whose library is missing.
+    """
+    wanted = set(names)
+    unknown = wanted - {candidate.name for candidate in CANDIDATES}
+    if unknown:
+        known = ", ".join(candidate.name for candidate in CANDIDATES)
+        raise CandidateError(f"no candidate is called {', '.join(sorted(unknown))}; there are {known}")
+    for candidate in CANDIDATES:
+        if candidate.name in wanted and not candidate.is_installed:
+            raise CandidateError(f"candidate {candidate.name} needs {candidate.library}: make boosters")
+    return tuple(c for c in CANDIDATES if (c.name in wanted if wanted else c.is_installed))

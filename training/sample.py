@@ -1,0 +1,64 @@
+"""A synthetic dataset, so that a fresh clone can train without the user's data.
+
+It has the real file's columns, value grids and quirks (spaces after commas in header and values, −100000 for some
+residential assets) and a decision of the same structure: a credit score cut, overturned where the loan is short,
+large for the income and covered by assets. No row is a real one.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from training.dataset import COLUMNS
+
+ROWS = 4000
+SEED = 20240313
+_LAKH = 100_000
+
+
+def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
+    """Writes `rows` applications to `path`; the same seed gives the same bytes on every platform and version.
+
+    `RandomState` is used because its streams are frozen (NEP 19), and only whole numbers are derived from it.
+    """
+    random = np.random.RandomState(seed)
+    income = random.randint(2, 100, rows) * _LAKH
+    loan = _share_of(income, random.randint(150, 401, rows), 3 * _LAKH)
+    residential = _share_of(income, random.randint(0, 296, rows), 0)
+    residential[random.randint(0, 120, rows) == 0] = -_LAKH
+    commercial = _share_of(income, random.randint(0, 200, rows), 0)
+    luxury = _share_of(income, random.randint(150, 401, rows), 3 * _LAKH)
+    bank = _share_of(income, random.randint(30, 151, rows), 0)
+    score = random.randint(300, 901, rows)
+    term = random.randint(1, 11, rows) * 2
+    dependents = random.randint(0, 6, rows)
+    graduate = random.randint(0, 2, rows) == 1
+    self_employed = random.randint(0, 2, rows) == 1
+
+    assets = residential + commercial + luxury + bank
+    short_and_large = (term <= 4) & (loan >= 3 * income)
+    approved = np.where(score >= 550, loan <= assets, short_and_large & (loan <= assets))
+
+    columns = (
+        np.arange(1, rows + 1),
+        dependents,
+        np.where(graduate, " Graduate", " Not Graduate"),
+        np.where(self_employed, " Yes", " No"),
+        income,
+        loan,
+        term,
+        score,
+        residential,
+        commercial,
+        luxury,
+        bank,
+        np.where(approved, " Approved", " Rejected"),
+    )
+    lines = [", ".join(COLUMNS)]
+    lines += [",".join(str(value) for value in row) for row in zip(*columns, strict=True)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+
+
+def _share_of(income: np.ndarray, percent: np.ndarray, least: int) -> np.ndarray:
+    """`percent` of `income` in whole lakhs (100,000 rupees), `least` at least."""
+    return np.maximum(income * percent // 100 // _LAKH * _LAKH, least)
