@@ -116,6 +116,11 @@ class Settings:
     )
 
     @property
+    def listens_locally(self) -> bool:
+        """Whether `localhost` reaches the API."""
+        return self.host in ("127.0.0.1", "0.0.0.0", "::", "localhost")  # noqa: S104  # compared, not bound
+
+    @property
     def artifacts_path(self) -> Path:
         """Where artifacts lie when the tracking store is a local database."""
         return self.loan_home / "mlartifacts"

@@ -68,16 +68,14 @@ def _catboost(seed: int) -> Any:
 BASELINE = Candidate("stump", lambda seed: DecisionTreeClassifier(max_depth=1, random_state=seed))
 
 CANDIDATES: tuple[Candidate, ...] = (
-    Candidate(
-        "logistic_regression", lambda seed: LogisticRegression(max_iter=5000, random_state=seed), scaled=True
-    ),
+    Candidate("logistic_regression", lambda seed: LogisticRegression(max_iter=5000, random_state=seed), scaled=True),
     Candidate("decision_tree", lambda seed: DecisionTreeClassifier(random_state=seed)),
     Candidate("random_forest", lambda seed: RandomForestClassifier(n_estimators=100, random_state=seed)),
     Candidate("extra_trees", lambda seed: ExtraTreesClassifier(n_estimators=100, random_state=seed)),
     Candidate("ada_boost", lambda seed: AdaBoostClassifier(n_estimators=100, random_state=seed)),
     Candidate("svc", _svc, scaled=True),
-    Candidate("k_nearest_neighbours", lambda seed: KNeighborsClassifier(n_neighbors=7), scaled=True),
-    Candidate("naive_bayes", lambda seed: GaussianNB(), scaled=True),
+    Candidate("k_nearest_neighbours", lambda _: KNeighborsClassifier(n_neighbors=7), scaled=True),
+    Candidate("naive_bayes", lambda _: GaussianNB(), scaled=True),
     Candidate(
         "mlp",
         lambda seed: MLPClassifier((32, 16), max_iter=500, early_stopping=True, random_state=seed),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -9,11 +10,11 @@ from rich.table import Table
 from training.evaluation import Evaluation
 
 _COLUMNS = {
-    "F1 (5-fold)": "cv_f1_mean",
+    "cv F1": "cv_f1_mean",
     "±": "cv_f1_std",
-    "Brier (5-fold)": "cv_brier_mean",
-    "accuracy": "accuracy",
-    "precision": "precision",
+    "cv Brier": "cv_brier_mean",
+    "acc.": "accuracy",
+    "prec.": "precision",
     "recall": "recall",
     "F1": "f1",
 }
@@ -48,14 +49,13 @@ class TrainingConsole:
                 yield evaluation
 
     def show_comparison(self, evaluations: Iterable[Evaluation], winner: Evaluation) -> None:
-        """All candidates, best first; the winner marked. Columns without "(5-fold)" are of the holdout."""
-        table = Table(title="Candidates, by cross-validated F1; the last four columns are of the holdout")
-        table.add_column("candidate")
-        for title in (*_COLUMNS, "fit s"):
-            table.add_column(title, justify="right")
+        """All candidates, best first; the winner marked."""
+        table = Table(title="cv: cross-validation; the last four columns: holdout", box=SIMPLE, padding=(0, 1, 0, 0))
+        table.add_column("candidate", no_wrap=True)
+        for title in _COLUMNS:
+            table.add_column(title, justify="right", no_wrap=True)
         for evaluation in sorted(evaluations, key=lambda e: e.metrics["cv_f1_mean"], reverse=True):
             mark = " ◀" if evaluation is winner else ""
             numbers = [f"{evaluation.metrics[key]:.4f}" for key in _COLUMNS.values()]
-            style = "bold" if evaluation is winner else None
-            table.add_row(evaluation.candidate.name + mark, *numbers, f"{evaluation.fit_seconds:.2f}", style=style)
+            table.add_row(evaluation.candidate.name + mark, *numbers, style="bold" if evaluation is winner else None)
         self._console.print(table)

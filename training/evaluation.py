@@ -93,9 +93,7 @@ def evaluate(candidate: Candidate, split: Split, seed: int) -> Evaluation:
     with warnings.catch_warnings():
         # A model that did not converge shows in its metrics; the warning would tear the progress bar.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        scores = cross_validate(
-            pipeline, split.train_applications, split.train_outcomes, cv=folds, scoring=_CV_SCORERS
-        )
+        scores = cross_validate(pipeline, split.train_applications, split.train_outcomes, cv=folds, scoring=_CV_SCORERS)
         started = perf_counter()
         pipeline.fit(split.train_applications, split.train_outcomes)
         fit_seconds = perf_counter() - started

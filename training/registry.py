@@ -122,10 +122,11 @@ def next_semantic_version(previous: tuple[str, dict[str, str]] | None, facts: Mo
 
 def git_commit() -> str:
     """The commit that the code stands at, `-dirty` where it was changed since, `unknown` outside a checkout."""
-    if shutil.which("git") is None:
+    git = shutil.which("git")
+    if git is None:
         return "unknown"
     described = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+        [git, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
@@ -149,7 +150,7 @@ def _ensure_registered_model(client: MlflowClient, name: str) -> None:
 
 @contextmanager
 def _shipped_code() -> Iterator[list[str]]:
-    """The code that the pipeline needs when it is loaded elsewhere: `loan_api.credit` and nothing more of the service."""
+    """The code that the pipeline needs when it is loaded elsewhere: `loan_api.credit`, nothing else of the service."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "loan_api")
         source = PROJECT_ROOT / "loan_api"
@@ -169,4 +170,3 @@ def _requirements(library: str | None) -> list[str]:
     if library is not None:
         distributions += packages_distributions()[library][:1]
     return [f"{distribution}=={version(distribution)}" for distribution in distributions]
-

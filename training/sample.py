@@ -15,6 +15,10 @@ ROWS = 4000
 SEED = 20240313
 _LAKH = 100_000
 
+_CREDIT_SCORE_CUT = 550
+_SHORT_TERM_YEARS = 4
+_LARGE_IN_YEARS_OF_INCOME = 3
+
 
 def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
     """Writes `rows` applications to `path`; the same seed gives the same bytes on every platform and version.
@@ -36,8 +40,8 @@ def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
     self_employed = random.randint(0, 2, rows) == 1
 
     assets = residential + commercial + luxury + bank
-    short_and_large = (term <= 4) & (loan >= 3 * income)
-    approved = np.where(score >= 550, loan <= assets, short_and_large & (loan <= assets))
+    short_and_large = (term <= _SHORT_TERM_YEARS) & (loan >= _LARGE_IN_YEARS_OF_INCOME * income)
+    approved = np.where(score >= _CREDIT_SCORE_CUT, loan <= assets, short_and_large & (loan <= assets))
 
     columns = (
         np.arange(1, rows + 1),
@@ -61,4 +65,5 @@ def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
 
 def _share_of(income: np.ndarray, percent: np.ndarray, least: int) -> np.ndarray:
     """`percent` of `income` in whole lakhs (100,000 rupees), `least` at least."""
-    return np.maximum(income * percent // 100 // _LAKH * _LAKH, least)
+    share: np.ndarray = np.maximum(income * percent // 100 // _LAKH * _LAKH, least)
+    return share

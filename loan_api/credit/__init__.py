@@ -1,0 +1,1 @@
+"""The domain: features, what is derived from them, decisions, errors."""

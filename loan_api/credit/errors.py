@@ -15,3 +15,7 @@ class ModelUnavailableError(LoanError):
 
 class BatchTooLargeError(LoanError):
     """A batch has more rows than one request may carry."""
+
+
+class StorageError(LoanError):
+    """The decision log's database cannot be used."""

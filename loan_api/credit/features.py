@@ -56,9 +56,7 @@ Feature = NumberFeature | CategoryFeature
 _LARGEST_AMOUNT = 10**12
 
 FEATURES: tuple[Feature, ...] = (
-    NumberFeature(
-        "no_of_dependents", "People who depend on the applicant.", "people", 0, 30, example=2, whole=True
-    ),
+    NumberFeature("no_of_dependents", "People who depend on the applicant.", "people", 0, 30, example=2, whole=True),
     CategoryFeature(
         "education",
         "The applicant's education. The training data has no post graduates; the model treats them as graduates.",
@@ -66,9 +64,7 @@ FEATURES: tuple[Feature, ...] = (
         example="Graduate",
         folds={"Post Graduate": "Graduate"},
     ),
-    CategoryFeature(
-        "self_employed", "Whether the applicant is self-employed.", ("Yes", "No"), example="No"
-    ),
+    CategoryFeature("self_employed", "Whether the applicant is self-employed.", ("Yes", "No"), example="No"),
     NumberFeature("income_annum", "The applicant's income in a year.", "rupees", 1, _LARGEST_AMOUNT, 9_600_000),
     NumberFeature("loan_amount", "The amount applied for.", "rupees", 1, _LARGEST_AMOUNT, 29_900_000),
     NumberFeature("loan_term", "The time to repay the loan.", "years", 1, 50, example=12, whole=True),
@@ -81,9 +77,7 @@ FEATURES: tuple[Feature, ...] = (
         _LARGEST_AMOUNT,
         2_400_000,
     ),
-    NumberFeature(
-        "commercial_assets_value", "Value of commercial property.", "rupees", 0, _LARGEST_AMOUNT, 17_600_000
-    ),
+    NumberFeature("commercial_assets_value", "Value of commercial property.", "rupees", 0, _LARGEST_AMOUNT, 17_600_000),
     NumberFeature("luxury_assets_value", "Value of luxury goods.", "rupees", 0, _LARGEST_AMOUNT, 22_700_000),
     NumberFeature("bank_asset_value", "Value of bank deposits.", "rupees", 0, _LARGEST_AMOUNT, 8_000_000),
 )

@@ -9,7 +9,7 @@ from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
 
 
 def applications_frame(applications: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The applications as a frame of n rows and 11 columns: numbers as float64, categories as text, in declared order."""
+    """The applications as a frame (n rows, 11 columns in declared order): numbers as float64, categories as text."""
     return conform(pd.DataFrame.from_records(list(applications), columns=list(FEATURE_NAMES)))
 
 

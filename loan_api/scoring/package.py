@@ -31,7 +31,7 @@ class ModelFacts:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self:
-        """The facts that `to_metadata` wrote. Raises KeyError for one that is missing; ignores what it does not know."""
+        """The facts that `to_metadata` wrote; what it does not know is ignored. Raises KeyError for a missing one."""
         return cls(**{field.name: metadata[field.name] for field in dataclasses.fields(cls)})
 
 

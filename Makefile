@@ -1,0 +1,69 @@
+# The verbs of the project; `make help` lists them. Everything that they write lies in .venv and in LOAN_HOME.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run train test check format ui boosters lock clean
+
+# The first Python on the path that is one of the supported ones; PYTHON=... chooses another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c '$(SUPPORTED)' 2>/dev/null && echo "$$p" && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --require-hashes
+SOURCES := loan_api training migrations tests wsgi.py gunicorn.conf.py
+
+help:  ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/train  ## Serve on http://localhost:5000; train a model first if none is in Production
+	@$(BIN)/python -m training run --unless-in-production
+	@exec $(BIN)/python -m loan_api serve --announce
+
+train: .venv/train  ## Train every candidate, register the best, promote it
+	@$(BIN)/python -m training run
+
+test: .venv/dev  ## Pass the whole test suite
+	@$(BIN)/python -m pytest
+
+check: .venv/dev  ## Format, lint, types, import contracts, Prometheus rules, Dockerfile
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@command -v promtool >/dev/null || { echo "promtool is missing: apt-get install prometheus" >&2; exit 1; }
+	promtool check config --syntax-only prometheus/prometheus.yml
+	promtool check rules prometheus/rules/*.yml
+	promtool test rules prometheus/tests/*.yml
+	$(BIN)/hadolint Dockerfile
+
+format: .venv/dev  ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+ui: .venv/train  ## MLflow UI on the tracking database, http://localhost:5001
+	@$(BIN)/python -m training ui
+
+boosters: .venv/train  ## Install XGBoost and CatBoost as further candidates
+	@$(PIP) -r requirements/boosters.txt
+
+# Every lock keeps to the versions of requirements/dev.txt, the widest of them.
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	$(LOCKFLAGS) pyproject.toml
+lock: .venv/dev  ## Write the hashed locks in requirements/ anew; LOCKFLAGS=--upgrade takes newer releases
+	$(LOCK) --all-extras --group dev -o requirements/dev.txt >/dev/null
+	$(LOCK) -c requirements/dev.txt -o requirements/serve.txt >/dev/null
+	$(LOCK) -c requirements/dev.txt --extra train -o requirements/train.txt >/dev/null
+	$(LOCK) -c requirements/dev.txt --extra train --extra boosters -o requirements/boosters.txt >/dev/null
+
+clean:  ## Remove .venv and caches; LOAN_HOME stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 is needed; set PYTHON to one." >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)."
+	@$(PYTHON) -m venv .venv
+
+.venv/%: requirements/%.txt | .venv/bin/python
+	@echo "Installing requirements/$*.txt, pinned and hashed; this takes a minute or two."
+	@$(PIP) -r $<
+	@touch $@

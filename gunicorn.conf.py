@@ -1,0 +1,55 @@
+"""gunicorn's configuration. It imports no more than it must: workers patch the standard library after the fork."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from loan_api.logs import logging_config
+from loan_api.metrics.slots import (
+    FOLDER_VARIABLE,
+    SLOT_VARIABLE,
+    forget_live_values,
+    lowest_free_slot,
+    reset_folder,
+)
+from loan_api.settings import read_settings
+
+_settings = read_settings()
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its own unguessable files there
+
+bind = f"{_settings.host}:{_settings.port}"
+workers = _settings.web_concurrency
+worker_class = "gevent"
+# The time that a worker's heartbeat may stay away, not a limit on requests.
+timeout = 60
+graceful_timeout = 30
+keepalive = 75
+# Heartbeats are file system operations; on a slow disk they would stall the worker.
+worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
+# It needs a writable home, which a container does not have; signals do all that is needed.
+control_socket_disable = True
+logconfig_dict = logging_config(_settings.log_level)
+
+# Chosen before any worker imports prometheus_client; a folder for each port, as servers may share LOAN_HOME.
+_metrics_folder = _settings.loan_home / "run" / f"metrics-{_settings.port}"
+os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
+
+
+def on_starting(server: Any) -> None:
+    """Counters start anew with the server, not with each reload."""
+    reset_folder(_metrics_folder)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Gives the worker a slot of its own."""
+    worker.slot = lowest_free_slot(living.slot for living in server.WORKERS.values())
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Tells the worker its slot."""
+    os.environ[SLOT_VARIABLE] = str(worker.slot)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Takes back what a dead worker said of the moment."""
+    forget_live_values(_metrics_folder, worker.slot)

@@ -1,0 +1,62 @@
+"""Tells a person at a terminal where to go, once the service that is starting answers."""
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from loan_api.credit.features import example_application
+from loan_api.settings import read_settings
+
+_WAIT_SECONDS = 120
+_LOOK_EVERY_SECONDS = 0.25
+_SETTLE_SECONDS = 1.0
+
+
+def announce() -> None:
+    """Waits until the service is ready and prints its addresses and a request to paste."""
+    settings = read_settings()
+    host = "localhost" if settings.listens_locally else settings.host
+    base = f"http://{host}:{settings.port}"
+    if not _becomes_ready(f"{base}/health/ready"):
+        print(f"The service is not ready after {_WAIT_SECONDS} s; {base}/health says why.", flush=True)
+        return
+    body = json.dumps(example_application())
+    print(
+        f"""
+The service is ready. Ctrl-C stops it.
+
+  Swagger UI     {base}/docs
+  OpenAPI        {base}/openapi.json
+  Health         {base}/health
+  Served model   {base}/model
+  Metrics        {base}/metrics   (user {settings.metrics_username}, password in {settings.metrics_password_file})
+
+Ask for a decision:
+
+  curl -s {base}/predict -H 'Content-Type: application/json' -d '{body}'
+""",
+        flush=True,
+    )
+
+
+def _becomes_ready(url: str) -> bool:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    server = os.getppid()
+    while time.monotonic() < deadline:
+        if os.getppid() != server:
+            sys.exit(1)  # it has gone, and has said why
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own http URL
+                # The other workers start at the same time; their log lines should not follow the addresses.
+                time.sleep(_SETTLE_SECONDS)
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(_LOOK_EVERY_SECONDS)
+    return False
+
+
+if __name__ == "__main__":
+    announce()

@@ -1,0 +1,30 @@
+"""How a request's body becomes validated values, and what happens to one that does not."""
+
+import json
+from typing import Any, NoReturn
+
+from flask import Request
+from marshmallow import Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from loan_api.api.refusals import RequestRefusedError
+
+
+class JsonBodyParser(FlaskParser):
+    """Reads JSON bodies. Raises UnsupportedMediaType, BadRequest or RequestRefusedError."""
+
+    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002  # webargs' signature
+        """The body as plain values."""
+        if not req.is_json:
+            raise UnsupportedMediaType("The body must be JSON, sent as application/json.")
+        try:
+            return json.loads(req.get_data(cache=False))
+        except (ValueError, RecursionError):
+            # Not chained: the parser's message quotes the body.
+            raise BadRequest("The body is not valid JSON.") from None
+
+    def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> NoReturn:
+        """Refuses the request with everything that is wrong with it."""
+        messages = error.messages
+        raise RequestRefusedError(messages["json"] if isinstance(messages, dict) else messages) from None

@@ -1,0 +1,59 @@
+"""The OpenAPI document at `/openapi.json` and Swagger UI at `/docs`, its assets served from here."""
+
+from pathlib import Path
+
+import flask_swagger_ui
+from flask import Blueprint, Flask, Response, send_from_directory
+from flask_smorest import Api
+
+# Of the API, not of the model: it changes when the contract with clients does.
+_VERSION = "1.0.0"
+_ASSETS_URL = "/docs/assets/"
+_ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
+
+_DESCRIPTION = """\
+Decides loan applications with the model that is in production.
+
+- `POST /predict` decides one application, `POST /predict/batch` many with the same model version.
+- Amounts are in rupees, terms in years. `probability` is P(approved).
+- Errors are problem details (RFC 9457); a 422 lists every refused field.
+- Send `X-Request-ID` to find a request in the log; it is returned, and made where it is missing.
+"""
+
+
+def document_api(app: Flask) -> Api:
+    """Sets the document up; blueprints registered on the returned Api appear in it."""
+    app.config.update(
+        API_TITLE="Loan decision API",
+        API_VERSION=_VERSION,
+        OPENAPI_VERSION="3.0.3",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        OPENAPI_SWAGGER_UI_PATH="/docs",
+        OPENAPI_SWAGGER_UI_URL=_ASSETS_URL,
+        OPENAPI_SWAGGER_UI_CONFIG={"deepLinking": True, "tryItOutEnabled": True, "displayRequestDuration": True},
+        API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}},
+    )
+    api = _ProblemApi(app)
+    api.spec.components.security_scheme("metricsBasicAuth", {"type": "http", "scheme": "basic"})
+    app.register_blueprint(_swagger_ui_assets())
+    return api
+
+
+class _ProblemApi(Api):
+    """An Api that leaves errors to `loan_api.api.problems`."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        pass
+
+
+def _swagger_ui_assets() -> Blueprint:
+    blueprint = Blueprint("swagger-ui-assets", __name__, url_prefix=_ASSETS_URL)
+
+    @blueprint.route("/<path:name>")
+    def asset(name: str) -> Response:
+        return send_from_directory(_ASSETS, name, max_age=86_400)
+
+    return blueprint

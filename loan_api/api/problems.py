@@ -1,0 +1,91 @@
+"""Every error as problem details (RFC 9457), and which domain error is which status."""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+from flask import Flask, Response, g, json, request
+from werkzeug.exceptions import HTTPException
+
+from loan_api.api.refusals import RequestRefusedError
+from loan_api.credit.errors import BatchTooLargeError, LoanError, NoModelError
+
+CONTENT_TYPE = "application/problem+json"
+_RETRY_AFTER_SECONDS = "10"
+_TYPES = "urn:loan-api:problem:"
+
+# status, type, headers; an error that is not here is a defect of ours.
+_DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
+    NoModelError: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model", {"Retry-After": _RETRY_AFTER_SECONDS}),
+    BatchTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch-too-large", {}),
+}
+
+_log = logging.getLogger(__name__)
+
+
+def problem(
+    status: HTTPStatus,
+    detail: str,
+    *,
+    kind: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """A problem response; `kind` names a type of ours, without it the status says all."""
+    body = {
+        "type": f"{_TYPES}{kind}" if kind else "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "request_id": g.get("request_id", ""),
+        **members,
+    }
+    return Response(json.dumps(body), status.value, dict(headers or {}), content_type=CONTENT_TYPE)
+
+
+def register_problem_handlers(app: Flask) -> None:
+    """Makes every error that leaves a view a problem response."""
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(RequestRefusedError, _refused_problem)
+    app.register_error_handler(LoanError, _domain_problem)
+    app.register_error_handler(Exception, _unexpected_problem)
+
+
+def _http_problem(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or 500)
+    if status < HTTPStatus.BAD_REQUEST:
+        return cast(Response, error.get_response())
+    # Allow, WWW-Authenticate and Retry-After belong to the answer; its content type is ours.
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    return problem(status, error.description or status.description, headers=headers)
+
+
+def _refused_problem(error: RequestRefusedError) -> Response:
+    g.refused = error.counts
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.detail, kind="invalid-request", errors=error.shown)
+
+
+def _domain_problem(error: LoanError) -> Response:
+    if type(error) not in _DOMAIN:
+        return _unexpected_problem(error)
+    status, kind, headers = _DOMAIN[type(error)]
+    return problem(status, str(error), kind=kind, headers=headers)
+
+
+def _unexpected_problem(error: Exception) -> Response:
+    """Tells the client nothing and the log where it happened: an exception's own text may quote an applicant."""
+    frames = traceback.extract_tb(error.__traceback__)
+    _log.error(
+        "unexpected error",
+        extra={
+            "request_id": g.get("request_id", ""),
+            "route": request.path if request.url_rule else "unmatched",
+            "error": f"{type(error).__module__}.{type(error).__qualname__}",
+            "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        },
+    )
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side. The request_id finds it in our log."
+    )

@@ -1,0 +1,82 @@
+"""The composition root: settings → adapters → services → blueprints. The only place that wires."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import uuid_utils
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from loan_api.api.health import health_blueprint
+from loan_api.api.metrics import metrics_blueprint
+from loan_api.api.model import model_blueprint
+from loan_api.api.openapi import document_api
+from loan_api.api.predictions import predictions_blueprint
+from loan_api.api.problems import register_problem_handlers
+from loan_api.api.requests import observe_requests
+from loan_api.metrics import multiprocess
+from loan_api.metrics.instruments import Instruments
+from loan_api.metrics.observers import HttpMetrics, PredictionMetrics, ReloadMetrics
+from loan_api.registry.mlflow_source import MlflowModelSource
+from loan_api.secrets import read_or_make_password
+from loan_api.services.health import Database as HealthDatabase
+from loan_api.services.health import HealthService
+from loan_api.services.model_registry import ModelRegistry, ModelSource
+from loan_api.services.prediction import PredictionService
+from loan_api.settings import Settings, read_settings
+from loan_api.storage.database import Database
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """What the service needs from outside; a test passes fakes."""
+
+    models: ModelSource
+    database: HealthDatabase
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+
+def real_adapters(settings: Settings) -> Adapters:
+    """The MLflow registry, the decision log's database, the clock, and time-ordered UUIDs."""
+    return Adapters(
+        models=MlflowModelSource(settings.mlflow_tracking_uri, settings.model_name, settings.model_stage),
+        database=Database(settings.database_url),
+        now=lambda: datetime.now(UTC),
+        new_id=lambda: str(uuid_utils.uuid7()),
+    )
+
+
+def create_app(settings: Settings | None = None, adapters: Adapters | None = None) -> Flask:
+    """The service, its model loaded and followed. Raises SettingsError where a setting is wrong.
+
+    To be called in the worker, after the fork: the model, its threads and its connections belong to one process.
+    """
+    settings = settings or read_settings()
+    adapters = adapters or real_adapters(settings)
+    metrics_registry = CollectorRegistry()
+    instruments = Instruments(metrics_registry)
+
+    registry = ModelRegistry(adapters.models, ReloadMetrics(instruments), adapters.now)
+    predictions = PredictionService(registry, PredictionMetrics(instruments), adapters.now, adapters.new_id)
+    health = HealthService(registry, adapters.database, adapters.now)
+
+    app = Flask("loan_api", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
+    observe_requests(app, HttpMetrics(instruments))
+    register_problem_handlers(app)
+    api = document_api(app)
+    password = read_or_make_password(settings.metrics_password_file)
+    for blueprint in (
+        predictions_blueprint(predictions, settings.max_batch_rows),
+        health_blueprint(health),
+        model_blueprint(registry),
+        metrics_blueprint(lambda: multiprocess.expose(metrics_registry), settings.metrics_username, password),
+    ):
+        api.register_blueprint(blueprint)
+
+    registry.refresh()
+    registry.watch(settings.model_poll_seconds)
+    return app

@@ -1,0 +1,120 @@
+"""Every metric that the service exports, each declared once. docs/metrics.md is made from here.
+
+Metrics live in the files of the multiprocess mode (see `multiprocess.py`), so every gauge says how workers add up.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From a compiled single prediction to the point where a client gives up.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_TENTHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_ROWS = (1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
+
+
+@dataclass(frozen=True)
+class MetricDeclaration:
+    """Name, kind, labels and meaning of one metric."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    description: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    # How the values of all workers become one, for gauges: live values only, summed or the largest.
+    across_workers: Literal["livesum", "livemax", ""] = ""
+
+
+HTTP_REQUESTS = MetricDeclaration(
+    "loan_http_requests_total", "counter", "HTTP requests answered.", ("method", "route", "status")
+)
+HTTP_REQUEST_DURATION = MetricDeclaration(
+    "loan_http_request_duration_seconds",
+    "histogram",
+    "Time from the start of handling a request to its answer.",
+    ("method", "route"),
+    buckets=_SECONDS,
+)
+HTTP_REQUESTS_IN_PROGRESS = MetricDeclaration(
+    "loan_http_requests_in_progress", "gauge", "HTTP requests being handled.", across_workers="livesum"
+)
+PREDICTIONS = MetricDeclaration(
+    "loan_predictions_total", "counter", "Applications decided.", ("endpoint", "outcome", "model_version")
+)
+PREDICTION_PROBABILITY = MetricDeclaration(
+    "loan_prediction_probability",
+    "histogram",
+    "Approval probability of decided applications.",
+    ("model_version",),
+    buckets=_TENTHS,
+)
+PREDICTION_DURATION = MetricDeclaration(
+    "loan_prediction_duration_seconds",
+    "histogram",
+    "Time to score and decide one request, HTTP and validation left out.",
+    ("endpoint",),
+    buckets=_SECONDS,
+)
+BATCH_ROWS = MetricDeclaration("loan_batch_rows", "histogram", "Applications in a batch.", buckets=_ROWS)
+PREDICTION_ERRORS = MetricDeclaration(
+    "loan_prediction_errors_total", "counter", "Valid requests that could not be decided.", ("reason",)
+)
+VALIDATION_ERRORS = MetricDeclaration(
+    "loan_validation_errors_total", "counter", "Refused fields of applications.", ("field", "reason")
+)
+MODEL_INFO = MetricDeclaration(
+    "loan_model_info",
+    "gauge",
+    "1 for the served model, 0 for one that was served before.",
+    ("model_version", "registry_version", "algorithm", "scorer"),
+    across_workers="livemax",
+)
+MODEL_RELOADS = MetricDeclaration(
+    "loan_model_reloads_total", "counter", "Attempts to serve another model version.", ("result",)
+)
+
+METRICS: tuple[MetricDeclaration, ...] = (
+    HTTP_REQUESTS,
+    HTTP_REQUEST_DURATION,
+    HTTP_REQUESTS_IN_PROGRESS,
+    PREDICTIONS,
+    PREDICTION_PROBABILITY,
+    PREDICTION_DURATION,
+    BATCH_ROWS,
+    PREDICTION_ERRORS,
+    VALIDATION_ERRORS,
+    MODEL_INFO,
+    MODEL_RELOADS,
+)
+
+
+class Instruments:
+    """The declared metrics, made and registered."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.http_requests = _counter(HTTP_REQUESTS, registry)
+        self.http_request_duration = _histogram(HTTP_REQUEST_DURATION, registry)
+        self.http_requests_in_progress = _gauge(HTTP_REQUESTS_IN_PROGRESS, registry)
+        self.predictions = _counter(PREDICTIONS, registry)
+        self.prediction_probability = _histogram(PREDICTION_PROBABILITY, registry)
+        self.prediction_duration = _histogram(PREDICTION_DURATION, registry)
+        self.batch_rows = _histogram(BATCH_ROWS, registry)
+        self.prediction_errors = _counter(PREDICTION_ERRORS, registry)
+        self.validation_errors = _counter(VALIDATION_ERRORS, registry)
+        self.model_info = _gauge(MODEL_INFO, registry)
+        self.model_reloads = _counter(MODEL_RELOADS, registry)
+
+
+def _counter(metric: MetricDeclaration, registry: CollectorRegistry) -> Counter:
+    return Counter(metric.name, metric.description, metric.labels, registry=registry)
+
+
+def _gauge(metric: MetricDeclaration, registry: CollectorRegistry) -> Gauge:
+    mode = metric.across_workers or "all"
+    return Gauge(metric.name, metric.description, metric.labels, registry=registry, multiprocess_mode=mode)
+
+
+def _histogram(metric: MetricDeclaration, registry: CollectorRegistry) -> Histogram:
+    return Histogram(metric.name, metric.description, metric.labels, registry=registry, buckets=metric.buckets)

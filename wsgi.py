@@ -1,0 +1,11 @@
+"""What gunicorn serves: `gunicorn wsgi:app`, configured by gunicorn.conf.py."""
+
+from loan_api.app import create_app
+from loan_api.metrics.multiprocess import write_as
+from loan_api.metrics.slots import worker_slot
+
+_slot = worker_slot()
+if _slot is not None:
+    write_as(_slot)
+
+app = create_app()
