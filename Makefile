@@ -40,7 +40,7 @@ format: .venv/dev  ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-ui: .venv/train  ## MLflow UI on the tracking database, http://localhost:5001
+ui: .venv/train  ## MLflow UI on the tracking database, on the port after the service's
 	@$(BIN)/python -m training ui
 
 boosters: .venv/train  ## Install XGBoost and CatBoost as further candidates

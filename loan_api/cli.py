@@ -50,5 +50,5 @@ def _prepare(settings: Settings) -> None:
     try:
         upgrade_database(settings.database_url)
         read_or_make_password(settings.metrics_password_file)
-    except (LoanError, OSError) as error:
+    except (LoanError, SettingsError, OSError) as error:
         raise click.ClickException(str(error)) from error

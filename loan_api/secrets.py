@@ -2,24 +2,35 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
+
+from loan_api.settings import SettingsError
 
 
 def read_or_make_password(path: Path) -> str:
     """The password in the file at `path`; a random one, readable by its owner only, where there is no file yet.
 
-    Several processes may start at once: all get the same password. Raises OSError where the file cannot be read.
+    Several processes may start at once: all get the same password. Raises OSError where the file cannot be read or
+    made, SettingsError where it is empty.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        _make_password(path)
+    password = path.read_text(encoding="utf-8").strip()
+    if not password:
+        raise SettingsError(f"METRICS_PASSWORD_FILE names an empty file, {path}")
+    return password
+
+
+def _make_password(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
-        try:
-            # A link, unlike a rename, never replaces what another process was first to make.
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text(encoding="utf-8").strip()
+        # A link, unlike a rename, never replaces what another process was first to make.
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        Path(draft).unlink()

@@ -1,5 +1,7 @@
 """`python -m training`: the command line of everything that makes a model."""
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -47,6 +49,33 @@ def run(candidates: str, seed: int, jobs: int, unless_in_production: bool) -> No
         train(settings, select_candidates(names), console, seed=seed, jobs=jobs)
     except (SettingsError, TrainingError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@cli.command()
+def ui() -> None:
+    """Open the MLflow UI on the tracking store, on the port after the service's."""
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    connect(settings)
+    port = str(settings.port + 1)
+    click.echo(f"MLflow UI on http://localhost:{port}; Ctrl-C stops it.")
+    store = ("--backend-store-uri", settings.mlflow_tracking_uri, "--artifacts-destination", settings.artifacts_path)
+    command = (
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+        "--workers",
+        "1",
+        *map(str, store),
+    )
+    os.execv(command[0], command)  # noqa: S606  # no shell is wanted
 
 
 @cli.command()

@@ -6,6 +6,8 @@ import flask_swagger_ui
 from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest import Api
 
+from loan_api.api.schemas import ProblemSchema
+
 # Of the API, not of the model: it changes when the contract with clients does.
 _VERSION = "1.0.0"
 _ASSETS_URL = "/docs/assets/"
@@ -44,9 +46,13 @@ class _ProblemApi(Api):
     """An Api that leaves errors to `loan_api.api.problems`."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+    ERROR_SCHEMA = ProblemSchema
 
     def _register_error_handlers(self) -> None:
-        pass
+        """Not needed: they are registered on the app."""
+
+    def _register_pagination_header(self) -> None:
+        """Not needed: nothing is paged, and clients would get a class that nothing uses."""
 
 
 def _swagger_ui_assets() -> Blueprint:

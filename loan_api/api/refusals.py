@@ -8,6 +8,7 @@ from typing import Any, Self
 from loan_api.credit.features import FEATURE_NAMES
 
 UNKNOWN = "unknown"
+_LABELS = frozenset((*FEATURE_NAMES, "instances", "body"))
 _SHOWN_AT_MOST = 100
 _SHOWN_NAME_LENGTH = 64
 
@@ -42,9 +43,9 @@ class RefusedField:
 
     @property
     def label(self) -> str:
-        """The field for metrics: a declared name, or `instances`; whatever a client makes up is `unknown`."""
-        last = str(self.path[-1]) if self.path else "body"
-        return last if last in (*FEATURE_NAMES, "instances", "body") or isinstance(self.path[-1], int) else UNKNOWN
+        """The field for metrics: a declared name, `instances` for a row, `body`; any other is `unknown`."""
+        name = next((step for step in reversed(self.path) if isinstance(step, str)), "body")
+        return name if name in _LABELS else UNKNOWN
 
 
 class RequestRefusedError(Exception):

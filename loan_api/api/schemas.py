@@ -83,7 +83,7 @@ def _field(feature: Feature) -> fields.Field[Any]:
 
 
 def _documented(feature: Feature) -> dict[str, Any]:
-    unit = f" In {feature.unit}." if isinstance(feature, NumberFeature) else ""
+    unit = f" Unit: {feature.unit}." if isinstance(feature, NumberFeature) else ""
     return {"description": feature.description + unit, "example": feature.example}
 
 

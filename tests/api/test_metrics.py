@@ -1,0 +1,110 @@
+"""/metrics: who may read it, and that it counts what happens."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from loan_api.api.refusals import UNKNOWN
+from tests.api.conftest import MakeClient
+from tests.applications import ASSESSMENT_BATCH, application
+from tests.fakes import FakeModelSource
+
+Credentials = Callable[[], tuple[str, str]]
+
+
+def scrape(client: FlaskClient, credentials: Credentials) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    response = client.get("/metrics", auth=credentials())
+    assert response.status_code == 200
+    families = text_string_to_metric_families(response.get_data(as_text=True))
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def labelled(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return name, tuple(sorted(labels.items()))
+
+
+@pytest.mark.parametrize("auth", [None, ("prometheus", "wrong"), ("other", None), ("prometheus", "")])
+def test_without_the_right_credentials_it_is_a_401(
+    client: FlaskClient, metrics_credentials: Credentials, auth: tuple[str, str | None] | None
+) -> None:
+    if auth is not None and auth[1] is None:
+        auth = (auth[0], metrics_credentials()[1])
+    response = client.get("/metrics", auth=auth)
+    assert response.status_code == 401
+    assert response.content_type == "application/problem+json"
+    assert response.headers["WWW-Authenticate"].startswith("Basic")
+    assert "loan_" not in response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("header", ["Bearer abc", "Basic", "Basic !!!", "nonsense", "Basic cHJvbWV0aGV1cw=="])
+def test_a_header_that_is_no_basic_auth_is_a_401(client: FlaskClient, header: str) -> None:
+    assert client.get("/metrics", headers={"Authorization": header}).status_code == 401
+
+
+def test_predictions_are_counted_by_outcome(client: FlaskClient, metrics_credentials: Credentials) -> None:
+    client.post("/predict", json=application(cibil_score=900))
+    client.post("/predict/batch", json={"instances": [application(cibil_score=s) for s in (300, 300, 900)]})
+    samples = scrape(client, metrics_credentials)
+    counts = {
+        (endpoint, outcome): samples[
+            labelled("loan_predictions_total", endpoint=endpoint, outcome=outcome, model_version="1.0.0")
+        ]
+        for endpoint in ("single", "batch")
+        for outcome in ("approved", "rejected")
+    }
+    assert counts == {
+        ("single", "approved"): 1,
+        ("single", "rejected"): 0,
+        ("batch", "approved"): 1,
+        ("batch", "rejected"): 2,
+    }
+    assert samples[labelled("loan_prediction_probability_count", model_version="1.0.0")] == 4
+    assert samples[labelled("loan_batch_rows_sum")] == 3
+    assert samples[labelled("loan_prediction_duration_seconds_count", endpoint="batch")] == 1
+
+
+def test_requests_are_counted_by_pattern_not_by_path(client: FlaskClient, metrics_credentials: Credentials) -> None:
+    client.get("/customers/1")
+    client.get("/customers/2")
+    client.open("/predict", method="BREW")
+    client.post("/predict/batch", json=ASSESSMENT_BATCH)
+    samples = scrape(client, metrics_credentials)
+    total = "loan_http_requests_total"
+    assert samples[labelled(total, method="GET", route="unmatched", status="404")] == 2
+    assert samples[labelled(total, method="POST", route="/predict/batch", status="200")] == 1
+    methods = {dict(labels)["method"] for name, labels in samples if name == total}
+    assert methods == {"GET", "POST", "other"}
+    assert samples[labelled("loan_http_requests_in_progress")] == 1  # the scrape itself
+
+
+def test_refusals_are_counted_by_field_and_reason(client: FlaskClient, metrics_credentials: Credentials) -> None:
+    rows = [application(cibil_score="700"), application(cibil_score=100), application(cibil_score=200)]
+    client.post("/predict/batch", json={"instances": [*rows, application(made_up=1), {}, 5]})
+    samples = scrape(client, metrics_credentials)
+    errors = "loan_validation_errors_total"
+    assert samples[labelled(errors, field="cibil_score", reason="type")] == 1
+    assert samples[labelled(errors, field="cibil_score", reason="range")] == 2
+    assert samples[labelled(errors, field="cibil_score", reason="missing")] == 1
+    assert samples[labelled(errors, field=UNKNOWN, reason="unknown")] == 1
+    assert samples[labelled(errors, field="instances", reason="type")] == 1
+    assert not [labels for name, labels in samples if name == errors and "made_up" in str(labels)]
+
+
+def test_the_served_model_is_named(client: FlaskClient, metrics_credentials: Credentials) -> None:
+    samples = scrape(client, metrics_credentials)
+    info = labelled(
+        "loan_model_info", model_version="1.0.0", registry_version="1", algorithm="decision_tree", scorer="fake"
+    )
+    assert samples[info] == 1
+    assert samples[labelled("loan_model_reloads_total", result="success")] == 1
+
+
+def test_a_request_without_a_model_is_an_error_that_is_counted(
+    make_client: MakeClient, metrics_credentials: Credentials
+) -> None:
+    client = make_client(FakeModelSource(wanted=None))
+    client.post("/predict", json=application())
+    samples = scrape(client, metrics_credentials)
+    assert samples[labelled("loan_prediction_errors_total", reason="no_model")] == 1

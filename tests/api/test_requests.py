@@ -1,0 +1,51 @@
+"""What surrounds every request: ids and log lines."""
+
+import logging
+import uuid
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.applications import ASSESSMENT_BATCH, application
+
+
+def request_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name == "loan_api.request"]
+
+
+@pytest.mark.parametrize("given", ["abc-123", "A.b_c:9", "x" * 128])
+def test_a_sane_request_id_is_taken_over(client: FlaskClient, given: str) -> None:
+    assert client.get("/health", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "with space", "<script>", "ü", '"'])
+def test_any_other_request_id_is_replaced(client: FlaskClient, given: str) -> None:
+    made = client.get("/health", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+    assert uuid.UUID(made).version == 7
+
+
+def test_a_request_is_one_log_line_with_what_is_needed_to_find_it(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    response = client.post("/predict", json=application(), headers={"X-Request-ID": "find-me"})
+    (line,) = request_lines(caplog)
+    assert (line.request_id, line.method, line.route, line.status) == ("find-me", "POST", "/predict", 200)  # type: ignore[attr-defined]
+    assert line.decision_id == response.json["decision_id"]  # type: ignore[attr-defined]
+    assert line.model_version == "1.0.0"  # type: ignore[attr-defined]
+    assert line.duration_ms >= 0  # type: ignore[attr-defined]
+
+
+def test_a_batch_s_log_line_names_the_batch_and_its_size(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    response = client.post("/predict/batch", json=ASSESSMENT_BATCH)
+    (line,) = request_lines(caplog)
+    assert (line.batch_id, line.rows) == (response.json["batch_id"], 2)  # type: ignore[attr-defined]
+
+
+def test_an_unknown_path_is_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client.get("/customers/4711")
+    (line,) = request_lines(caplog)
+    assert line.route == "unmatched"  # type: ignore[attr-defined]
+    assert "4711" not in str(line.__dict__)

@@ -1,0 +1,29 @@
+"""The feature declarations, which everything else derives from."""
+
+import csv
+
+from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, NUMBERS, feature_schema_digest
+from training.dataset import COLUMNS, SAMPLE_PATH
+
+
+def test_the_declared_features_are_the_columns_of_the_dataset_in_its_order() -> None:
+    with SAMPLE_PATH.open(encoding="utf-8") as file:
+        header = [name.strip() for name in next(csv.reader(file))]
+    assert tuple(header) == COLUMNS
+    assert tuple(header[1:-1]) == FEATURE_NAMES
+    assert len(FEATURES) == 11
+
+
+def test_every_example_is_valid() -> None:
+    assert all(number.minimum <= number.example <= number.maximum for number in NUMBERS)
+    assert all(category.example in category.values for category in CATEGORIES)
+
+
+def test_a_folded_value_stands_for_one_that_the_model_knows() -> None:
+    for category in CATEGORIES:
+        assert set(category.folds.values()) <= set(category.trained_values)
+
+
+def test_the_digest_names_what_the_features_mean() -> None:
+    """A change here is a change of the model's major version: make sure that it is meant."""
+    assert feature_schema_digest() == "779d6e22ac4d63d8c1bd4a333220fd3cf4b4aa9c691a4a446edebcb3b757119e"

@@ -1,0 +1,38 @@
+"""The metrics password: made once, at random, for its owner's eyes."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from loan_api.secrets import read_or_make_password
+from loan_api.settings import SettingsError
+
+
+def test_a_password_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "password"
+    password = read_or_make_password(path)
+    assert len(password) >= 32
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_or_make_password(path) == password
+    assert [file.name for file in path.parent.iterdir()] == ["password"]
+
+
+def test_a_given_password_is_taken_without_its_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("given\n", encoding="utf-8")
+    assert read_or_make_password(path) == "given"
+
+
+def test_whoever_is_first_all_get_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    with ThreadPoolExecutor(8) as pool:
+        passwords = set(pool.map(read_or_make_password, [path] * 32))
+    assert len(passwords) == 1
+
+
+def test_an_empty_password_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="empty"):
+        read_or_make_password(path)

@@ -1,0 +1,53 @@
+"""Settings: defaults, errors, and the document that lists them."""
+
+from pathlib import Path
+
+import pytest
+
+from loan_api.settings import PROJECT_ROOT, SettingsError, declared_settings, read_settings
+
+
+def test_defaults_lie_under_loan_home(tmp_path: Path) -> None:
+    settings = read_settings({"LOAN_HOME": str(tmp_path)})
+    assert settings.mlflow_tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert settings.database_url == f"sqlite:///{tmp_path}/decisions.db"
+    assert settings.metrics_password_file == tmp_path / "metrics_password"
+    assert settings.artifacts_path == tmp_path / "mlartifacts"
+    assert settings.port == 5000
+    assert settings.dataset_path is None
+
+
+def test_a_relative_loan_home_becomes_absolute() -> None:
+    assert read_settings({"LOAN_HOME": "somewhere"}).loan_home == Path.cwd() / "somewhere"
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert read_settings({"PORT": "", "DATASET_PATH": ""}) == read_settings({})
+
+
+def test_a_dollar_in_a_given_value_is_left_alone() -> None:
+    assert read_settings({"DATABASE_URL": "postgresql://u:pa$LOAN_HOME@h/d"}).database_url.endswith("pa$LOAN_HOME@h/d")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"PORT": "eighty", "WEB_CONCURRENCY": "0", "LOG_LEVEL": "loud", "MODEL_POLL_SECONDS": "-1"})
+    problems = str(caught.value).splitlines()
+    assert [line.split()[0] for line in problems] == ["PORT", "WEB_CONCURRENCY", "MODEL_POLL_SECONDS", "LOG_LEVEL"]
+
+
+def test_a_wrong_value_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"PORT": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_api_keys_are_not_silently_ignored() -> None:
+    with pytest.raises(SettingsError, match="API_KEYS_FILE"):
+        read_settings({"API_KEYS_FILE": "keys.json"})
+
+
+def test_the_document_of_settings_is_current() -> None:
+    """`docs/settings.md` lists every setting with its default and meaning, in declared order."""
+    rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in declared_settings()]
+    assert "\n".join(rows) in (PROJECT_ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
