@@ -1,0 +1,16 @@
+"""Small data, so that training tests are quick."""
+
+from pathlib import Path
+
+import pytest
+
+from training.dataset import Dataset, read_dataset
+from training.sample import write_sample
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """400 synthetic applications."""
+    path: Path = tmp_path_factory.mktemp("data") / "small.csv"
+    write_sample(path, rows=400, seed=7)
+    return read_dataset(path)

@@ -1,0 +1,140 @@
+"""Ingestion is strict: what is wrong is told in one line, by row and column, without repeating a value."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.dataset import COLUMNS, SAMPLE_PATH, locate_dataset, read_dataset
+from training.errors import DatasetError
+
+HEADER = ", ".join(COLUMNS)
+ROWS = (
+    "1,2, Graduate, No,9600000,29900000,12,778,2400000,17600000,22700000,8000000, Approved",
+    "2,0, Not Graduate, Yes,4100000,12200000,8,417,2700000,2200000,8800000,3300000, Rejected",
+    "3,3, Graduate, No,9100000,29700000,20,506,-100000,4500000,33300000,12800000, Rejected",
+)
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file of the given lines."""
+
+    def write_lines(*lines: str, encoding: str = "utf-8", end: str = "\n") -> Path:
+        path = tmp_path / "applications.csv"
+        path.write_text(end.join(lines) + end, encoding=encoding, newline="")
+        return path
+
+    return write_lines
+
+
+def changed(row: int, column: str, value: str) -> tuple[str, ...]:
+    """The valid lines with one value changed; `row` counts from 0."""
+    cells = [line.split(",") for line in ROWS]
+    cells[row][COLUMNS.index(column)] = value
+    return (HEADER, *(",".join(line) for line in cells))
+
+
+def test_spaces_are_stripped_and_types_are_those_declared(write: Write) -> None:
+    dataset = read_dataset(write(HEADER, *ROWS))
+    assert dataset.outcomes.tolist() == [1, 0, 0]
+    assert dataset.applications["education"].tolist() == ["Graduate", "Not Graduate", "Graduate"]
+    assert dataset.applications["residential_assets_value"].tolist() == [2400000.0, 2700000.0, -100000.0]
+    assert str(dataset.applications["cibil_score"].dtype) == "float64"
+
+
+@pytest.mark.parametrize(("encoding", "end"), [("utf-8-sig", "\n"), ("utf-8", "\r\n")])
+def test_the_forms_that_spreadsheets_write_are_read(write: Write, encoding: str, end: str) -> None:
+    assert len(read_dataset(write(HEADER, *ROWS, encoding=encoding, end=end)).applications) == 3
+
+
+def test_blank_lines_do_not_matter_and_columns_may_come_in_any_order(write: Write) -> None:
+    def turned(line: str) -> str:
+        return ",".join(reversed(line.split(",")))
+
+    straight = read_dataset(write(HEADER, *ROWS))
+    assert read_dataset(write(turned(HEADER), "", *map(turned, ROWS), "")).digest == straight.digest
+
+
+def test_the_digest_is_of_the_content_alone(write: Write, tmp_path: Path) -> None:
+    original = read_dataset(write(HEADER, *ROWS)).digest
+    assert read_dataset(write(HEADER, *reversed(ROWS))).digest == original
+    assert read_dataset(write(HEADER, *(row.replace(" ", "") if "Not" not in row else row for row in ROWS))).digest == (
+        original
+    )
+    assert read_dataset(write(HEADER, *ROWS).rename(tmp_path / "other.csv")).digest == original
+    assert read_dataset(write(*changed(0, "cibil_score", "777"))).digest != original
+
+
+def test_a_repeated_application_is_dropped_and_counted(write: Write) -> None:
+    dataset = read_dataset(write(HEADER, *ROWS, ROWS[0].replace("1,", "4,", 1)))
+    assert len(dataset.applications) == len(dataset.outcomes) == 3
+    assert dataset.repeated_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("",), "row 1: the file is empty"),
+        ((HEADER,), "row 2: there are no applications in the file"),
+        ((HEADER.replace(", cibil_score", ""), *ROWS), "row 1: column cibil_score is missing"),
+        ((HEADER.replace("loan_term", "cibil_score"), *ROWS), "row 1: column loan_term is missing"),
+        ((HEADER + ", cibil_score", *(row + ",1" for row in ROWS)), "row 1: column cibil_score stands there 2 times"),
+        ((HEADER + ", favourite", *(row + ",1" for row in ROWS)), "row 1: column number 14 is not one of loan_id"),
+        ((HEADER.replace(",", ";"), *ROWS), "row 1: column loan_id is missing; expected comma-separated"),
+        ((HEADER, ROWS[0], ROWS[1] + ",1"), "row 3: 14 values for 13 columns"),
+        ((HEADER, ROWS[0], "2,0"), "row 3: 2 values for 13 columns"),
+        ((HEADER, ROWS[0], '2,"0'), "row 3: is not valid CSV"),
+        (changed(1, "loan_status", " Pending"), "row 3, column loan_status: expected one of Approved, Rejected"),
+        (changed(1, "loan_status", "approved"), "row 3, column loan_status: expected one of Approved, Rejected"),
+        (changed(1, "loan_status", ""), "row 3, column loan_status: expected one of Approved, Rejected"),
+        (changed(2, "education", "Post Doc"), "row 4, column education: expected one of Graduate, Not Graduate"),
+        (changed(0, "cibil_score", ""), "row 2, column cibil_score: expected a whole number from 300 to 900"),
+        (changed(0, "cibil_score", "nan"), "row 2, column cibil_score: expected a whole number from 300 to 900"),
+        (changed(0, "cibil_score", "299"), "row 2, column cibil_score: expected a whole number from 300 to 900"),
+        (changed(0, "cibil_score", "700.5"), "row 2, column cibil_score: expected a whole number from 300 to 900"),
+        (changed(0, "income_annum", "0"), "row 2, column income_annum: expected a number from 1 to"),
+        (changed(0, "income_annum", "inf"), "row 2, column income_annum: expected a number from 1 to"),
+        (changed(0, "income_annum", "9,6"), "row 2: 14 values for 13 columns"),
+        (changed(0, "income_annum", "many"), "row 2, column income_annum: expected a number from 1 to"),
+        (changed(0, "loan_term", "-2"), "row 2, column loan_term: expected a whole number from 1 to 50"),
+        (changed(1, "loan_id", "1"), "row 3, column loan_id: this identifier stands in an earlier row, too"),
+        (changed(1, "loan_id", ""), "row 3, column loan_id: is empty"),
+        ((HEADER, ROWS[1], ROWS[2]), "column loan_status: every application has the same outcome"),
+    ],
+)
+def test_what_is_wrong_is_named_by_row_and_column(write: Write, lines: tuple[str, ...], expected: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(write(*lines))
+    message = str(caught.value)
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_further_problems_are_counted(write: Write) -> None:
+    lines = (HEADER, *(row.replace("Approved", "Pending").replace("Rejected", "Pending") for row in ROWS))
+    with pytest.raises(DatasetError, match=r"row 2, column loan_status: .* \(and 2 more\)$"):
+        read_dataset(write(*lines))
+
+
+@pytest.mark.parametrize("value", ["4711.17", "Secret"])
+def test_a_wrong_value_is_not_repeated(write: Write, value: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(write(*changed(0, "loan_term", value)))
+    assert value not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.csv", tmp_path):
+        with pytest.raises(DatasetError, match=f"^{path}: cannot be read"):
+            read_dataset(path)
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
+    with pytest.raises(DatasetError, match="is not UTF-8 text"):
+        read_dataset(binary)
+
+
+def test_the_user_s_file_goes_before_the_sample(tmp_path: Path) -> None:
+    assert locate_dataset(tmp_path / "mine.csv") == tmp_path / "mine.csv"
+    assert read_dataset(SAMPLE_PATH).is_sample
