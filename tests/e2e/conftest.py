@@ -1,0 +1,160 @@
+"""The service as a user starts it: its own process, gunicorn, real workers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from loan_api.settings import PROJECT_ROOT
+from training.sample import write_sample
+
+START_SECONDS = 90
+WORKERS = 2
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Returns as soon as `condition` holds; fails the test after `seconds`."""
+    pause = 0.05
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(pause)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    home: Path
+    log: Path
+
+    def url(self, path: str) -> str:
+        """The address of `path`."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """For /metrics."""
+        return "prometheus", (self.home / "metrics_password").read_text(encoding="utf-8").strip()
+
+    @property
+    def log_lines(self) -> list[dict[str, object]]:
+        """The log so far, each line parsed."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    @property
+    def workers(self) -> list[int]:
+        """The pids of the living workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def is_ready(self) -> bool:
+        """Whether it can decide."""
+        try:
+            return requests.get(self.url("/health/ready"), timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample by its name with labels."""
+        response = requests.get(self.url("/metrics"), auth=self.credentials, timeout=10)
+        samples = [line for line in response.text.splitlines() if line and not line.startswith("#")]
+        return {sample.rpartition(" ")[0]: float(sample.rpartition(" ")[2]) for sample in samples}
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    """What the documented commands need, and nothing of the test's own process."""
+    return {
+        "PATH": os.environ["PATH"],
+        "LOAN_HOME": str(home),
+        "DATASET_PATH": str(home / "data.csv"),
+        "PORT": str(port),
+        "WEB_CONCURRENCY": str(WORKERS),
+        "MODEL_POLL_SECONDS": "1",
+    }
+
+
+def run_command(home: Path, *arguments: str) -> str:
+    """Runs `python …` from the project's root and returns what it printed."""
+    finished = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=PROJECT_ROOT,
+        env=environment(home, free_port()),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LOAN_HOME with a model in Production."""
+    folder = tmp_path_factory.mktemp("home")
+    write_sample(folder / "data.csv", rows=600, seed=3)
+    run_command(folder, "-m", "training", "run", "--candidates", "decision_tree,naive_bayes", "--jobs", "1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(home: Path) -> Iterator[Service]:
+    """The service, stopped as Ctrl-C would."""
+    with started_service(home) as running:
+        yield running
+
+
+class started_service:  # noqa: N801  # reads as what it is: with started_service(home) as service
+    """Starts the service and waits until it is ready; interrupts it in the end."""
+
+    def __init__(self, home: Path, *, ready: bool = True) -> None:
+        self._home = home
+        self._ready = ready
+
+    def __enter__(self) -> Service:
+        port = free_port()
+        log = self._home / f"service-{port}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "loan_api", "serve", "--announce"],
+                cwd=PROJECT_ROOT,
+                env=environment(self._home, port),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self._service = Service(process, port, self._home, log)
+        if self._ready:
+            wait_until(lambda: self._service.is_ready() or process.poll() is not None, "the service to be ready")
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+        return self._service
+
+    def __exit__(self, *_: object) -> None:
+        process = self._service.process
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise

@@ -1,0 +1,119 @@
+"""The service as its users meet it: over HTTP, with real workers that live and die."""
+
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+
+from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
+from tests.e2e.conftest import WORKERS, Service, run_command, started_service, wait_until
+from training.sample import write_sample
+
+
+def test_the_assessment_s_requests_get_the_documented_shapes(service: Service) -> None:
+    single = requests.post(service.url("/predict"), json=ASSESSMENT_SINGLE, timeout=10)
+    assert single.status_code == 200
+    assert list(single.json()) == ["prediction", "probability", "model_version", "timestamp", "decision_id"]
+    batch = requests.post(service.url("/predict/batch"), json=ASSESSMENT_BATCH, timeout=10)
+    assert batch.status_code == 200
+    assert [list(row) for row in batch.json()["predictions"]] == [["prediction", "probability", "row_id"]] * 2
+    assert batch.json()["batch_size"] == 2
+
+
+def test_it_is_healthy_and_its_pages_are_there(service: Service) -> None:
+    assert requests.get(service.url("/health"), timeout=10).json()["status"] == "healthy"
+    for path in ("/health/live", "/health/ready", "/model", "/docs", "/openapi.json"):
+        assert requests.get(service.url(path), timeout=10).status_code == 200
+
+
+def test_it_tells_where_to_go_and_what_to_paste(service: Service) -> None:
+    wait_until(lambda: "Ask for a decision" in service.log.read_text(encoding="utf-8"), "the announcement")
+    announcement = service.log.read_text(encoding="utf-8")
+    assert f"http://localhost:{service.port}/docs" in announcement
+    command = next(line for line in announcement.splitlines() if line.strip().startswith("curl"))
+    answer = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, timeout=20)
+    assert '"prediction":' in answer.stdout
+
+
+def test_log_lines_are_json_with_the_request_s_id(service: Service) -> None:
+    requests.post(service.url("/predict"), json=application(), headers={"X-Request-ID": "e2e-1"}, timeout=10)
+    (line,) = [line for line in service.log_lines if line.get("request_id") == "e2e-1"]
+    assert (line["level"], line["route"], line["status"]) == ("INFO", "/predict", 200)
+
+
+def test_metrics_need_the_password(service: Service) -> None:
+    assert requests.get(service.url("/metrics"), timeout=10).status_code == 401
+    assert (service.home / "metrics_password").stat().st_mode & 0o777 == 0o600
+
+
+def test_counters_add_up_over_workers_and_survive_their_death(service: Service) -> None:
+    counter = 'loan_predictions_total{endpoint="batch",model_version="1.0.0",outcome="approved"}'
+    rejected = counter.replace("approved", "rejected")
+
+    def decided() -> float:
+        samples = service.metrics()
+        return samples.get(counter, 0) + samples.get(rejected, 0)
+
+    def send(rows: int) -> int:
+        batch = {"instances": [application()] * rows}
+        return requests.post(service.url("/predict/batch"), json=batch, timeout=30).status_code
+
+    before = decided()
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, [5] * 40)) == {200}
+    assert decided() == before + 200
+
+    for _ in range(2):
+        victim = service.workers[0]
+        os.kill(victim, signal.SIGKILL)
+        wait_until(
+            lambda gone=victim: gone not in service.workers and len(service.workers) == WORKERS,  # type: ignore[misc]
+            "another worker",
+        )
+        wait_until(service.is_ready, "the service to be ready again")
+        assert decided() >= before + 200
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, [5] * 40)) == {200}
+    assert decided() == before + 400
+    # A file for each kind of metric and each slot; no more for the workers that came after.
+    files = list((service.home / "run").glob("metrics-*/*.db"))
+    assert len(files) <= 4 * WORKERS
+
+
+def test_a_new_production_version_is_served_without_a_restart(service: Service) -> None:
+    run_command(service.home, "-m", "training", "run", "--candidates", "decision_tree,naive_bayes", "--jobs", "1")
+
+    def versions() -> set[str]:
+        return {requests.get(service.url("/model"), timeout=10).json()["version"] for _ in range(10)}
+
+    wait_until(lambda: versions() == {"1.0.1"}, "every worker to serve the new version")
+    assert requests.post(service.url("/predict"), json=application(), timeout=10).json()["model_version"] == "1.0.1"
+
+
+def test_an_interrupt_stops_it_cleanly(home: Path) -> None:
+    with started_service(home) as service:
+        pass
+    assert service.process.returncode == 0
+    assert not [line for line in service.log_lines if line["level"] == "ERROR"]
+
+
+def test_it_waits_for_the_first_model(tmp_path: Path) -> None:
+    """Started before training, it is alive, not ready, and serves the first model as soon as there is one."""
+    write_sample(tmp_path / "data.csv", rows=600, seed=3)
+    with started_service(tmp_path, ready=False) as service:
+
+        def answers() -> bool:
+            try:
+                return requests.get(service.url("/health/live"), timeout=5).status_code == 200
+            except requests.RequestException:
+                return False
+
+        wait_until(answers, "the service to live")
+        assert requests.get(service.url("/health/ready"), timeout=10).status_code == 503
+        assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 503
+        run_command(tmp_path, "-m", "training", "run", "--candidates", "decision_tree,naive_bayes", "--jobs", "1")
+        wait_until(service.is_ready, "the first model to be served")
+        assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200

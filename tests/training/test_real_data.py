@@ -1,0 +1,26 @@
+"""What the registered model must be worth on the user's real data, where it lies in `dataset/`."""
+
+import pytest
+from rich.console import Console
+
+from loan_api.settings import read_settings
+from training.candidates import select_candidates
+from training.console import TrainingConsole
+from training.dataset import DEFAULT_PATH
+from training.run import TrainedModel, train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    if not DEFAULT_PATH.exists():
+        pytest.skip("put loan_approval_dataset.csv into dataset/")
+    settings = read_settings({"LOAN_HOME": str(tmp_path_factory.mktemp("home")), "DATASET_PATH": str(DEFAULT_PATH)})
+    return train(settings, select_candidates(), TrainingConsole(Console(quiet=True)), jobs=2)
+
+
+def test_its_cross_validated_f1(trained: TrainedModel) -> None:
+    assert trained.winner.metrics["cv_f1_mean"] >= 0.985
+
+
+def test_its_held_out_f1(trained: TrainedModel) -> None:
+    assert trained.winner.metrics["f1"] >= 0.985
