@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,36 +126,27 @@ def service(home: Path) -> Iterator[Service]:
         yield running
 
 
-class started_service:  # noqa: N801  # reads as what it is: with started_service(home) as service
-    """Starts the service and waits until it is ready; interrupts it in the end."""
-
-    def __init__(self, home: Path, *, ready: bool = True) -> None:
-        self._home = home
-        self._ready = ready
-
-    def __enter__(self) -> Service:
-        port = free_port()
-        log = self._home / f"service-{port}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "loan_api", "serve", "--announce"],
-                cwd=PROJECT_ROOT,
-                env=environment(self._home, port),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        self._service = Service(process, port, self._home, log)
-        if self._ready:
-            wait_until(lambda: self._service.is_ready() or process.poll() is not None, "the service to be ready")
+@contextmanager
+def started_service(home: Path, *, ready: bool = True) -> Iterator[Service]:
+    """Starts the service, waits until it is ready, and interrupts it in the end."""
+    port = free_port()
+    log = home / f"service-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loan_api", "serve", "--announce"],
+            cwd=PROJECT_ROOT,
+            env=environment(home, port),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(process, port, home, log)
+    try:
+        if ready:
+            wait_until(lambda: service.is_ready() or process.poll() is not None, "the service to be ready")
             assert process.poll() is None, log.read_text(encoding="utf-8")
-        return self._service
-
-    def __exit__(self, *_: object) -> None:
-        process = self._service.process
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        yield service
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=40)
+    finally:
+        process.kill()
+        process.wait()
