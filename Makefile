@@ -9,7 +9,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c '$(SUPPORTED)' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --require-hashes
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes
 SOURCES := loan_api training migrations tests wsgi.py gunicorn.conf.py
 
 help:  ## List the verbs

@@ -1,6 +1,7 @@
 """gunicorn's configuration. It imports no more than it must: workers patch the standard library after the fork."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """Tells the worker its slot."""
     os.environ[SLOT_VARIABLE] = str(worker.slot)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Leaves Ctrl-C, which a terminal sends to every process, to the master."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 
 from loan_api.credit.features import example_application
 from loan_api.settings import read_settings
@@ -59,4 +60,5 @@ def _becomes_ready(url: str) -> bool:
 
 
 if __name__ == "__main__":
-    announce()
+    with suppress(KeyboardInterrupt):
+        announce()

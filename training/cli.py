@@ -8,14 +8,13 @@ import click
 
 from loan_api.scoring.package import TAG_SEMANTIC_VERSION
 from loan_api.settings import SettingsError, read_settings
-from training.candidates import CANDIDATES, select_candidates
-from training.console import TrainingConsole
 from training.dataset import SAMPLE_PATH
 from training.errors import TrainingError
-from training.registry import production_version
-from training.run import DEFAULT_SEED, train
+from training.promotion import production_version
 from training.sample import ROWS, SEED, write_sample
 from training.tracking import connect
+
+DEFAULT_SEED = 42
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -24,29 +23,28 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--candidates",
-    metavar="NAMES",
-    default="",
-    help=f"Comma-separated; every installed one by default. {', '.join(c.name for c in CANDIDATES)}.",
-)
+@click.option("--candidates", metavar="NAMES", default="", help="Comma-separated; every installed one by default.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, show_default=True)
-@click.option("--jobs", type=int, default=-1, help="Processes to train on; every CPU by default.")
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), help="Processes; one for every CPU by default.")
 @click.option("--unless-in-production", is_flag=True, help="Do nothing where a version is in Production already.")
 def run(candidates: str, seed: int, jobs: int, unless_in_production: bool) -> None:
     """Ingest the dataset, evaluate every candidate, register the best and promote it to Production."""
-    console = TrainingConsole()
     try:
         settings = read_settings()
         if unless_in_production:
             serving = production_version(connect(settings), settings.model_name)
             if serving is not None:
                 semantic_version = serving.tags[TAG_SEMANTIC_VERSION]
-                console.say(f"{settings.model_name} {semantic_version} is in Production; nothing to train.")
+                click.echo(f"{settings.model_name} {semantic_version} is in Production; nothing to train.")
                 return
-            console.say(f"Nothing is in Production as {settings.model_name}; training a model.")
+            click.echo(f"Nothing is in Production as {settings.model_name}; training a model.")
+        # These pull in scikit-learn, which a look at the registry does not need.
+        from training.candidates import select_candidates
+        from training.console import TrainingConsole
+        from training.run import train
+
         names = [name.strip() for name in candidates.split(",") if name.strip()]
-        train(settings, select_candidates(names), console, seed=seed, jobs=jobs)
+        train(settings, select_candidates(names), TrainingConsole(), seed=seed, jobs=jobs)
     except (SettingsError, TrainingError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -50,7 +49,7 @@ class TrainingConsole:
 
     def show_comparison(self, evaluations: Iterable[Evaluation], winner: Evaluation) -> None:
         """All candidates, best first; the winner marked."""
-        table = Table(title="cv: cross-validation; the last four columns: holdout", box=SIMPLE, padding=(0, 1, 0, 0))
+        table = Table(title="cv: cross-validation; the last four columns: holdout", box=None, padding=(0, 1, 0, 0))
         table.add_column("candidate", no_wrap=True)
         for title in _COLUMNS:
             table.add_column(title, justify="right", no_wrap=True)

@@ -10,13 +10,11 @@ from loan_api.credit.decision import DEFAULT_THRESHOLD
 from loan_api.credit.features import feature_schema_digest
 from loan_api.scoring.package import TAG_SEMANTIC_VERSION, ModelFacts
 from loan_api.settings import Settings
-from training import registry, tracking
+from training import promotion, registration, tracking
 from training.candidates import BASELINE, Candidate
 from training.console import TrainingConsole
 from training.dataset import Dataset, locate_dataset, read_dataset
 from training.evaluation import Evaluation, Split, choose, evaluate_all, split_dataset
-
-DEFAULT_SEED = 42
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ def train(
     candidates: Sequence[Candidate],
     console: TrainingConsole,
     *,
-    seed: int = DEFAULT_SEED,
-    jobs: int = -1,
+    seed: int,
+    jobs: int,
 ) -> TrainedModel:
     """Ingests, evaluates the candidates and the baseline, registers the winner and promotes it.
 
@@ -109,10 +107,10 @@ def _record(
             metrics=winner.metrics,
             dataset_digest=dataset.digest,
             feature_schema_digest=feature_schema_digest(),
-            git_commit=registry.git_commit(),
+            git_commit=registration.git_commit(),
         )
-        version = registry.register(client, settings.model_name, winner, split, facts)
-    registry.promote(client, version)
+        version = registration.register(client, settings.model_name, winner, split, facts)
+    promotion.promote(client, version)
     return TrainedModel(version.tags[TAG_SEMANTIC_VERSION], version.version, winner)
 
 

@@ -138,6 +138,7 @@ def started_service(home: Path, *, ready: bool = True) -> Iterator[Service]:
             env=environment(home, port),
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     service = Service(process, port, home, log)
     try:
@@ -145,7 +146,8 @@ def started_service(home: Path, *, ready: bool = True) -> Iterator[Service]:
             wait_until(lambda: service.is_ready() or process.poll() is not None, "the service to be ready")
             assert process.poll() is None, log.read_text(encoding="utf-8")
         yield service
-        process.send_signal(signal.SIGINT)
+        # As a terminal does: to every process of the group.
+        os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=40)
     finally:
         process.kill()

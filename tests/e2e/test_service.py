@@ -98,6 +98,7 @@ def test_an_interrupt_stops_it_cleanly(home: Path) -> None:
         pass
     assert service.process.returncode == 0
     assert not [line for line in service.log_lines if line["level"] == "ERROR"]
+    assert "Traceback" not in service.log.read_text(encoding="utf-8")
 
 
 def test_it_waits_for_the_first_model(tmp_path: Path) -> None:

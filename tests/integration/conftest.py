@@ -40,7 +40,7 @@ class TrainedHome:
 def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK) -> str:
     """Trains a few candidates and returns what was printed."""
     output = StringIO()
-    train(settings, select_candidates(names), TrainingConsole(Console(file=output, width=200)), jobs=1)
+    train(settings, select_candidates(names), TrainingConsole(Console(file=output, width=200)), seed=42, jobs=1)
     return output.getvalue()
 
 

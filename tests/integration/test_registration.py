@@ -140,7 +140,7 @@ def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Pat
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
     coin = Candidate("coin", lambda seed: DummyClassifier(strategy="uniform", random_state=seed))
     with pytest.raises(NoWinnerError):
-        train(settings, [coin], TrainingConsole(Console(quiet=True)), jobs=1)
+        train(settings, [coin], TrainingConsole(Console(quiet=True)), seed=1, jobs=1)
     client = mlflow.MlflowClient(settings.mlflow_tracking_uri)
     assert client.search_registered_models() == []
     assert _parent_status(client) == RunStatus.to_string(RunStatus.FAILED)
@@ -155,7 +155,7 @@ def test_an_interrupted_run_is_killed_and_registers_nothing(tmp_path: Path) -> N
     write_sample(tmp_path / "data.csv", rows=200)
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
     with pytest.raises(KeyboardInterrupt):
-        train(settings, select_candidates(["naive_bayes"]), Interrupted(Console(quiet=True)), jobs=1)
+        train(settings, select_candidates(["naive_bayes"]), Interrupted(Console(quiet=True)), seed=1, jobs=1)
     client = mlflow.MlflowClient(settings.mlflow_tracking_uri)
     assert client.search_registered_models() == []
     assert _parent_status(client) == RunStatus.to_string(RunStatus.KILLED)

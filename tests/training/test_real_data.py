@@ -15,7 +15,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     if not DEFAULT_PATH.exists():
         pytest.skip("put loan_approval_dataset.csv into dataset/")
     settings = read_settings({"LOAN_HOME": str(tmp_path_factory.mktemp("home")), "DATASET_PATH": str(DEFAULT_PATH)})
-    return train(settings, select_candidates(), TrainingConsole(Console(quiet=True)), jobs=2)
+    return train(settings, select_candidates(), TrainingConsole(Console(quiet=True)), seed=42, jobs=2)
 
 
 def test_its_cross_validated_f1(trained: TrainedModel) -> None:

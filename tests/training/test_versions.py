@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.fakes import model_version
-from training.registry import next_semantic_version
+from training.registration import next_semantic_version
 
 FACTS = model_version().facts
 TAGS = {

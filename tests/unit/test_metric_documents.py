@@ -12,7 +12,8 @@ from loan_api.settings import PROJECT_ROOT
 def test_the_document_of_metrics_is_current() -> None:
     """`docs/metrics.md` lists every metric with its labels and meaning, in declared order."""
     rows = [
-        f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.description} |" for m in METRICS
+        f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.description} |"
+        for m in METRICS
     ]
     assert "\n".join(rows) in (PROJECT_ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 

@@ -1,9 +1,8 @@
-"""Registers a fitted pipeline and puts it into production."""
+"""Registers a fitted pipeline as the next version of the model."""
 
 import shutil
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import packages_distributions, version
@@ -18,7 +17,6 @@ from sklearn.pipeline import Pipeline
 from skops import io as skops_io
 
 from loan_api.scoring.package import (
-    CHAMPION_ALIAS,
     TAG_DATASET_DIGEST,
     TAG_FEATURE_SCHEMA_DIGEST,
     TAG_GIT_COMMIT,
@@ -28,8 +26,8 @@ from loan_api.scoring.package import (
 )
 from loan_api.settings import PROJECT_ROOT
 from training.evaluation import Evaluation, Split
+from training.promotion import registered_versions
 
-PRODUCTION = "Production"
 FIRST_VERSION = (1, 0, 0)
 
 _MODEL_DESCRIPTION = (
@@ -81,26 +79,9 @@ def register(client: MlflowClient, name: str, winner: Evaluation, split: Split, 
     )
 
 
-def promote(client: MlflowClient, version: ModelVersion) -> None:
-    """Makes `version` the only one in Production and points the champion alias at it. Repeating it changes nothing."""
-    with warnings.catch_warnings():
-        # MLflow deprecates stages in favour of aliases; the service's contract has both.
-        warnings.simplefilter("ignore", FutureWarning)
-        client.transition_model_version_stage(
-            version.name, version.version, stage=PRODUCTION, archive_existing_versions=True
-        )
-    client.set_registered_model_alias(version.name, CHAMPION_ALIAS, version.version)
-
-
-def production_version(client: MlflowClient, name: str) -> ModelVersion | None:
-    """The version of `name` in Production, or None."""
-    versions = [v for v in _versions(client, name) if v.current_stage == PRODUCTION]
-    return max(versions, key=lambda version: int(version.version), default=None)
-
-
 def previous_facts(client: MlflowClient, name: str) -> tuple[str, dict[str, str]] | None:
     """Semantic version and tags of the newest registered version of `name`, or None for the first."""
-    newest = max(_versions(client, name), key=lambda version: int(version.version), default=None)
+    newest = max(registered_versions(client, name), key=lambda version: int(version.version), default=None)
     return None if newest is None else (newest.tags[TAG_SEMANTIC_VERSION], newest.tags)
 
 
@@ -133,10 +114,6 @@ def git_commit() -> str:
         check=False,
     )
     return described.stdout.strip() or "unknown"
-
-
-def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
-    return list(client.search_model_versions(f"name='{name}'"))
 
 
 def _ensure_registered_model(client: MlflowClient, name: str) -> None:
