@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import click
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from loan_api.scoring.package import TAG_SEMANTIC_VERSION
 from loan_api.settings import SettingsError, read_settings
@@ -47,6 +49,9 @@ def run(candidates: str, seed: int, jobs: int, unless_in_production: bool) -> No
         train(settings, select_candidates(names), TrainingConsole(), seed=seed, jobs=jobs)
     except (SettingsError, TrainingError) as error:
         raise click.ClickException(str(error)) from error
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise click.ClickException(f"the tracking store cannot be used: {reason}") from error
 
 
 @cli.command()

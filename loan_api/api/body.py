@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from flask import Request
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from loan_api.api.refusals import RequestRefusedError
 
@@ -18,8 +18,12 @@ class JsonBodyParser(FlaskParser):
         """The body as plain values."""
         if not req.is_json:
             raise UnsupportedMediaType("The body must be JSON, sent as application/json.")
+        body = req.get_data(cache=False)
+        if req.content_length is None and len(body) == req.max_content_length:
+            # Without a declared length, the stream ends at the limit as if the body did.
+            raise RequestEntityTooLarge
         try:
-            return json.loads(req.get_data(cache=False))
+            return json.loads(body)
         except (ValueError, RecursionError):
             # Not chained: the parser's message quotes the body.
             raise BadRequest("The body is not valid JSON.") from None

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -137,6 +138,18 @@ class TestOtherProblems:
     def test_a_body_that_is_too_large_is_a_413(self, make_client: MakeClient) -> None:
         client = make_client(MAX_REQUEST_BYTES="2048")
         assert_problem(post_raw(client, b" " * 2049), 413)
+
+    def test_a_body_that_does_not_tell_its_length_is_limited_all_the_same(self, make_client: MakeClient) -> None:
+        client = make_client(MAX_REQUEST_BYTES="2048")
+        for size, status in ((2047, 400), (2048, 413), (10_000, 413)):
+            response = client.post(
+                "/predict",
+                input_stream=BytesIO(b" " * size),
+                content_type="application/json",
+                headers={"Transfer-Encoding": "chunked"},
+                environ_overrides={"wsgi.input_terminated": True},
+            )
+            assert_problem(response, status)
 
     def test_an_unknown_path_is_a_404(self, client: FlaskClient) -> None:
         assert_problem(client.get("/nope"), 404)

@@ -135,6 +135,15 @@ def test_bad_data_is_one_line_an_exit_code_and_nothing_registered(tmp_path: Path
     assert not (tmp_path / "home").exists()
 
 
+def test_a_tracking_store_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"this is no database at all, whatever its name says")
+    for home in (tmp_path, Path("/proc/no/such/place")):
+        finished = _training({"LOAN_HOME": str(home)}, "run", "--unless-in-production")
+        assert finished.returncode == 1
+        assert finished.stderr.startswith("Error: the tracking store cannot be used: ")
+        assert "Traceback" not in finished.stderr
+
+
 def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Path) -> None:
     write_sample(tmp_path / "data.csv", rows=200)
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
