@@ -11,6 +11,8 @@ from loan_api.api.schemas import ProblemSchema
 # Of the API, not of the model: it changes when the contract with clients does.
 _VERSION = "1.0.0"
 _ASSETS_URL = "/docs/assets/"
+_ICON = "favicon-32x32.png"
+_KEPT_SECONDS = 86_400
 _ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 
 _DESCRIPTION = """\
@@ -56,10 +58,15 @@ class _ProblemApi(Api):
 
 
 def _swagger_ui_assets() -> Blueprint:
-    blueprint = Blueprint("swagger-ui-assets", __name__, url_prefix=_ASSETS_URL)
+    blueprint = Blueprint("swagger-ui-assets", __name__)
 
-    @blueprint.route("/<path:name>")
+    @blueprint.route(f"{_ASSETS_URL}<path:name>")
     def asset(name: str) -> Response:
-        return send_from_directory(_ASSETS, name, max_age=86_400)
+        return send_from_directory(_ASSETS, name, max_age=_KEPT_SECONDS)
+
+    # Asked for by every browser, wherever the page's own icon lies.
+    @blueprint.route("/favicon.ico")
+    def icon() -> Response:
+        return send_from_directory(_ASSETS, _ICON, max_age=_KEPT_SECONDS)
 
     return blueprint

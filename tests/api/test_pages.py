@@ -136,7 +136,7 @@ class TestSwaggerUi:
         assert not re.search(r"https?://", text)
         assets = re.findall(r'(?:src|href)="([^"]+)"', text)
         assert len(assets) >= 3
-        for asset in assets:
+        for asset in (*assets, "/favicon.ico"):
             response = client.get(asset)
             assert response.status_code == 200
             response.close()
