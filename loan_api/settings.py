@@ -111,6 +111,9 @@ class Settings:
     max_request_bytes: int = _setting(
         "MAX_REQUEST_BYTES", _number_from(1024, 2**30), "16777216", "the largest request body; more is a 413"
     )
+    git_commit: str | None = _setting(
+        "GIT_COMMIT", _text, None, "the commit that the code was built from, where there is no checkout to ask"
+    )
     log_level: str = _setting(
         "LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "the least severe log line that is written"
     )
@@ -124,6 +127,11 @@ class Settings:
     def artifacts_path(self) -> Path:
         """Where artifacts lie when the tracking store is a local database."""
         return self.loan_home / "mlartifacts"
+
+    @property
+    def logs_path(self) -> Path:
+        """Where training keeps the execution log of every run."""
+        return self.loan_home / "logs"
 
 
 def declared_settings() -> list[tuple[str, str, str]]:

@@ -2,24 +2,32 @@
 
 import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.scoring.package import TAG_SEMANTIC_VERSION
-from loan_api.settings import SettingsError, read_settings
-from training.dataset import SAMPLE_PATH
-from training.errors import TrainingError
-from training.promotion import production_version
-from training.sample import ROWS, SEED, write_sample
-from training.tracking import connect
+from loan_api.settings import Settings, SettingsError, read_settings
+from training.data.dataset import SAMPLE_PATH
+from training.data.sample import ROWS, SEED, write_sample
+from training.errors import GateRefusedError, TrainingError
+from training.interruption import interrupt_on_sigterm
+from training.registry.versions import production_version, semantic_version
+from training.tracking.store import connect
 
 DEFAULT_SEED = 42
+EXIT_REFUSED = 3
+EXIT_INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the promotion gate, 130 interrupted.",
+)
 def cli() -> None:
     """Train a loan approval model and put it into production."""
 
@@ -28,40 +36,102 @@ def cli() -> None:
 @click.option("--candidates", metavar="NAMES", default="", help="Comma-separated; every installed one by default.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), help="Processes; one for every CPU by default.")
+@click.option(
+    "--wrong-approval-cost",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="What a wrong approval costs, in wrong rejections; it moves the threshold.",
+)
 @click.option("--unless-in-production", is_flag=True, help="Do nothing where a version is in Production already.")
-def run(candidates: str, seed: int, jobs: int, unless_in_production: bool) -> None:
+def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unless_in_production: bool) -> None:
     """Ingest the dataset, evaluate every candidate, register the best and promote it to Production."""
-    try:
-        settings = read_settings()
+    with _told_in_one_line() as settings:
         if unless_in_production:
             serving = production_version(connect(settings), settings.model_name)
             if serving is not None:
-                semantic_version = serving.tags[TAG_SEMANTIC_VERSION]
-                click.echo(f"{settings.model_name} {semantic_version} is in Production; nothing to train.")
+                number = semantic_version(serving)
+                click.echo(f"{settings.model_name} {number} is in Production; nothing to train.")
                 return
             click.echo(f"Nothing is in Production as {settings.model_name}; training a model.")
         # These pull in scikit-learn, which a look at the registry does not need.
-        from training.candidates import select_candidates
         from training.console import TrainingConsole
         from training.run import train
+        from training.selection.candidates import select_candidates
+        from training.selection.evaluation import Conditions
 
         names = [name.strip() for name in candidates.split(",") if name.strip()]
-        train(settings, select_candidates(names), TrainingConsole(), seed=seed, jobs=jobs)
-    except (SettingsError, TrainingError) as error:
-        raise click.ClickException(str(error)) from error
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise click.ClickException(f"the tracking store cannot be used: {reason}") from error
+        conditions = Conditions(seed, wrong_approval_cost)
+        train(settings, select_candidates(names), TrainingConsole(), conditions=conditions, jobs=jobs)
+
+
+@cli.command()
+@click.argument("version", required=False)
+def promote(version: str | None) -> None:
+    """Put VERSION, or the newest, through the gate and into Production.
+
+    VERSION is a semantic version or the registry's number.
+    """
+    with _told_in_one_line() as settings:
+        from training import promote as promoting
+        from training.console import TrainingConsole
+
+        promoting.promote(settings, version, TrainingConsole())
+
+
+@cli.command()
+def rollback() -> None:
+    """Put the version back that was in Production before."""
+    with _told_in_one_line() as settings:
+        from training import promote as promoting
+        from training.console import TrainingConsole
+
+        promoting.rollback(settings, TrainingConsole())
+
+
+@cli.command()
+def history() -> None:
+    """Show which version was in Production when."""
+    with _told_in_one_line() as settings:
+        from training.console import TrainingConsole
+        from training.registry.history import read_events
+        from training.registry.promotion import unsettled
+
+        client = connect(settings)
+        events = read_events(client, settings.model_name)
+        console = TrainingConsole()
+        if events:
+            console.show_history(events)
+        else:
+            console.say(f"No version of {settings.model_name} was ever in Production.")
+        if unsettled(client, settings.model_name):
+            console.warn(
+                "A promotion was cut short or made by other means; the next promote, rollback or run mends it."
+            )
+
+
+@cli.command()
+@click.argument("before", metavar="RUN")
+@click.argument("after", metavar="RUN")
+def diff(before: str, after: str) -> None:
+    """Show what changed in data, parameters and metrics from one RUN to another.
+
+    RUN is a run id, its beginning, or the semantic version that the run made.
+    """
+    with _told_in_one_line() as settings:
+        from training.console import TrainingConsole
+        from training.tracking.comparison import compare_runs, find_run
+
+        client = connect(settings)
+        runs = [find_run(client, settings.model_name, wanted) for wanted in (before, after)]
+        TrainingConsole().show_differences(compare_runs(client, *runs))
 
 
 @cli.command()
 def ui() -> None:
     """Open the MLflow UI on the tracking store, on the port after the service's."""
-    try:
-        settings = read_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
-    connect(settings)
+    with _told_in_one_line() as settings:
+        connect(settings)
     port = str(settings.port + 1)
     click.echo(f"MLflow UI on http://localhost:{port}; Ctrl-C stops it.")
     store = ("--backend-store-uri", settings.mlflow_tracking_uri, "--artifacts-destination", settings.artifacts_path)
@@ -89,3 +159,34 @@ def sample(output: Path, rows: int, seed: int) -> None:
     """Write the synthetic dataset. The same rows and seed give the same bytes."""
     write_sample(output, rows=rows, seed=seed)
     click.echo(f"Wrote {rows} synthetic applications to {output}.")
+
+
+class _Stopped(click.ClickException):
+    """A command was stopped, for a reason that has an exit code of its own."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # a class variable in click, read from the instance
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[Settings]:
+    """The settings for a command; whatever stops it is told in one line and by the exit code."""
+    interrupt_on_sigterm()
+    try:
+        yield read_settings()
+    except GateRefusedError as error:
+        raise _Stopped(str(error), EXIT_REFUSED) from error
+    except (SettingsError, TrainingError) as error:
+        raise click.ClickException(str(error)) from error
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise click.ClickException(f"the tracking store cannot be used: {reason}") from error
+    except click.ClickException:
+        raise
+    except Exception as error:
+        # A defect: the stack without the message, as messages of libraries quote what they choke on.
+        click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
+        raise click.ClickException(f"unexpected {type(error).__name__}, from the place above") from error
+    except KeyboardInterrupt as interruption:
+        raise _Stopped("interrupted; nothing was registered", EXIT_INTERRUPTED) from interruption

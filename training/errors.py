@@ -2,7 +2,7 @@
 
 
 class TrainingError(Exception):
-    """Base of the errors that end a run with a clear line and nothing registered."""
+    """Base of the errors that end a command with a clear line and exit code 1."""
 
 
 class DatasetError(TrainingError):
@@ -15,3 +15,15 @@ class CandidateError(TrainingError):
 
 class NoWinnerError(TrainingError):
     """No candidate is better than the baseline."""
+
+
+class VersionError(TrainingError):
+    """The registry has no such version."""
+
+
+class RunNotFoundError(TrainingError):
+    """The tracking store has no such run."""
+
+
+class GateRefusedError(TrainingError):
+    """The promotion gate refused a version. What was in Production stays there."""

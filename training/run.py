@@ -2,28 +2,56 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 
-from loan_api.credit.decision import DEFAULT_THRESHOLD
 from loan_api.credit.features import feature_schema_digest
-from loan_api.scoring.package import TAG_SEMANTIC_VERSION, ModelFacts
+from loan_api.scoring.package import ModelFacts, artifact_digest
 from loan_api.settings import Settings
-from training import promotion, registration, tracking
-from training.candidates import BASELINE, Candidate
 from training.console import TrainingConsole
-from training.dataset import Dataset, locate_dataset, read_dataset
-from training.evaluation import Evaluation, Split, choose, evaluate_all, split_dataset
+from training.data.dataset import Dataset, locate_dataset, read_dataset
+from training.data.profile import DataProfile, profile_dataset
+from training.data.split import Split, split_dataset
+from training.errors import GateRefusedError
+from training.interruption import uninterrupted
+from training.lock import registry_lock
+from training.registry import packaging
+from training.registry.artifacts import fetch_artifact, fetch_contestant
+from training.registry.card import model_card
+from training.registry.gate import Contestant, Verdict, judge
+from training.registry.history import read_events, was_taken_out
+from training.registry.promotion import put_into_production, settle
+from training.registry.registration import find_same_model, register
+from training.registry.versions import PRODUCTION, production_version, semantic_version
+from training.selection.candidates import BASELINE, Candidate
+from training.selection.choice import Choice, choose
+from training.selection.evaluation import Conditions, Evaluation, evaluate_all
+from training.tracking import records, store
+from training.tracking.environment import git_commit
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a run has put into Production."""
+    """The version that a run has led to, and the candidate that it is."""
 
     semantic_version: str
     registry_version: str
     winner: Evaluation
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a run works with."""
+
+    dataset: Dataset
+    split: Split
+    profile: DataProfile
+    conditions: Conditions
+    commit: str
 
 
 def train(
@@ -31,89 +59,162 @@ def train(
     candidates: Sequence[Candidate],
     console: TrainingConsole,
     *,
-    seed: int,
+    conditions: Conditions,
     jobs: int,
 ) -> TrainedModel:
-    """Ingests, evaluates the candidates and the baseline, registers the winner and promotes it.
+    """Ingests, evaluates the candidates and the baseline, registers the winner and promotes it through the gate.
 
     Every candidate is a child of one MLflow run. Raises TrainingError, with nothing registered, where the data cannot
-    be used or nothing beats the baseline.
+    be used or nothing beats the baseline; GateRefusedError, with the version registered, where the gate refuses it.
     """
     dataset = read_dataset(locate_dataset(settings.dataset_path))
-    _announce(dataset, console)
-    split = split_dataset(dataset, seed)
-    client = tracking.connect(settings)
-    tracking.open_experiment(client, settings)
-    summary = f"{len(candidates)} candidates on {len(dataset.applications)} applications, seed {seed}"
-    with tracking.tracked_run("training", summary) as parent:
-        _log_setup(dataset, split, seed)
-        competitors = (BASELINE, *candidates)
-        evaluations = list(console.follow(evaluate_all(competitors, split, seed, jobs), len(competitors)))
-        winner = choose(evaluations[1:], baseline=evaluations[0])
-        version = _record(client, settings, evaluations, winner, split, dataset)
-        mlflow.log_metrics(dict(winner.metrics))
-        mlflow.set_tags({"winner": winner.candidate.name, "registered_version": version.registry_version})
-        console.show_comparison(evaluations, winner)
-    console.say(
-        f"Version {version.semantic_version} of {settings.model_name} ({winner.candidate.name}) is in Production;"
-        f" run {parent.info.run_id}."
-    )
-    return version
+    split = split_dataset(dataset)
+    material = _Material(dataset, split, profile_dataset(dataset, split), conditions, git_commit(settings.git_commit))
+    client = store.connect(settings)
+    store.open_experiment(client, settings)
+    earlier = store.training_runs(client, f"params.dataset_digest = '{dataset.digest}'")
+    summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
+    with store.training_run(settings, summary) as parent:
+        _announce(dataset, [run.info.run_id for run in earlier], console)
+        competitors = (BASELINE, *_able(candidates, split, console))
+        names = [candidate.name for candidate in competitors]
+        records.record_setup(dataset, split, material.profile, conditions, names, material.commit)
+        evaluations = list(console.follow(evaluate_all(competitors, split, conditions, jobs), len(competitors)))
+        choice = choose(evaluations[1:], baseline=evaluations[0])
+        winner_run = _record(evaluations, choice, material)
+        console.show_comparison(evaluations, choice.winner)
+        console.say(choice.reason)
+        with registry_lock(settings.loan_home, console.say):
+            for sentence in settle(client, settings.model_name).sentences:
+                console.say(sentence)
+            version, refusal = _bring_in(client, settings, console, evaluations[0], choice, material, winner_run)
+        mlflow.set_tags({"semantic_version": semantic_version(version), "registry_version": version.version})
+        records.note(f"{summary}. {choice.reason} {_standing(version, refusal)}")
+    console.say(f"Run {parent.info.run_id}; make ui shows it.")
+    if refusal is not None:
+        raise GateRefusedError(f"version {semantic_version(version)} was not promoted: {refusal}")
+    return TrainedModel(semantic_version(version), str(version.version), choice.winner)
 
 
-def _announce(dataset: Dataset, console: TrainingConsole) -> None:
+def _announce(dataset: Dataset, earlier: Sequence[str], console: TrainingConsole) -> None:
     if dataset.is_sample:
         console.warn(
             "No dataset/loan_approval_dataset.csv: training on the SYNTHETIC sample. Its model is for trying things"
             " out, not for lending."
         )
     repeated = f", {dataset.repeated_rows} repeated dropped" if dataset.repeated_rows else ""
-    console.say(f"Read {len(dataset.applications)} applications from {dataset.path}{repeated}.")
+    console.say(f"Read {len(dataset.outcomes)} applications from {dataset.path}{repeated}.")
+    seen = f"the same data as run {earlier[0]}" if earlier else "not seen by this tracking store before"
+    console.say(f"Data version {dataset.digest[:12]}: {seen}.")
+    mlflow.set_tags({"data_version": dataset.digest[:12], "same_data_as": earlier[0] if earlier else "no earlier run"})
 
 
-def _log_setup(dataset: Dataset, split: Split, seed: int) -> None:
-    mlflow.log_params(
-        {
-            "seed": seed,
-            "dataset": dataset.path.name,
-            "dataset_digest": dataset.digest,
-            "feature_schema_digest": feature_schema_digest(),
-            "rows": len(dataset.applications),
-            "rows_repeated_dropped": dataset.repeated_rows,
-            "rows_train": len(split.train_outcomes),
-            "rows_holdout": len(split.holdout_outcomes),
-        }
-    )
+def _able(candidates: Sequence[Candidate], split: Split, console: TrainingConsole) -> list[Candidate]:
+    """The candidates that can cope with so many rows; the others are left out aloud."""
+    rows = len(split.train_outcomes)
+    able = []
+    for candidate in candidates:
+        if candidate.row_limit is not None and rows > candidate.row_limit:
+            console.warn(
+                f"{candidate.name} is left out: its cost grows faster than the rows; it takes part with up to"
+                f" {candidate.row_limit:,}, here are {rows:,}."
+            )
+        else:
+            able.append(candidate)
+    return able
 
 
-def _record(
+def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Material) -> str:
+    """A child run for every candidate. Returns the id of the winner's."""
+    data = records.as_input(material.dataset)
+    winner_run = ""
+    for evaluation in evaluations:
+        is_winner = evaluation is choice.winner
+        role = "winner" if is_winner else "baseline" if evaluation.candidate is BASELINE else "candidate"
+        run_id = records.record_candidate(evaluation, role, data)
+        winner_run = run_id if is_winner else winner_run
+    records.record_comparison(evaluations, choice)
+    return winner_run
+
+
+def _bring_in(
     client: MlflowClient,
     settings: Settings,
-    evaluations: Sequence[Evaluation],
-    winner: Evaluation,
-    split: Split,
-    dataset: Dataset,
-) -> TrainedModel:
-    """A child run for every candidate; the winner's is the one that its registered version points at."""
-    for evaluation in evaluations:
-        if evaluation is not winner:
-            with tracking.tracked_run(evaluation.candidate.name, "", nested=True):
-                _log_evaluation(evaluation)
-    with tracking.tracked_run(winner.candidate.name, "the winner", nested=True):
-        _log_evaluation(winner)
+    console: TrainingConsole,
+    baseline: Evaluation,
+    choice: Choice,
+    material: _Material,
+    winner_run: str,
+) -> tuple[ModelVersion, str | None]:
+    """The version that the winner is, and why it is not in Production, or None where it is.
+
+    Registered is a model that differs from every registered one; promoted, one that passes the gate.
+    """
+    name = settings.model_name
+    identity = packaging.identify(choice.winner, material.dataset)
+    same = find_same_model(client, name, identity)
+    champion = production_version(client, name)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        rival = fetch_contestant(champion, folder / "champion") if champion is not None else None
+        if same is not None:
+            return _reuse(client, console, same, rival, material.split, folder)
         facts = ModelFacts(
-            algorithm=winner.candidate.name,
-            threshold=DEFAULT_THRESHOLD,
-            metrics=winner.metrics,
-            dataset_digest=dataset.digest,
+            algorithm=choice.winner.candidate.name,
+            threshold=choice.winner.threshold,
+            metrics=choice.winner.metrics,
+            dataset_digest=material.dataset.digest,
             feature_schema_digest=feature_schema_digest(),
-            git_commit=registration.git_commit(),
+            git_commit=material.commit,
         )
-        version = registration.register(client, settings.model_name, winner, split, facts)
-    promotion.promote(client, version)
-    return TrainedModel(version.tags[TAG_SEMANTIC_VERSION], version.version, winner)
+        card = model_card(
+            choice, baseline, material.split, material.profile, material.conditions, winner_run, material.commit
+        )
+        package = packaging.reference_package(choice.winner, material.split, card)
+        with mlflow.start_run(run_id=winner_run, nested=True):
+            logged = packaging.log_artifact(client, choice.winner, facts, package)
+        artifact = fetch_artifact(logged.model_uri, folder / "challenger")
+        verdict = judge(Contestant(artifact, facts.threshold), rival, material.split)
+        with uninterrupted():
+            version = register(client, name, logged, facts, identity, artifact_digest(artifact), verdict)
+            console.say(f"Registered as version {semantic_version(version)} ({version.tags['version_reason']}).")
+            refusal = _promote(client, console, version, verdict)
+    return client.get_model_version(name, version.version), refusal
 
 
-def _log_evaluation(evaluation: Evaluation) -> None:
-    mlflow.log_params({"algorithm": evaluation.candidate.name, **evaluation.parameters})
-    mlflow.log_metrics({**evaluation.metrics, "fit_seconds": evaluation.fit_seconds})
+def _reuse(
+    client: MlflowClient,
+    console: TrainingConsole,
+    same: ModelVersion,
+    rival: Contestant | None,
+    split: Split,
+    folder: Path,
+) -> tuple[ModelVersion, str | None]:
+    number = semantic_version(same)
+    console.say(f"The model does not differ from version {number} in anything; nothing is registered.")
+    if same.current_stage == PRODUCTION:
+        console.say(f"Version {number} is in Production already.")
+        return same, None
+    if was_taken_out(read_events(client, same.name), str(same.version)):
+        return same, f"it was rolled back; python -m training promote {number} puts it back"
+    verdict = judge(fetch_contestant(same, folder / "challenger"), rival, split)
+    with uninterrupted():
+        refusal = _promote(client, console, same, verdict)
+    return client.get_model_version(same.name, same.version), refusal
+
+
+def _promote(client: MlflowClient, console: TrainingConsole, version: ModelVersion, verdict: Verdict) -> str | None:
+    """Promotes where the verdict allows it. Returns what refused it, or None."""
+    console.show_verdict(verdict)
+    if not verdict.passed:
+        return verdict.summary
+    put_into_production(client, version)
+    console.say(f"Version {semantic_version(version)} of {version.name} is in Production.")
+    return None
+
+
+def _standing(version: ModelVersion, refusal: str | None) -> str:
+    number = semantic_version(version)
+    return (
+        f"Version {number} is in Production." if refusal is None else f"Version {number} was not promoted: {refusal}."
+    )

@@ -5,7 +5,7 @@ from typing import Any
 from loan_api.api.blueprint import LoanBlueprint
 from loan_api.api.schemas import ModelSchema
 from loan_api.api.timestamps import utc_text
-from loan_api.credit.features import FEATURES, CategoryFeature, Feature
+from loan_api.credit.features import FEATURES, describe
 from loan_api.services.model_registry import ModelRegistry
 
 
@@ -31,7 +31,7 @@ def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
             "scorer": served.scorer.name,
             "threshold": facts.threshold,
             "metrics": dict(facts.metrics),
-            "features": [_describe(feature) for feature in FEATURES],
+            "features": [describe(feature) for feature in FEATURES],
             "dataset_digest": facts.dataset_digest,
             "feature_schema_digest": facts.feature_schema_digest,
             "run_id": version.run_id,
@@ -40,15 +40,3 @@ def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
         }
 
     return blueprint
-
-
-def _describe(feature: Feature) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": feature.name, "description": feature.description}
-    if isinstance(feature, CategoryFeature):
-        return described | {"type": "category", "allowed_values": list(feature.values)}
-    return described | {
-        "type": "integer" if feature.whole else "number",
-        "unit": feature.unit,
-        "minimum": feature.minimum,
-        "maximum": feature.maximum,
-    }

@@ -3,6 +3,8 @@
 The function travels with the registered model, so it depends on nothing but pandas and the feature declarations.
 """
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from loan_api.credit.features import CATEGORIES
@@ -13,18 +15,18 @@ ASSETS = (
     "luxury_assets_value",
     "bank_asset_value",
 )
-DERIVED = ("loan_to_income", "repayment_to_income", "annual_repayment", "total_assets", "loan_to_assets")
+# Name and plain formula of every derived feature.
+DERIVED: Mapping[str, str] = {
+    "loan_to_income": "loan_amount / income_annum: years of income that the loan amounts to",
+    "repayment_to_income": "loan_to_income / loan_term: share of a year's income for an equal repayment, no interest",
+    "annual_repayment": "loan_amount / loan_term: rupees a year, no interest",
+    "total_assets": f"{' + '.join(ASSETS)}: rupees",
+    "loan_to_assets": "loan_amount / max(total_assets, 1): rupees of loan for a rupee of assets",
+}
 
 
 def derive_features(applications: pd.DataFrame) -> pd.DataFrame:
-    """The applications (n rows, the declared features) with the columns of `DERIVED` added and rare categories folded.
-
-    - loan_to_income: years of income that the loan amounts to
-    - repayment_to_income: share of a year's income that an equal yearly repayment takes, interest left out
-    - annual_repayment: rupees a year, interest left out
-    - total_assets: rupees, all four kinds
-    - loan_to_assets: rupees of loan for a rupee of assets; assets below one rupee count as one
-    """
+    """The applications (n rows, the declared features) with the columns of `DERIVED` added and categories folded."""
     derived = applications.copy()
     for category in CATEGORIES:
         derived[category.name] = derived[category.name].replace(dict(category.folds))

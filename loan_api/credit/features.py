@@ -1,18 +1,23 @@
 """The eleven features of an application, each declared once.
 
-The dataset reader, the request schemas, the OpenAPI document, the model signature and the documents all derive from
-`FEATURES`. Its order is the column order of the dataset and of the registered model's input.
+The dataset reader, the request schemas, the OpenAPI document, the model signature, the bins that drift is measured in
+and the documents all derive from `FEATURES`. Its order is the column order of the dataset and of the registered model's
+input.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
 class NumberFeature:
-    """A number within `minimum` and `maximum`, both allowed, in `unit`; `whole` where fractions make no sense."""
+    """A number within `minimum` and `maximum`, both allowed, in `unit`; `whole` where fractions make no sense.
+
+    `bins` are the edges of the intervals that its distribution is watched in.
+    """
 
     name: str
     description: str
@@ -20,6 +25,7 @@ class NumberFeature:
     minimum: int
     maximum: int
     example: int
+    bins: tuple[int, ...]
     whole: bool = False
 
     @property
@@ -54,9 +60,24 @@ Feature = NumberFeature | CategoryFeature
 
 # A trillion rupees: far above any real amount, far below where ratios of float64 lose sense.
 _LARGEST_AMOUNT = 10**12
+_LAKH = 100_000
+
+
+def _in_lakhs(*edges: int) -> tuple[int, ...]:
+    return tuple(edge * _LAKH for edge in edges)
+
 
 FEATURES: tuple[Feature, ...] = (
-    NumberFeature("no_of_dependents", "People who depend on the applicant.", "people", 0, 30, example=2, whole=True),
+    NumberFeature(
+        "no_of_dependents",
+        "People who depend on the applicant.",
+        "people",
+        0,
+        30,
+        example=2,
+        bins=(0, 1, 2, 3, 4, 5, 6),
+        whole=True,
+    ),
     CategoryFeature(
         "education",
         "The applicant's education. The training data has no post graduates; the model treats them as graduates.",
@@ -65,21 +86,80 @@ FEATURES: tuple[Feature, ...] = (
         folds={"Post Graduate": "Graduate"},
     ),
     CategoryFeature("self_employed", "Whether the applicant is self-employed.", ("Yes", "No"), example="No"),
-    NumberFeature("income_annum", "The applicant's income in a year.", "rupees", 1, _LARGEST_AMOUNT, 9_600_000),
-    NumberFeature("loan_amount", "The amount applied for.", "rupees", 1, _LARGEST_AMOUNT, 29_900_000),
-    NumberFeature("loan_term", "The time to repay the loan.", "years", 1, 50, example=12, whole=True),
-    NumberFeature("cibil_score", "The applicant's CIBIL credit score.", "points", 300, 900, example=778, whole=True),
+    NumberFeature(
+        "income_annum",
+        "The applicant's income in a year.",
+        "rupees",
+        1,
+        _LARGEST_AMOUNT,
+        example=9_600_000,
+        bins=_in_lakhs(0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100),
+    ),
+    NumberFeature(
+        "loan_amount",
+        "The amount applied for.",
+        "rupees",
+        1,
+        _LARGEST_AMOUNT,
+        example=29_900_000,
+        bins=_in_lakhs(0, 30, 60, 90, 120, 150, 180, 210, 240, 280, 400),
+    ),
+    NumberFeature(
+        "loan_term",
+        "The time to repay the loan.",
+        "years",
+        1,
+        50,
+        example=12,
+        bins=(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21),
+        whole=True,
+    ),
+    NumberFeature(
+        "cibil_score",
+        "The applicant's CIBIL credit score.",
+        "points",
+        300,
+        900,
+        example=778,
+        bins=(300, 360, 420, 480, 540, 600, 660, 720, 780, 840, 900),
+        whole=True,
+    ),
     NumberFeature(
         "residential_assets_value",
         "Value of residential property. The source system writes −100000 in some records; the model knows it.",
         "rupees",
         -100_000,
         _LARGEST_AMOUNT,
-        2_400_000,
+        example=2_400_000,
+        bins=_in_lakhs(-1, 0, 7, 16, 29, 42, 58, 77, 100, 130, 172, 300),
     ),
-    NumberFeature("commercial_assets_value", "Value of commercial property.", "rupees", 0, _LARGEST_AMOUNT, 17_600_000),
-    NumberFeature("luxury_assets_value", "Value of luxury goods.", "rupees", 0, _LARGEST_AMOUNT, 22_700_000),
-    NumberFeature("bank_asset_value", "Value of bank deposits.", "rupees", 0, _LARGEST_AMOUNT, 8_000_000),
+    NumberFeature(
+        "commercial_assets_value",
+        "Value of commercial property.",
+        "rupees",
+        0,
+        _LARGEST_AMOUNT,
+        example=17_600_000,
+        bins=_in_lakhs(0, 4, 10, 18, 27, 37, 50, 67, 90, 120, 200),
+    ),
+    NumberFeature(
+        "luxury_assets_value",
+        "Value of luxury goods.",
+        "rupees",
+        0,
+        _LARGEST_AMOUNT,
+        example=22_700_000,
+        bins=_in_lakhs(0, 33, 62, 91, 120, 146, 174, 203, 234, 277, 400),
+    ),
+    NumberFeature(
+        "bank_asset_value",
+        "Value of bank deposits.",
+        "rupees",
+        0,
+        _LARGEST_AMOUNT,
+        example=8_000_000,
+        bins=_in_lakhs(0, 10, 19, 28, 36, 45, 54, 65, 78, 96, 150),
+    ),
 )
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
@@ -92,13 +172,26 @@ def example_application() -> dict[str, int | str]:
     return {feature.name: feature.example for feature in FEATURES}
 
 
+def describe(feature: Feature) -> dict[str, Any]:
+    """The declaration as plain values, for those who do not read Python."""
+    described: dict[str, Any] = {"name": feature.name, "description": feature.description}
+    if isinstance(feature, CategoryFeature):
+        return described | {"type": "category", "allowed_values": list(feature.values)}
+    return described | {
+        "type": "integer" if feature.whole else "number",
+        "unit": feature.unit,
+        "minimum": feature.minimum,
+        "maximum": feature.maximum,
+    }
+
+
 def feature_schema_digest() -> str:
     """SHA-256 (hex) of what the features mean: names, order, types, units, ranges and allowed values.
 
-    Descriptions and examples may be reworded without changing it.
+    Descriptions, examples and bins may change without changing it.
     """
+    told_otherwise = ("description", "example", "bins")
     meaning = [
-        {key: value for key, value in asdict(feature).items() if key not in ("description", "example")}
-        for feature in FEATURES
+        {key: value for key, value in asdict(feature).items() if key not in told_otherwise} for feature in FEATURES
     ]
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from loan_api.settings import PROJECT_ROOT
-from training.sample import write_sample
+from training.data.sample import write_sample
 
 START_SECONDS = 90
 WORKERS = 2

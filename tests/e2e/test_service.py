@@ -10,7 +10,7 @@ import requests
 
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
 from tests.e2e.conftest import WORKERS, Service, run_command, started_service, wait_until
-from training.sample import write_sample
+from training.data.sample import write_sample
 
 
 def test_the_assessment_s_requests_get_the_documented_shapes(service: Service) -> None:

@@ -1,22 +1,36 @@
 """A real MLflow on SQLite with a real, small model in Production."""
 
+import dataclasses
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 import mlflow
 import pytest
+from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from rich.console import Console
 
-from loan_api.settings import Settings, read_settings
-from training.candidates import select_candidates
+from loan_api.settings import PROJECT_ROOT, Settings, read_settings
+from training.cli import cli
 from training.console import TrainingConsole
+from training.data.sample import write_sample
 from training.run import train
-from training.sample import write_sample
+from training.selection.candidates import select_candidates
+from training.selection.evaluation import Conditions
 
 QUICK = ("decision_tree", "naive_bayes")
+USUAL = Conditions(seed=42)
+# Leads to the same tree with another threshold: another model, but as good.
+REFIT = Conditions(seed=42, wrong_approval_cost=4)
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,12 @@ class TrainedHome:
     @property
     def environ(self) -> dict[str, str]:
         """What a process needs to use this home."""
-        return {"LOAN_HOME": str(self.settings.loan_home), "DATASET_PATH": str(self.settings.dataset_path)}
+        return {
+            "LOAN_HOME": str(self.settings.loan_home),
+            "DATASET_PATH": str(self.settings.dataset_path),
+            # MLflow leaves its own in the environment of the process that used it.
+            "MLFLOW_TRACKING_URI": "",
+        }
 
     @property
     def client(self) -> MlflowClient:
@@ -37,11 +56,34 @@ class TrainedHome:
         return MlflowClient(tracking_uri=self.settings.mlflow_tracking_uri)
 
 
-def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK) -> str:
+def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK, conditions: Conditions = USUAL) -> str:
     """Trains a few candidates and returns what was printed."""
     output = StringIO()
-    train(settings, select_candidates(names), TrainingConsole(Console(file=output, width=200)), seed=42, jobs=1)
+    console = TrainingConsole(Console(file=output, width=200))
+    train(settings, select_candidates(names), console, conditions=conditions, jobs=1)
     return output.getvalue()
+
+
+def command(home: TrainedHome, *arguments: str) -> Result:
+    """`python -m training …`, in this process."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return CliRunner().invoke(cli, arguments, env=home.environ)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_training(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m training …`, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "training", *arguments],
+        cwd=PROJECT_ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +98,45 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainedHo
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # back to the default
 
 
+# Where MLflow's database says where artifacts lie.
+_LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
+
+
 @pytest.fixture
-def own_home(tmp_path: Path) -> TrainedHome:
-    """A home of the test's own, with one trained model."""
-    write_sample(tmp_path / "data.csv", rows=600, seed=11)
-    settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
-    return TrainedHome(settings, train_quickly(settings))
+def own_home(trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
+    """A copy of the trained home that the test may change."""
+    return copy_of(trained_home, tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def twice_trained_home(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> TrainedHome:
+    """1.0.0 was in Production, 1.0.1 is."""
+    home = copy_of(trained_home, tmp_path_factory.mktemp("twice") / "home")
+    return dataclasses.replace(home, output=train_quickly(home.settings, conditions=REFIT))
+
+
+@pytest.fixture
+def two_versions(twice_trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
+    """A copy of the home with two versions that the test may change."""
+    return copy_of(twice_trained_home, tmp_path / "home")
+
+
+def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
+    """The same home at another place."""
+    shutil.copytree(original.settings.loan_home, home)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        for table, column in _LOCATIONS:
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
+                (str(original.settings.loan_home), str(home)),
+            )
+    settings = read_settings({"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv")})
+    return TrainedHome(settings, original.output)
 
 
 @pytest.fixture(autouse=True)

@@ -1,29 +1,36 @@
 """A training run leaves one model in Production that anyone can load and trace."""
 
+import csv
+import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import mlflow
 import pytest
-from mlflow.entities import RunStatus
+from mlflow.entities import Run, RunStatus
 from rich.console import Console
 from sklearn.dummy import DummyClassifier
 
 from loan_api.credit.features import FEATURE_NAMES, feature_schema_digest
-from loan_api.settings import PROJECT_ROOT, read_settings
-from tests.integration.conftest import QUICK, TrainedHome, train_quickly
-from training.candidates import Candidate, select_candidates
+from loan_api.credit.frame import applications_frame
+from loan_api.scoring.package import ReferencePackage, artifact_digest
+from loan_api.settings import read_settings
+from tests.integration.conftest import QUICK, REFIT, TrainedHome, run_training, train_quickly
 from training.console import TrainingConsole
-from training.dataset import read_dataset
+from training.data.dataset import read_dataset, row_texts
+from training.data.sample import write_sample
+from training.data.split import split_dataset
 from training.errors import NoWinnerError
-from training.evaluation import Evaluation
 from training.run import train
-from training.sample import write_sample
-from training.tracking import EXPERIMENT
+from training.selection.candidates import Candidate, select_candidates
+from training.selection.evaluation import Conditions
+from training.tracking.store import training_runs
 
+FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 MODEL = "loan_approval_model"
 
 
@@ -40,6 +47,7 @@ class TestRegisteredVersion:
         assert version.tags["feature_schema_digest"] == feature_schema_digest()
         assert len(version.tags["git_commit"]) >= 40
         assert version.tags["threshold"] == "0.5"
+        assert version.tags["gate"] == "passed"
         assert "F1" in str(version.description)
         assert "loan" in trained_home.client.get_registered_model(MODEL).description
 
@@ -50,6 +58,35 @@ class TestRegisteredVersion:
         types = {str(column.type) for column in info.signature.inputs}
         assert types == {"DataType.double", "DataType.string"}
         assert info.saved_input_example_info is not None
+
+    def test_its_artifact_has_the_reference_package(self, trained_home: TrainedHome, tmp_path: Path) -> None:
+        mlflow.set_tracking_uri(trained_home.settings.mlflow_tracking_uri)
+        artifact = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/Production", dst_path=str(tmp_path)))
+        (version,) = trained_home.client.search_model_versions(f"name='{MODEL}'")
+        assert artifact_digest(artifact) == version.tags["artifact_digest"]
+        package = ReferencePackage.read(artifact)
+        assert [feature["name"] for feature in package.features] == list(FEATURE_NAMES)
+        pipeline = mlflow.sklearn.load_model(str(artifact))
+        golden = applications_frame(package.golden_rows.applications)
+        assert package.golden_rows.largest_deviation(pipeline.predict_proba(golden)[:, 1]) == 0
+        assert set(package.golden_rows.probabilities) >= {0.0, 1.0}
+        dataset = read_dataset(trained_home.settings.dataset_path)  # type: ignore[arg-type]
+        train_rows = len(split_dataset(dataset).train_outcomes)
+        histograms = (*package.distribution.features.values(), package.distribution.score)
+        assert all(sum(histogram.counts) == train_rows for histogram in histograms)
+        for part in ("# Model card", "## Use", "## Data", "## Limits", "The credit score dominates", dataset.digest):
+            assert part in package.model_card
+
+    def test_nothing_in_its_artifact_is_an_applicant_s(self, trained_home: TrainedHome, tmp_path: Path) -> None:
+        """No real application is kept as golden row or example."""
+        mlflow.set_tracking_uri(trained_home.settings.mlflow_tracking_uri)
+        artifact = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/Production", dst_path=str(tmp_path)))
+        kept = applications_frame(ReferencePackage.read(artifact).golden_rows.applications)
+        example = mlflow.pyfunc.load_model(str(artifact)).input_example
+        dataset = read_dataset(trained_home.settings.dataset_path)  # type: ignore[arg-type]
+        real = set(row_texts(dataset.applications))
+        assert not real & set(row_texts(kept))
+        assert not real & set(row_texts(example))
 
     def test_it_loads_away_from_the_repository(self, trained_home: TrainedHome, tmp_path: Path) -> None:
         """In another folder, in a process that cannot import the project, with and without the alias."""
@@ -80,18 +117,82 @@ print(json.dumps(sum(a == b for a, b in zip(labels[0], actual)) / len(actual)))
 
 class TestRuns:
     def test_every_candidate_is_a_child_of_one_run(self, trained_home: TrainedHome) -> None:
-        client = trained_home.client
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        runs = client.search_runs([experiment.experiment_id])
-        (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-        children = {run.data.params["algorithm"]: run for run in runs if run is not parent}
+        parent, children = runs_of(trained_home)
         assert set(children) == {"stump", *QUICK}
         assert all(child.data.tags["mlflow.parentRunId"] == parent.info.run_id for child in children.values())
-        assert all({"accuracy", "precision", "recall", "f1"} <= set(child.data.metrics) for child in children.values())
-        assert all(run.info.status == RunStatus.to_string(RunStatus.FINISHED) for run in runs)
-        assert children["decision_tree"].data.params["criterion"] == "gini"
+        assert all(run.info.status == FINISHED for run in (parent, *children.values()))
+        assert {name: child.data.tags["role"] for name, child in children.items()} == {
+            "stump": "baseline",
+            "decision_tree": "winner",
+            "naive_bayes": "candidate",
+        }
+
+    def test_a_child_has_parameters_metrics_plots_and_data(self, trained_home: TrainedHome) -> None:
+        _, children = runs_of(trained_home)
+        child = children["decision_tree"]
+        assert child.data.params["criterion"] == "gini"
+        assert child.data.params["calibration"] == "none"
+        for metric in ("f1", "mcc", "roc_auc", "ks", "expected_calibration_error", "cv_f1_mean", "cv_f1_std"):
+            assert metric in child.data.metrics
+        for timing in ("fit_seconds", "scoring_seconds_1_row", "scoring_seconds_1000_rows"):
+            assert child.data.metrics[timing] > 0
+        assert {*artifacts_of(trained_home, child)} >= {
+            "plots/roc.png",
+            "plots/precision_recall.png",
+            "plots/confusion_matrix.png",
+            "plots/calibration.png",
+            "plots/threshold.png",
+            "plots/permutation_importance.png",
+            "transformations.txt",
+        }
+        (data,) = child.inputs.dataset_inputs
+        digest = read_dataset(trained_home.settings.dataset_path).digest  # type: ignore[arg-type]
+        assert digest.startswith(data.dataset.digest)
+        assert "cross-validation" in child.data.tags["mlflow.note.content"]
+
+    def test_the_parent_has_all_that_an_auditor_asks_for(self, trained_home: TrainedHome) -> None:
+        parent, _ = runs_of(trained_home)
         assert parent.data.params["seed"] == "42"
-        assert parent.data.tags["winner"] == "decision_tree"
+        assert parent.data.params["winner"] == parent.data.tags["winner"] == "decision_tree"
+        assert parent.data.tags["semantic_version"] == "1.0.0"
+        assert parent.data.tags["same_data_as"] == "no earlier run"
+        assert len(parent.data.params["code_digest"]) == 64
+        assert "Version 1.0.0 is in Production." in parent.data.tags["mlflow.note.content"]
+        (log,) = trained_home.settings.logs_path.iterdir()
+        assert {*artifacts_of(trained_home, parent)} == {
+            "data/profile.json",
+            "data/profile.html",
+            "data/profile.png",
+            "data/split.csv",
+            "comparison/candidates.csv",
+            "comparison/candidates.png",
+            "comparison/choice.txt",
+            "code/source.zip",
+            "environment/environment.json",
+            "environment/requirements.txt",
+            f"logs/{log.name}",
+        }
+
+    def test_the_execution_log_tells_the_run_and_is_the_same_in_both_places(
+        self, trained_home: TrainedHome, tmp_path: Path
+    ) -> None:
+        parent, _ = runs_of(trained_home)
+        (log,) = trained_home.settings.logs_path.iterdir()
+        copy = trained_home.client.download_artifacts(parent.info.run_id, f"logs/{log.name}", str(tmp_path))
+        text = log.read_text(encoding="utf-8")
+        assert Path(copy).read_text(encoding="utf-8") == text
+        assert "Read 600 applications" in text
+        assert "decision_tree fitted in" in text
+        assert "Version 1.0.0 of loan_approval_model is in Production." in text
+
+    def test_the_split_can_be_replayed(self, trained_home: TrainedHome, tmp_path: Path) -> None:
+        parent, _ = runs_of(trained_home)
+        path = trained_home.client.download_artifacts(parent.info.run_id, "data/split.csv", str(tmp_path))
+        split = split_dataset(read_dataset(trained_home.settings.dataset_path))  # type: ignore[arg-type]
+        with Path(path).open(encoding="utf-8") as file:
+            sides = {int(row["row"]): row["part"] for row in csv.DictReader(file)}
+        assert {row for row, part in sides.items() if part == "holdout"} == set(split.holdout_outcomes.index)
+        assert {row for row, part in sides.items() if part == "train"} == set(split.train_outcomes.index)
 
     def test_the_version_points_at_the_winner_s_run(self, trained_home: TrainedHome) -> None:
         (version,) = trained_home.client.search_model_versions(f"name='{MODEL}'")
@@ -100,45 +201,57 @@ class TestRuns:
 
     def test_the_terminal_tells_what_happens(self, trained_home: TrainedHome) -> None:
         assert "Read 600 applications from" in trained_home.output
+        assert "not seen by this tracking store before" in trained_home.output
         assert "3/3" in trained_home.output
         assert "decision_tree ◀" in trained_home.output
-        assert "Version 1.0.0 of loan_approval_model (decision_tree) is in Production" in trained_home.output
+        assert "Registered as version 1.0.0 (the first version)." in trained_home.output
+        assert "Version 1.0.0 of loan_approval_model is in Production." in trained_home.output
 
 
-def test_a_refit_is_a_patch_and_takes_over_production(own_home: TrainedHome) -> None:
-    train_quickly(own_home.settings)
+def test_the_same_again_is_the_same_and_registers_nothing(own_home: TrainedHome) -> None:
+    """From the same rows in another order, in a file of another name."""
+    assert own_home.settings.dataset_path is not None
+    header, *rows = own_home.settings.dataset_path.read_text(encoding="utf-8").splitlines()
+    other = own_home.settings.dataset_path.with_name("other.csv")
+    other.write_text("\n".join([header, *reversed(rows)]) + "\n", encoding="utf-8")
+    (first,) = training_runs(own_home.client)
+    output = train_quickly(dataclasses.replace(own_home.settings, dataset_path=other))
+    assert f"the same data as run {first.info.run_id}." in output
+    assert "The model does not differ from version 1.0.0 in anything; nothing is registered." in output
+    assert len(own_home.client.search_model_versions(f"name='{MODEL}'")) == 1
+    again, _ = training_runs(own_home.client)
+    timings = ("fit_seconds", "scoring_seconds_1_row", "scoring_seconds_1000_rows")
+    one, two = (
+        {name: value for name, value in run.data.metrics.items() if name not in timings} for run in (first, again)
+    )
+    assert one == two
+    assert first.data.params | {"dataset": ""} == again.data.params | {"dataset": ""}
+    assert again.data.tags["same_data_as"] == first.info.run_id
+
+
+def test_a_refit_that_differs_is_a_patch_and_says_why(own_home: TrainedHome) -> None:
+    output = train_quickly(own_home.settings, conditions=REFIT)
+    assert "Registered as version 1.0.1 (patch: compared with 1.0.0, changed: threshold)." in output
     versions = {v.tags["semantic_version"]: v for v in own_home.client.search_model_versions(f"name='{MODEL}'")}
     assert {number: version.current_stage for number, version in versions.items()} == {
         "1.0.0": "Archived",
         "1.0.1": "Production",
     }
     assert own_home.client.get_model_version_by_alias(MODEL, "champion").version == versions["1.0.1"].version
+    assert versions["1.0.1"].tags["threshold"] == "0.8"
 
 
 def test_training_is_skipped_where_a_version_is_in_production(own_home: TrainedHome) -> None:
-    finished = _training(own_home.environ, "run", "--unless-in-production")
+    finished = run_training(own_home.environ, "run", "--unless-in-production")
     assert finished.returncode == 0, finished.stderr
     assert "loan_approval_model 1.0.0 is in Production; nothing to train." in finished.stdout
     assert len(own_home.client.search_model_versions(f"name='{MODEL}'")) == 1
 
 
-def test_bad_data_is_one_line_an_exit_code_and_nothing_registered(tmp_path: Path) -> None:
-    data = tmp_path / "data.csv"
-    write_sample(data, rows=200)
-    data.write_text(data.read_text(encoding="utf-8").replace(" Rejected", " Pending", 1), encoding="utf-8")
-    finished = _training({"LOAN_HOME": str(tmp_path / "home"), "DATASET_PATH": str(data)}, "run")
-    assert finished.returncode == 1
-    assert finished.stdout == ""
-    (line,) = finished.stderr.splitlines()
-    assert line.startswith("Error: ")
-    assert "column loan_status: expected one of Approved, Rejected" in line
-    assert not (tmp_path / "home").exists()
-
-
 def test_a_tracking_store_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"this is no database at all, whatever its name says")
     for home in (tmp_path, Path("/proc/no/such/place")):
-        finished = _training({"LOAN_HOME": str(home)}, "run", "--unless-in-production")
+        finished = run_training({"LOAN_HOME": str(home)}, "run", "--unless-in-production")
         assert finished.returncode == 1
         assert finished.stderr.startswith("Error: the tracking store cannot be used: ")
         assert "Traceback" not in finished.stderr
@@ -149,42 +262,58 @@ def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Pat
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
     coin = Candidate("coin", lambda seed: DummyClassifier(strategy="uniform", random_state=seed))
     with pytest.raises(NoWinnerError):
-        train(settings, [coin], TrainingConsole(Console(quiet=True)), seed=1, jobs=1)
+        train(settings, [coin], TrainingConsole(Console(quiet=True)), conditions=Conditions(1), jobs=1)
     client = mlflow.MlflowClient(settings.mlflow_tracking_uri)
     assert client.search_registered_models() == []
-    assert _parent_status(client) == RunStatus.to_string(RunStatus.FAILED)
+    (parent,) = training_runs(client)
+    assert parent.info.status == RunStatus.to_string(RunStatus.FAILED)
+    (log,) = settings.logs_path.iterdir()
+    assert "ERROR" in log.read_text(encoding="utf-8")
+    assert "is no better than the baseline stump" in log.read_text(encoding="utf-8")
 
 
-def test_an_interrupted_run_is_killed_and_registers_nothing(tmp_path: Path) -> None:
-    class Interrupted(TrainingConsole):
-        def follow(self, evaluations: Iterable[Evaluation], total: int) -> Iterator[Evaluation]:
-            yield next(iter(evaluations))
-            raise KeyboardInterrupt
+def test_a_candidate_that_cannot_cope_with_so_many_rows_is_left_out_aloud(tmp_path: Path) -> None:
+    write_sample(tmp_path / "data.csv", rows=300)
+    settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
+    (tree,) = select_candidates(["decision_tree"])
+    slow = Candidate("slow", lambda _: DummyClassifier(), row_limit=100)
+    output = StringIO()
+    train(settings, [tree, slow], TrainingConsole(Console(file=output, width=200)), conditions=Conditions(1), jobs=1)
+    assert "slow is left out: its cost grows faster than the rows; it takes part with up to 100, here are 2" in (
+        output.getvalue()
+    )
+    (parent,) = training_runs(mlflow.MlflowClient(settings.mlflow_tracking_uri))
+    assert parent.data.params["candidates"] == "stump, decision_tree"
+
+
+def test_the_log_of_a_failure_holds_no_message_of_a_library(tmp_path: Path) -> None:
+    class Broken(DummyClassifier):  # type: ignore[misc]
+        def fit(self, *_: object, **__: object) -> None:
+            raise ValueError(str(4000 + 711))
 
     write_sample(tmp_path / "data.csv", rows=200)
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
-    with pytest.raises(KeyboardInterrupt):
-        train(settings, select_candidates(["naive_bayes"]), Interrupted(Console(quiet=True)), seed=1, jobs=1)
-    client = mlflow.MlflowClient(settings.mlflow_tracking_uri)
-    assert client.search_registered_models() == []
-    assert _parent_status(client) == RunStatus.to_string(RunStatus.KILLED)
+    broken = Candidate("broken", lambda _: Broken())
+    with pytest.raises(ValueError, match="4711"):
+        train(settings, [broken], TrainingConsole(Console(quiet=True)), conditions=Conditions(1), jobs=1)
+    (log,) = settings.logs_path.iterdir()
+    assert "ValueError" in log.read_text(encoding="utf-8")
+    assert "4711" not in log.read_text(encoding="utf-8")
 
 
-def _parent_status(client: mlflow.MlflowClient) -> str:
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    runs = client.search_runs([experiment.experiment_id])
-    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    status: str = parent.info.status
-    return status
-
-
-def _training(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "training", *arguments],
-        cwd=PROJECT_ROOT,
-        env={"PATH": "/usr/bin:/bin", **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
+def runs_of(home: TrainedHome) -> tuple[Run, dict[str, Run]]:
+    """The only training run, and its children by algorithm."""
+    (parent,) = training_runs(home.client)
+    children = home.client.search_runs(
+        [parent.info.experiment_id], filter_string=f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     )
+    return parent, {run.data.params["algorithm"]: run for run in children}
+
+
+def artifacts_of(home: TrainedHome, run: Run, folder: str = "") -> Iterator[str]:
+    """The paths of all its files."""
+    for entry in home.client.list_artifacts(run.info.run_id, folder):
+        if entry.is_dir:
+            yield from artifacts_of(home, run, entry.path)
+        else:
+            yield entry.path

@@ -18,8 +18,8 @@ from loan_api.services.model_registry import ModelRegistry
 from loan_api.storage.database import upgrade_database
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
 from tests.fakes import RecordingObserver, now
-from tests.integration.conftest import TrainedHome, train_quickly
-from training.dataset import COLUMNS
+from tests.integration.conftest import REFIT, TrainedHome, train_quickly
+from training.data.dataset import COLUMNS
 
 MODEL = "loan_approval_model"
 
@@ -109,7 +109,7 @@ def test_a_new_production_version_is_picked_up(own_home: TrainedHome) -> None:
     registry = ModelRegistry(source_of(own_home), RecordingObserver(), now)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
-    train_quickly(own_home.settings)
+    train_quickly(own_home.settings, conditions=REFIT)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.1"
 
@@ -118,7 +118,7 @@ def test_a_new_production_version_is_picked_up(own_home: TrainedHome) -> None:
 def test_a_damaged_version_stays_out(own_home: TrainedHome, damage: str) -> None:
     registry = ModelRegistry(source_of(own_home), RecordingObserver(), now)
     registry.refresh()
-    train_quickly(own_home.settings)
+    train_quickly(own_home.settings, conditions=REFIT)
     newest = max(own_home.settings.artifacts_path.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns)
     model_file = newest / "model.skops"
     if damage == "truncated":

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.dataset import Dataset, read_dataset
-from training.sample import write_sample
+from training.data.dataset import Dataset, read_dataset
+from training.data.sample import write_sample
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from skops import io as skops_io
 
-from training.candidates import BASELINE, CANDIDATES, Candidate, select_candidates
-from training.dataset import Dataset
+from training.data.dataset import Dataset
 from training.errors import CandidateError
-from training.pipeline import build_pipeline
+from training.selection.candidates import BASELINE, CANDIDATES, Candidate, select_candidates
+from training.selection.pipeline import build_pipeline
 
 
 def test_there_are_the_twelve_of_the_original() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.dataset import COLUMNS, SAMPLE_PATH, locate_dataset, read_dataset
+from training.data.dataset import COLUMNS, SAMPLE_PATH, locate_dataset, read_dataset
 from training.errors import DatasetError
 
 HEADER = ", ".join(COLUMNS)
@@ -38,10 +38,18 @@ def changed(row: int, column: str, value: str) -> tuple[str, ...]:
 
 def test_spaces_are_stripped_and_types_are_those_declared(write: Write) -> None:
     dataset = read_dataset(write(HEADER, *ROWS))
-    assert dataset.outcomes.tolist() == [1, 0, 0]
-    assert dataset.applications["education"].tolist() == ["Graduate", "Not Graduate", "Graduate"]
-    assert dataset.applications["residential_assets_value"].tolist() == [2400000.0, 2700000.0, -100000.0]
+    by_row = dataset.applications.assign(outcome=dataset.outcomes).sort_index()
+    assert by_row.index.tolist() == [2, 3, 4]  # row numbers in the file
+    assert by_row["outcome"].tolist() == [1, 0, 0]
+    assert by_row["education"].tolist() == ["Graduate", "Not Graduate", "Graduate"]
+    assert by_row["residential_assets_value"].tolist() == [2400000.0, 2700000.0, -100000.0]
     assert str(dataset.applications["cibil_score"].dtype) == "float64"
+
+
+def test_the_order_of_the_rows_changes_nothing(write: Write) -> None:
+    one, other = (read_dataset(write(HEADER, *rows)) for rows in (ROWS, reversed(ROWS)))
+    assert one.applications.to_numpy().tolist() == other.applications.to_numpy().tolist()
+    assert one.outcomes.tolist() == other.outcomes.tolist()
 
 
 @pytest.mark.parametrize(("encoding", "end"), [("utf-8-sig", "\n"), ("utf-8", "\r\n")])
@@ -71,6 +79,7 @@ def test_a_repeated_application_is_dropped_and_counted(write: Write) -> None:
     dataset = read_dataset(write(HEADER, *ROWS, ROWS[0].replace("1,", "4,", 1)))
     assert len(dataset.applications) == len(dataset.outcomes) == 3
     assert dataset.repeated_rows == 1
+    assert dataset.rows_read == 4
 
 
 @pytest.mark.parametrize(

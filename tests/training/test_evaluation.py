@@ -1,82 +1,82 @@
-"""The split is honest, and the winner is chosen by cross-validation alone."""
+"""Candidates are measured alike, repeatably, and on what they have not seen."""
 
-import pandas as pd
+import numpy as np
 import pytest
 
-from training.candidates import BASELINE, Candidate, select_candidates
-from training.dataset import Dataset
-from training.errors import DatasetError, NoWinnerError
-from training.evaluation import Evaluation, choose, evaluate, evaluate_all, split_dataset
+from training.data.dataset import Dataset
+from training.data.split import Split, split_dataset
+from training.selection.candidates import BASELINE, select_candidates
+from training.selection.evaluation import Conditions, evaluate, evaluate_all
+from training.selection.metrics import measure
+from training.selection.pipeline import describe_transformations
+
+CONDITIONS = Conditions(seed=3)
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def evaluation(name: str, f1: float, spread: float = 0.0, brier: float = 0.1, holdout_f1: float = 0.0) -> Evaluation:
-    metrics = {"cv_f1_mean": f1, "cv_f1_std": spread, "cv_brier_mean": brier, "f1": holdout_f1}
-    return Evaluation(Candidate(name, lambda _: None), None, metrics, {}, 0.0)
+@pytest.fixture(scope="module")
+def split(small_dataset: Dataset) -> Split:
+    return split_dataset(small_dataset)
 
 
-STUMP = evaluation("stump", 0.95)
-
-
-class TestChoice:
-    def test_the_best_mean_wins(self) -> None:
-        assert choose([evaluation("a", 0.97), evaluation("b", 0.99)], STUMP).candidate.name == "b"
-
-    def test_within_a_standard_error_the_better_probabilities_win(self) -> None:
-        best = evaluation("best", 0.990, spread=0.01, brier=0.15)
-        close = evaluation("close", 0.987, brier=0.01)
-        far = evaluation("far", 0.980, brier=0.001)
-        assert choose([best, close, far], STUMP).candidate.name == "close"
-
-    def test_the_holdout_has_no_say(self) -> None:
-        lucky = evaluation("lucky", 0.96, holdout_f1=1.0)
-        assert choose([lucky, evaluation("better", 0.99, holdout_f1=0.9)], STUMP).candidate.name == "better"
-
-    @pytest.mark.parametrize("f1", [0.94, 0.95])
-    def test_what_is_no_better_than_one_split_does_not_win(self, f1: float) -> None:
-        with pytest.raises(NoWinnerError, match="no better than the baseline stump"):
-            choose([evaluation("a", f1)], STUMP)
-
-
-class TestSplit:
-    def test_it_is_stratified_complete_and_disjoint(self, small_dataset: Dataset) -> None:
-        split = split_dataset(small_dataset, seed=1)
-        train, holdout = split.train_applications.index, split.holdout_applications.index
-        assert sorted([*train, *holdout]) == list(range(len(small_dataset.applications)))
-        assert len(holdout) == 80
-        assert abs(split.train_outcomes.mean() - split.holdout_outcomes.mean()) < 0.01
-
-    def test_the_seed_decides(self, small_dataset: Dataset) -> None:
-        first, again, other = (split_dataset(small_dataset, seed).holdout_applications for seed in (1, 1, 2))
-        pd.testing.assert_frame_equal(first, again)
-        assert set(first.index) != set(other.index)
-
-    def test_too_few_of_one_outcome_are_refused(self, small_dataset: Dataset) -> None:
-        few = [*small_dataset.outcomes[small_dataset.outcomes == 0].index[:5]]
-        rows = [*few, *small_dataset.outcomes[small_dataset.outcomes == 1].index]
-        scarce = Dataset(
-            small_dataset.path, small_dataset.applications.loc[rows], small_dataset.outcomes.loc[rows], 0, False
-        )
-        with pytest.raises(DatasetError, match="the rarer outcome has 5 applications"):
-            split_dataset(scarce, seed=1)
-
-
-def test_the_same_data_and_seed_give_the_same_metrics(small_dataset: Dataset) -> None:
-    split = split_dataset(small_dataset, seed=1)
+def test_the_same_data_and_seed_give_the_same_metrics_and_probabilities(split: Split) -> None:
     for candidate in select_candidates(["random_forest", "mlp", "lightgbm"]):
-        assert evaluate(candidate, split, seed=3).metrics == evaluate(candidate, split, seed=3).metrics
+        one, other = (evaluate(candidate, split, CONDITIONS) for _ in range(2))
+        assert one.metrics == other.metrics
+        assert np.array_equal(one.holdout, other.holdout)
+        assert np.array_equal(one.out_of_fold, other.out_of_fold)
+        assert (one.threshold, one.calibration) == (other.threshold, other.calibration)
 
 
-def test_evaluations_come_in_order_whatever_the_number_of_processes(small_dataset: Dataset) -> None:
-    split = split_dataset(small_dataset, seed=1)
+def test_evaluations_come_in_order_whatever_the_number_of_processes(split: Split) -> None:
     competitors = (BASELINE, *select_candidates(["decision_tree", "naive_bayes"]))
     one, two = (
-        [(e.candidate.name, e.metrics) for e in evaluate_all(competitors, split, seed=1, jobs=jobs)] for jobs in (1, 2)
+        [(e.candidate.name, e.metrics) for e in evaluate_all(competitors, split, CONDITIONS, jobs=jobs)]
+        for jobs in (1, 2)
     )
     assert one == two
     assert [name for name, _ in one] == ["stump", "decision_tree", "naive_bayes"]
 
 
-def test_every_metric_is_a_share_or_a_squared_error(small_dataset: Dataset) -> None:
-    metrics = evaluate(BASELINE, split_dataset(small_dataset, seed=1), seed=1).metrics
-    assert {"accuracy", "precision", "recall", "f1", "brier", "cv_f1_mean", "cv_f1_std"} <= set(metrics)
-    assert all(0 <= value <= 1 for value in metrics.values())
+def test_everything_that_is_asked_for_is_measured(split: Split) -> None:
+    evaluation = evaluate(BASELINE, split, CONDITIONS)
+    names = {
+        *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "average_precision"),
+        *("brier", "log_loss", "ks", "expected_calibration_error"),
+    }
+    assert set(evaluation.metrics) == names | {f"cv_{name}_{part}" for name in names for part in ("mean", "std")}
+    assert set(evaluation.timings) == {"fit_seconds", "scoring_seconds_1_row", "scoring_seconds_1000_rows"}
+    assert all(seconds > 0 for seconds in evaluation.timings.values())
+    assert set(evaluation.plots) == {
+        *("confusion_matrix.png", "roc.png", "precision_recall.png", "calibration.png", "threshold.png"),
+        "permutation_importance.png",
+    }
+    assert all(png.startswith(PNG) for png in evaluation.plots.values())
+    assert max(evaluation.importance, key=lambda name: evaluation.importance[name]) == "cibil_score"
+
+
+def test_the_pipeline_decides_at_the_chosen_threshold(split: Split) -> None:
+    """Also where calibration is around the estimator."""
+    conditions = Conditions(seed=3, wrong_approval_cost=20)
+    for candidate in select_candidates(["naive_bayes", "ada_boost"]):
+        evaluation = evaluate(candidate, split, conditions)
+        assert evaluation.threshold > 0.5
+        probabilities = evaluation.pipeline.predict_proba(split.holdout_applications)[:, 1]
+        assert np.array_equal(probabilities, evaluation.holdout)
+        decisions = evaluation.pipeline.predict(split.holdout_applications)
+        assert np.array_equal(decisions, (probabilities >= evaluation.threshold).astype(int))
+        holdout = measure(split.holdout_outcomes.to_numpy(), probabilities, evaluation.threshold)
+        assert {name: evaluation.metrics[name] for name in holdout} == holdout
+
+
+def test_transformations_are_told_with_their_parameters(split: Split) -> None:
+    (plain, scaled) = (
+        describe_transformations(evaluate(candidate, split, CONDITIONS).pipeline)
+        for candidate in select_candidates(["decision_tree", "naive_bayes"])
+    )
+    assert "education: Post Graduate is taken for Graduate" in plain
+    assert "education: 1 where it is Not Graduate, else 0" in plain
+    assert "numbers are used as they are" in plain
+    mean = split.train_applications["cibil_score"].mean()
+    assert any(line.startswith(f"cibil_score: minus {mean:.12g}"[:30]) for line in scaled)
+    assert len([line for line in scaled if "divided by" in line]) == 14

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from training.dataset import SAMPLE_PATH, read_dataset
-from training.sample import ROWS, write_sample
+from training.data.dataset import SAMPLE_PATH, read_dataset
+from training.data.sample import ROWS, write_sample
 
 
 def test_the_shipped_sample_is_what_the_generator_writes(tmp_path: Path) -> None:

@@ -4,30 +4,45 @@ import dataclasses
 
 import pytest
 
-from tests.fakes import model_version
-from training.registration import next_semantic_version
+from training.registry.versions import ModelIdentity, next_semantic_version
 
-FACTS = model_version().facts
-TAGS = {
-    "feature_schema_digest": FACTS.feature_schema_digest,
-    "dataset_digest": FACTS.dataset_digest,
-    "algorithm": FACTS.algorithm,
-}
+IDENTITY = ModelIdentity(
+    feature_schema="features",
+    dataset="data",
+    algorithm="decision_tree",
+    threshold="0.5",
+    behaviour="behaviour",
+    code="code",
+    libraries="scikit-learn==1.9.1",
+)
 
 
 def test_the_first_is_1_0_0() -> None:
-    assert next_semantic_version(None, FACTS) == "1.0.0"
+    assert next_semantic_version({}, IDENTITY) == ("1.0.0", "the first version")
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("changes", "expected", "why"),
     [
-        ({}, "1.2.4"),
-        ({"dataset_digest": "other"}, "1.3.0"),
-        ({"algorithm": "svc"}, "1.3.0"),
-        ({"feature_schema_digest": "other"}, "2.0.0"),
-        ({"feature_schema_digest": "other", "dataset_digest": "other"}, "2.0.0"),
+        ({"behaviour": "other"}, "1.2.4", "patch: compared with 1.2.3, changed: behaviour"),
+        ({"threshold": "0.6"}, "1.2.4", "patch: compared with 1.2.3, changed: threshold"),
+        ({"libraries": "scikit-learn==1.9.2"}, "1.2.4", "patch: compared with 1.2.3, changed: libraries"),
+        ({"dataset": "other", "behaviour": "o"}, "1.3.0", "minor: compared with 1.2.3, changed: dataset, behaviour"),
+        ({"algorithm": "svc"}, "1.3.0", "minor: compared with 1.2.3, changed: algorithm"),
+        ({"feature_schema": "other"}, "2.0.0", "major: compared with 1.2.3, changed: feature schema"),
+        (
+            {"feature_schema": "o", "dataset": "o"},
+            "2.0.0",
+            "major: compared with 1.2.3, changed: feature schema, dataset",
+        ),
     ],
 )
-def test_what_changed_decides_the_next(change: dict[str, str], expected: str) -> None:
-    assert next_semantic_version(("1.2.3", TAGS), dataclasses.replace(FACTS, **change)) == expected  # type: ignore[arg-type]
+def test_what_changed_decides_the_next(changes: dict[str, str], expected: str, why: str) -> None:
+    previous = {"1.2.3": IDENTITY}
+    assert next_semantic_version(previous, dataclasses.replace(IDENTITY, **changes)) == (expected, why)
+
+
+def test_it_counts_on_from_the_highest_not_from_the_last_as_text() -> None:
+    other = dataclasses.replace(IDENTITY, algorithm="svc")
+    previous = {"1.9.0": other, "1.10.0": IDENTITY, "1.2.0": other}
+    assert next_semantic_version(previous, dataclasses.replace(IDENTITY, behaviour="o"))[0] == "1.10.1"

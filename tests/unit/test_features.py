@@ -3,7 +3,7 @@
 import csv
 
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, NUMBERS, feature_schema_digest
-from training.dataset import COLUMNS, SAMPLE_PATH
+from training.data.dataset import COLUMNS, SAMPLE_PATH
 
 
 def test_the_declared_features_are_the_columns_of_the_dataset_in_its_order() -> None:

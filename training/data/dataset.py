@@ -32,20 +32,20 @@ _HEADER_ROW = 1
 
 @dataclass(frozen=True)
 class Dataset:
-    """Checked applications (n rows, the declared features) and their outcomes (n values, 1 approved, 0 rejected)."""
+    """Checked applications (n rows, the declared features) and their outcomes (n values, 1 approved, 0 rejected).
+
+    They are sorted by their content, so that the order of the file changes nothing; the index of both is the row number
+    in the file (its header is row 1). `digest` is the SHA-256 (hex) of the content, whatever the order of the rows and
+    the name of the file. `repeated_rows` were dropped; `rows_read` counts them, too.
+    """
 
     path: Path
     applications: pd.DataFrame
     outcomes: pd.Series
+    digest: str
+    rows_read: int
     repeated_rows: int
     is_sample: bool
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the content, whatever the order of its rows and the name of its file."""
-        columns = [self.applications[name].tolist() for name in FEATURE_NAMES]
-        rows = sorted(repr(row) for row in zip(*columns, self.outcomes.tolist(), strict=True))
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def locate_dataset(configured: Path | None) -> Path:
@@ -68,16 +68,28 @@ def read_dataset(path: Path) -> Dataset:
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DatasetError(f"{path}: {problems[0]}{more}")
-    applications = conform(table)
-    outcomes = table[LABEL].map(OUTCOMES).astype("int64")
-    repeated = applications.assign(**{LABEL: outcomes}).duplicated()
+    everything = conform(table).assign(**{LABEL: table[LABEL].map(OUTCOMES).astype("int64")})
+    everything = everything.sort_values(list(everything.columns), kind="stable")
+    kept = everything.drop_duplicates()
     return Dataset(
         path=path,
-        applications=applications[~repeated].reset_index(drop=True),
-        outcomes=outcomes[~repeated].reset_index(drop=True),
-        repeated_rows=int(repeated.sum()),
+        applications=kept[list(FEATURE_NAMES)],
+        outcomes=kept[LABEL],
+        digest=_digest(kept),
+        rows_read=len(table),
+        repeated_rows=len(table) - len(kept),
         is_sample=path == SAMPLE_PATH,
     )
+
+
+def row_texts(table: pd.DataFrame) -> list[str]:
+    """Every row's values as one text, the same for the same values wherever and whenever it is made."""
+    columns = [table[name].tolist() for name in table.columns]
+    return [repr(row) for row in zip(*columns, strict=True)]
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    return hashlib.sha256("\n".join(row_texts(rows)).encode()).hexdigest()
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -7,6 +7,7 @@ its own in a web worker.
 import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from sklearn.calibration import CalibratedClassifierCV
@@ -21,17 +22,28 @@ from sklearn.tree import DecisionTreeClassifier
 from training.errors import CandidateError
 
 
+class Complexity(IntEnum):
+    """How hard it is to say why: of two equally good candidates, the smaller one wins."""
+
+    READABLE = 1  # one tree, one sum: a person can follow it
+    OPAQUE = 2  # one model, but not one to read
+    ENSEMBLE = 3  # many models
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One competitor. `build` makes the unfitted estimator from a seed; `library` is what it needs beyond scikit-learn.
 
     `scaled` estimators compare magnitudes across features and see them standardised; the others see them as they are.
+    `row_limit` is the most rows to learn from that it takes part with, where its cost grows faster than the rows.
     """
 
     name: str
     build: Callable[[int], Any]
+    complexity: Complexity = Complexity.ENSEMBLE
     scaled: bool = False
     library: str | None = None
+    row_limit: int | None = None
 
     @property
     def is_installed(self) -> bool:
@@ -65,20 +77,34 @@ def _catboost(seed: int) -> Any:
 
 
 # One split of one feature: what a candidate must beat to be worth its complexity.
-BASELINE = Candidate("stump", lambda seed: DecisionTreeClassifier(max_depth=1, random_state=seed))
+BASELINE = Candidate(
+    "stump", lambda seed: DecisionTreeClassifier(max_depth=1, random_state=seed), complexity=Complexity.READABLE
+)
 
 CANDIDATES: tuple[Candidate, ...] = (
-    Candidate("logistic_regression", lambda seed: LogisticRegression(max_iter=5000, random_state=seed), scaled=True),
-    Candidate("decision_tree", lambda seed: DecisionTreeClassifier(random_state=seed)),
+    Candidate(
+        "logistic_regression",
+        lambda seed: LogisticRegression(max_iter=5000, random_state=seed),
+        complexity=Complexity.READABLE,
+        scaled=True,
+    ),
+    Candidate("decision_tree", lambda seed: DecisionTreeClassifier(random_state=seed), complexity=Complexity.READABLE),
     Candidate("random_forest", lambda seed: RandomForestClassifier(n_estimators=100, random_state=seed)),
     Candidate("extra_trees", lambda seed: ExtraTreesClassifier(n_estimators=100, random_state=seed)),
     Candidate("ada_boost", lambda seed: AdaBoostClassifier(n_estimators=100, random_state=seed)),
-    Candidate("svc", _svc, scaled=True),
-    Candidate("k_nearest_neighbours", lambda _: KNeighborsClassifier(n_neighbors=7), scaled=True),
-    Candidate("naive_bayes", lambda _: GaussianNB(), scaled=True),
+    Candidate("svc", _svc, complexity=Complexity.OPAQUE, scaled=True, row_limit=15_000),
+    Candidate(
+        "k_nearest_neighbours",
+        lambda _: KNeighborsClassifier(n_neighbors=7),
+        complexity=Complexity.OPAQUE,
+        scaled=True,
+        row_limit=15_000,
+    ),
+    Candidate("naive_bayes", lambda _: GaussianNB(), complexity=Complexity.READABLE, scaled=True),
     Candidate(
         "mlp",
         lambda seed: MLPClassifier((32, 16), max_iter=500, early_stopping=True, random_state=seed),
+        complexity=Complexity.OPAQUE,
         scaled=True,
     ),
     Candidate("lightgbm", _lightgbm, library="lightgbm"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.dataset import COLUMNS
+from training.data.dataset import COLUMNS
 
 ROWS = 4000
 SEED = 20240313

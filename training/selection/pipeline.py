@@ -30,3 +30,24 @@ def build_pipeline(estimator: Any, *, scaled: bool) -> Pipeline:
             ("estimator", estimator),
         ]
     )
+
+
+def describe_transformations(pipeline: Pipeline) -> list[str]:
+    """What a fitted pipeline does to an application before the estimator sees it, with every parameter, a line each."""
+    lines = [
+        f"{category.name}: {value} is taken for {stand_in}"
+        for category in CATEGORIES
+        for value, stand_in in category.folds.items()
+    ]
+    lines += [f"{name} = {formula}" for name, formula in DERIVED.items()]
+    for category in CATEGORIES:
+        first, *others = category.trained_values
+        kept = others if len(others) == 1 else [first, *others]
+        lines += [f"{category.name}: 1 where it is {value}, else 0" for value in kept]
+    scaler = pipeline["preprocessing"].named_transformers_["numbers"]
+    if isinstance(scaler, StandardScaler):
+        moments = zip([*(number.name for number in NUMBERS), *DERIVED], scaler.mean_, scaler.scale_, strict=True)
+        lines += [f"{name}: minus {mean:.17g}, divided by {scale:.17g}" for name, mean, scale in moments]
+    else:
+        lines.append("numbers are used as they are")
+    return lines

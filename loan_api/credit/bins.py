@@ -1,0 +1,73 @@
+"""The bins that distributions are counted in: every value falls into exactly one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_api.credit.features import CategoryFeature, Feature
+
+MISSING = "missing"
+BELOW = "below"
+ABOVE = "above"
+UNSEEN = "unseen"
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NumberBins:
+    """Intervals between `edges`, and a bin each for what is missing (NaN), below and above them.
+
+    As everywhere in statistics, an interval has its lower edge and not its upper one, and the last has both.
+    """
+
+    edges: tuple[float, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The bins' names, in the order of the counts."""
+        *intervals, last = (f"[{low:.15g}, {high:.15g}" for low, high in pairwise(self.edges))
+        return (MISSING, BELOW, *(f"{interval})" for interval in intervals), f"{last}]", ABOVE)
+
+    def count(self, values: Sequence[Any] | NDArray[Any]) -> Counts:
+        """How many of `values` (n numbers) fall into each bin."""
+        numbers = np.asarray(values, dtype="float64")
+        # 0 is below the first edge. NaN sorts after the last edge and is told apart first.
+        intervals = np.searchsorted(self.edges, numbers, side="right") - (numbers == self.edges[-1])
+        positions = np.where(np.isnan(numbers), 0, 1 + intervals)
+        return np.bincount(positions, minlength=len(self.labels))
+
+
+@dataclass(frozen=True)
+class CategoryBins:
+    """A bin for each of `values`, and one each for what is missing and for what training never saw."""
+
+    values: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The bins' names, in the order of the counts."""
+        return (MISSING, UNSEEN, *self.values)
+
+    def count(self, values: Sequence[Any] | NDArray[Any]) -> Counts:
+        """How many of `values` (n texts or None) fall into each bin."""
+        positions: dict[str | None, int] = {value: place for place, value in enumerate(self.values, start=2)}
+        positions[None] = 0
+        return np.bincount([positions.get(value, 1) for value in values], minlength=len(self.labels))
+
+
+Bins = NumberBins | CategoryBins
+
+# P(approved), by tenths.
+SCORE_BINS = NumberBins((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
+
+
+def bins_of(feature: Feature) -> Bins:
+    """The bins that `feature` declares; a category's are the values that the training data knows."""
+    if isinstance(feature, CategoryFeature):
+        return CategoryBins(feature.trained_values)
+    return NumberBins(feature.bins)

@@ -1,0 +1,73 @@
+"""The reference distribution: what the features and the scores looked like when the model was made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from loan_api.credit.bins import SCORE_BINS, Bins, CategoryBins, NumberBins, bins_of
+from loan_api.credit.features import FEATURES
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Bins and how many values fell into each."""
+
+    bins: Bins
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, bins: Bins, values: Any) -> Self:
+        """The histogram of `values`."""
+        return cls(bins, tuple(bins.count(values).tolist()))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each bin's share of all values, by its label; they add up to 1."""
+        total = sum(self.counts)
+        return {label: count / total for label, count in zip(self.bins.labels, self.counts, strict=True)}
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values: the bins' edges or values, and the counts by label."""
+        declared = {"edges": self.bins.edges} if isinstance(self.bins, NumberBins) else {"values": self.bins.values}
+        kept: dict[str, Any] = {key: list(value) for key, value in declared.items()}
+        return kept | {"counts": dict(zip(self.bins.labels, self.counts, strict=True))}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """The histogram that `to_json` wrote. Raises KeyError where a part is missing."""
+        bins = NumberBins(tuple(kept["edges"])) if "edges" in kept else CategoryBins(tuple(kept["values"]))
+        return cls(bins, tuple(kept["counts"][label] for label in bins.labels))
+
+
+@dataclass(frozen=True)
+class ReferenceDistribution:
+    """The histogram of every feature, by its name, and of the score, P(approved)."""
+
+    features: Mapping[str, Histogram]
+    score: Histogram
+
+    @classmethod
+    def of(cls, applications: pd.DataFrame, probabilities: NDArray[Any]) -> Self:
+        """Of n applications and of the n probabilities that a model gave without having learnt from them."""
+        return cls(feature_histograms(applications), Histogram.of(SCORE_BINS, probabilities))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "features": {name: histogram.to_json() for name, histogram in self.features.items()},
+            "score": self.score.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """The distribution that `to_json` wrote. Raises KeyError where a part is missing."""
+        features = {name: Histogram.from_json(histogram) for name, histogram in kept["features"].items()}
+        return cls(features, Histogram.from_json(kept["score"]))
+
+
+def feature_histograms(applications: pd.DataFrame) -> dict[str, Histogram]:
+    """The histogram of every declared feature over its declared bins, by the feature's name."""
+    return {feature.name: Histogram.of(bins_of(feature), applications[feature.name]) for feature in FEATURES}

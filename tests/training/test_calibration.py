@@ -1,0 +1,59 @@
+"""Probabilities are calibrated where that makes them better, and only there."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from training.selection.calibration import Folds, calibrated, choose_calibration
+from training.selection.metrics import Outcomes, Probabilities
+
+ROWS = 2000
+FOLDS = StratifiedKFold(5, shuffle=True, random_state=1)
+
+
+def world() -> tuple[Outcomes, Probabilities, Folds]:
+    """Outcomes drawn from known probabilities."""
+    random = np.random.default_rng(7)
+    true = random.random(ROWS)
+    outcomes = (random.random(ROWS) < true).astype("int64")
+    return outcomes, true, list(FOLDS.split(true.reshape(-1, 1), outcomes))
+
+
+def brier(outcomes: Outcomes, probabilities: Probabilities) -> float:
+    return float(np.mean((probabilities - outcomes) ** 2))
+
+
+def test_exact_probabilities_are_left_alone() -> None:
+    outcomes, true, folds = world()
+    calibration, probabilities = choose_calibration(outcomes, true, true, folds)
+    assert calibration == "none"
+    assert probabilities is true
+
+
+def test_distorted_probabilities_are_mended() -> None:
+    outcomes, true, folds = world()
+    squeezed = 0.4 + 0.2 * true
+    calibration, probabilities = choose_calibration(outcomes, squeezed, squeezed, folds)
+    assert calibration != "none"
+    assert brier(outcomes, probabilities) < brier(outcomes, squeezed) - 0.02
+    assert abs(brier(outcomes, probabilities) - brier(outcomes, true)) < 0.005
+
+
+def test_a_fold_is_calibrated_without_its_own_outcomes() -> None:
+    """Turning some outcomes of one fold around changes the others' probabilities, not its own."""
+    outcomes, true, folds = world()
+    squeezed = 0.4 + 0.2 * true
+    _, before = choose_calibration(outcomes, squeezed, squeezed, folds)
+    own = folds[0][1]
+    turned = outcomes.copy()
+    turned[own[:20]] = 1 - turned[own[:20]]
+    _, after = choose_calibration(turned, squeezed, squeezed, folds)
+    assert np.array_equal(before[own], after[own])
+    assert not np.array_equal(before[folds[1][1]], after[folds[1][1]])
+
+
+def test_the_fitted_model_is_calibrated_as_chosen() -> None:
+    estimator = LogisticRegression()
+    assert calibrated(estimator, "none", FOLDS) is estimator
+    wrapped = calibrated(estimator, "isotonic", FOLDS)
+    assert (wrapped.method, wrapped.ensemble, wrapped.cv) == ("isotonic", False, FOLDS)

@@ -1,0 +1,74 @@
+"""The reference package survives being written and read, and notices damage."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loan_api.credit.features import FEATURE_NAMES, FEATURES, describe, example_application
+from loan_api.credit.frame import applications_frame
+from loan_api.credit.reference import ReferenceDistribution
+from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ReferencePackage, artifact_digest
+
+
+@pytest.fixture
+def package() -> ReferencePackage:
+    applications = [example_application(), example_application() | {"education": "Post Graduate", "loan_term": 45}]
+    return ReferencePackage(
+        features=[describe(feature) for feature in FEATURES],
+        distribution=ReferenceDistribution.of(applications_frame(applications), np.array([0.125, 1.0])),
+        golden_rows=GoldenRows(applications, [0.1 + 0.2, 1 / 3]),
+        model_card="# Card\n",
+    )
+
+
+def test_it_comes_back_as_it_was(package: ReferencePackage, tmp_path: Path) -> None:
+    package.write(tmp_path / REFERENCE_FOLDER)
+    assert ReferencePackage.read(tmp_path) == package
+
+
+def test_every_feature_has_its_shares(package: ReferencePackage) -> None:
+    assert tuple(package.distribution.features) == FEATURE_NAMES
+    for histogram in (*package.distribution.features.values(), package.distribution.score):
+        assert sum(histogram.shares.values()) == pytest.approx(1)
+    assert package.distribution.features["education"].shares["unseen"] == 0.5
+    assert package.distribution.features["loan_term"].shares["above"] == 0.5
+    assert package.distribution.score.shares["[0.1, 0.2)"] == 0.5
+
+
+def test_the_largest_deviation_of_the_golden_rows_is_told(package: ReferencePackage) -> None:
+    assert package.golden_rows.largest_deviation(package.golden_rows.probabilities) == 0
+    assert package.golden_rows.largest_deviation([0.3, 0.5]) == pytest.approx(1 / 6)
+
+
+def test_damage_is_not_read_over(package: ReferencePackage, tmp_path: Path) -> None:
+    folder = tmp_path / REFERENCE_FOLDER
+    package.write(folder)
+    distribution = json.loads((folder / "distribution.json").read_text())
+    del distribution["features"]["cibil_score"]["counts"]["above"]
+    (folder / "distribution.json").write_text(json.dumps(distribution))
+    with pytest.raises(KeyError):
+        ReferencePackage.read(tmp_path)
+    (folder / "distribution.json").write_text("{")
+    with pytest.raises(ValueError, match="Expecting"):
+        ReferencePackage.read(tmp_path)
+    (folder / "distribution.json").unlink()
+    with pytest.raises(OSError, match="No such file"):
+        ReferencePackage.read(tmp_path)
+
+
+def test_the_digest_is_of_names_and_contents_alone(tmp_path: Path) -> None:
+    for copy in ("one", "two"):
+        (tmp_path / copy / "sub").mkdir(parents=True)
+        (tmp_path / copy / "sub" / "a").write_text("a")
+        (tmp_path / copy / "b").write_text("b")
+    (tmp_path / "two" / "registered_model_meta").write_text("written by MLflow")
+    (tmp_path / "two" / "sub" / "__pycache__").mkdir()
+    (tmp_path / "two" / "sub" / "__pycache__" / "a.pyc").write_text("written by Python")
+    digest = artifact_digest(tmp_path / "one")
+    assert artifact_digest(tmp_path / "two") == digest
+    (tmp_path / "two" / "b").write_text("B")
+    assert artifact_digest(tmp_path / "two") != digest
+    (tmp_path / "two" / "b").rename(tmp_path / "two" / "c")
+    assert artifact_digest(tmp_path / "two") != digest

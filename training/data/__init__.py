@@ -1,0 +1,1 @@
+"""The data: read, checked, split, profiled."""

@@ -1,0 +1,113 @@
+"""The data version of a run: what the data was, in figures that can be kept, read and compared.
+
+No application is in it, only counts and summaries.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from loan_api.credit.bins import bins_of
+from loan_api.credit.decision import APPROVED, REJECTED
+from loan_api.credit.features import FEATURES, CategoryFeature, Feature, feature_schema_digest
+from loan_api.credit.reference import Histogram
+from training.data.dataset import Dataset
+from training.data.split import RULE, Split
+
+_QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+TRANSFORMATIONS = (
+    "Spaces around names and values are removed.",
+    "An application that stands in the file again, under another identifier, is dropped.",
+    "The identifier is dropped; it is no feature.",
+    "The outcome is 1 for Approved and 0 for Rejected.",
+    "Applications are sorted by their values, so that the order of the file changes nothing.",
+    RULE,
+)
+
+
+@dataclass(frozen=True)
+class FeatureProfile:
+    """One feature over all applications. `histogram` has its values by bin, `approved` those of approved applications.
+
+    `quantiles`, `mean` and `spread` (standard deviation) are of numbers, in the feature's unit; a category has none.
+    """
+
+    name: str
+    unit: str
+    missing: int
+    distinct: int
+    histogram: Mapping[str, Any]
+    approved: Mapping[str, int]
+    quantiles: Mapping[str, float] | None = None
+    mean: float | None = None
+    spread: float | None = None
+
+
+@dataclass(frozen=True)
+class DataProfile:
+    """Everything that is kept of a run's data."""
+
+    dataset: str
+    dataset_digest: str
+    feature_schema_digest: str
+    is_synthetic: bool
+    rows_read: int
+    rows_dropped: Mapping[str, int]
+    rows_kept: int
+    rows_train: int
+    rows_holdout: int
+    outcomes: Mapping[str, int]
+    outcomes_holdout: Mapping[str, int]
+    transformations: tuple[str, ...]
+    features: tuple[FeatureProfile, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def profile_dataset(dataset: Dataset, split: Split) -> DataProfile:
+    """The profile of the dataset as it was split."""
+    return DataProfile(
+        dataset=dataset.path.name,
+        dataset_digest=dataset.digest,
+        feature_schema_digest=feature_schema_digest(),
+        is_synthetic=dataset.is_sample,
+        rows_read=dataset.rows_read,
+        rows_dropped={"the same application under another identifier": dataset.repeated_rows},
+        rows_kept=len(dataset.outcomes),
+        rows_train=len(split.train_outcomes),
+        rows_holdout=len(split.holdout_outcomes),
+        outcomes=_balance(dataset.outcomes),
+        outcomes_holdout=_balance(split.holdout_outcomes),
+        transformations=TRANSFORMATIONS,
+        features=tuple(_profile_feature(feature, dataset) for feature in FEATURES),
+    )
+
+
+def _balance(outcomes: pd.Series) -> dict[str, int]:
+    return {"approved": int((outcomes == APPROVED).sum()), "rejected": int((outcomes == REJECTED).sum())}
+
+
+def _profile_feature(feature: Feature, dataset: Dataset) -> FeatureProfile:
+    values = dataset.applications[feature.name]
+    histogram = Histogram.of(bins_of(feature), values)
+    approved = Histogram.of(bins_of(feature), values[dataset.outcomes == APPROVED])
+    common = {
+        "name": feature.name,
+        "missing": int(values.isna().sum()),
+        "distinct": int(values.nunique()),
+        "histogram": histogram.to_json(),
+        "approved": approved.to_json()["counts"],
+    }
+    if isinstance(feature, CategoryFeature):
+        return FeatureProfile(unit="", **common)
+    return FeatureProfile(
+        unit=feature.unit,
+        quantiles={f"{quantile:.0%}": float(values.quantile(quantile)) for quantile in _QUANTILES},
+        mean=float(values.mean()),
+        spread=float(values.std()),
+        **common,
+    )

@@ -1,0 +1,61 @@
+"""Which applications are learnt from, and which are held out.
+
+An application's own content decides, by a hash. So it stays on its side whatever is added to the data, reordered or
+seeded, and no model of this system, past or future, has learnt from an application that another is judged on.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from training.data.dataset import Dataset, row_texts
+from training.errors import DatasetError
+
+HOLDOUT_SHARE = 0.2
+FOLDS = 5
+RULE = (
+    f"An application is held out where the first 8 bytes of the SHA-256 of its values, as a share of 2^64, are below"
+    f" {HOLDOUT_SHARE}. Its outcome has no say, nor has the seed."
+)
+_LEAST_OF_EACH_OUTCOME = 2 * FOLDS
+_LEAST_HELD_OUT_OF_EACH_OUTCOME = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """Applications (n rows, the declared features) and outcomes to learn from, and those held out."""
+
+    train_applications: pd.DataFrame
+    train_outcomes: pd.Series
+    holdout_applications: pd.DataFrame
+    holdout_outcomes: pd.Series
+
+
+def split_dataset(dataset: Dataset) -> Split:
+    """The split of the dataset's content.
+
+    Raises DatasetError where an outcome is too rare to stand in every fold and in the holdout.
+    """
+    held_out = np.array([_share(text) < HOLDOUT_SHARE for text in row_texts(dataset.applications)])
+    split = Split(
+        train_applications=dataset.applications[~held_out],
+        train_outcomes=dataset.outcomes[~held_out],
+        holdout_applications=dataset.applications[held_out],
+        holdout_outcomes=dataset.outcomes[held_out],
+    )
+    for part, outcomes, least in (
+        ("to learn from", split.train_outcomes, _LEAST_OF_EACH_OUTCOME),
+        ("held out", split.holdout_outcomes, _LEAST_HELD_OUT_OF_EACH_OUTCOME),
+    ):
+        rarest = min((outcomes == outcome).sum() for outcome in (0, 1))
+        if rarest < least:
+            raise DatasetError(
+                f"{dataset.path}: the rarer outcome has {rarest} applications {part}; at least {least} are needed"
+            )
+    return split
+
+
+def _share(text: str) -> float:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

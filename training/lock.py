@@ -1,0 +1,28 @@
+"""One at a time: processes that share a LOAN_HOME take turns."""
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def exclusive(file: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Holds the lock `file` during the block; calls `waiting` where another process holds it. A kill sets it free."""
+    with file.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is not None:
+                waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def registry_lock(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """The right to change the registry, for whoever shares the LOAN_HOME in `folder`."""
+    with exclusive(
+        folder / "registry.lock", lambda: tell("Another training or promotion is at the registry; waiting for it.")
+    ):
+        yield

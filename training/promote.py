@@ -1,0 +1,85 @@
+"""Promotions and rollbacks on request."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from loan_api.scoring.package import TAG_DATASET_DIGEST
+from loan_api.settings import Settings
+from training.console import TrainingConsole
+from training.data.dataset import locate_dataset, read_dataset
+from training.data.split import split_dataset
+from training.errors import GateRefusedError
+from training.interruption import uninterrupted
+from training.lock import registry_lock
+from training.registry.artifacts import fetch_contestant
+from training.registry.gate import Verdict, inspect, judge
+from training.registry.promotion import Settlement, previous_version, put_into_production, settle
+from training.registry.versions import find_version, production_version, semantic_version
+from training.tracking.store import connect
+
+
+def promote(settings: Settings, wanted: str | None, console: TrainingConsole) -> None:
+    """Puts the version called `wanted`, or the newest, through the gate and into Production.
+
+    It is compared with the champion on the holdout of today's dataset. Raises GateRefusedError where the gate refuses
+    it, and TrainingError where the dataset cannot be used or there is no such version.
+    """
+    client = connect(settings)
+    with registry_lock(settings.loan_home, console.say):
+        _settle(client, settings, console)
+        version = find_version(client, settings.model_name, wanted)
+        number = semantic_version(version)
+        champion = production_version(client, settings.model_name)
+        if champion is not None and champion.version == version.version:
+            console.say(f"Version {number} of {version.name} is in Production already.")
+            return
+        dataset = read_dataset(locate_dataset(settings.dataset_path))
+        if dataset.digest != version.tags[TAG_DATASET_DIGEST]:
+            console.warn(f"Version {number} learnt from other data; both are judged on the holdout of {dataset.path}.")
+        with TemporaryDirectory() as folder:
+            rival = fetch_contestant(champion, Path(folder, "champion")) if champion is not None else None
+            challenger = fetch_contestant(version, Path(folder, "challenger"))
+            verdict = judge(challenger, rival, split_dataset(dataset))
+        _carry_out(client, version, verdict, console, is_rollback=False)
+
+
+def rollback(settings: Settings, console: TrainingConsole) -> None:
+    """Puts the previous Production version back, if it still loads and decides as it did.
+
+    Raises VersionError where there is none, GateRefusedError where it is broken.
+    """
+    client = connect(settings)
+    with registry_lock(settings.loan_home, console.say):
+        if _settle(client, settings, console).completed == "rollback":
+            # The rollback that was cut short is the one that is asked for again.
+            return
+        version = previous_version(client, settings.model_name)
+        with TemporaryDirectory() as folder:
+            verdict = inspect(fetch_contestant(version, Path(folder, "previous")))
+        _carry_out(client, version, verdict, console, is_rollback=True)
+
+
+def _settle(client: MlflowClient, settings: Settings, console: TrainingConsole) -> Settlement:
+    settlement = settle(client, settings.model_name)
+    for sentence in settlement.sentences:
+        console.say(sentence)
+    return settlement
+
+
+def _carry_out(
+    client: MlflowClient, version: ModelVersion, verdict: Verdict, console: TrainingConsole, *, is_rollback: bool
+) -> None:
+    console.show_verdict(verdict)
+    number = semantic_version(version)
+    with uninterrupted():
+        if not is_rollback:
+            for key, value in verdict.to_tags().items():
+                client.set_model_version_tag(version.name, version.version, key, value)
+        if verdict.passed:
+            put_into_production(client, version, "rollback" if is_rollback else "promote")
+    if not verdict.passed:
+        raise GateRefusedError(f"version {number} was not put into Production: {verdict.summary}")
+    console.say(f"Version {number} of {version.name} is in Production{' again' if is_rollback else ''}.")

@@ -1,0 +1,1 @@
+"""The model registry: packaging, versions, the promotion gate, promotion and its history."""

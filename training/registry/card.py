@@ -1,0 +1,71 @@
+"""The model card: what a person should know before using the model."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from loan_api.credit.features import CATEGORIES
+from training.data.profile import DataProfile
+from training.data.split import FOLDS, Split
+from training.selection.choice import Choice
+from training.selection.evaluation import Conditions, Evaluation
+from training.selection.metrics import confidence_intervals
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_OTHER_METRICS = (
+    "balanced_accuracy",
+    "mcc",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "ks",
+    "expected_calibration_error",
+)
+
+
+def model_card(
+    choice: Choice,
+    baseline: Evaluation,
+    split: Split,
+    profile: DataProfile,
+    conditions: Conditions,
+    run_id: str,
+    commit: str,
+) -> str:
+    """The card of the winner, in Markdown."""
+    winner = choice.winner
+    outcomes = split.holdout_outcomes.to_numpy()
+    # Text, not HTML: nothing is to be escaped.
+    templates = Environment(loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
+    importance = sorted(((name, mean) for name, (mean, _) in winner.importance.items()), key=lambda item: -item[1])
+    return templates.get_template("model_card.md").render(
+        algorithm=winner.candidate.name,
+        threshold=f"{winner.threshold:.4g}",
+        calibration=winner.calibration,
+        profile=profile,
+        metrics=winner.metrics,
+        intervals=confidence_intervals(outcomes, winner.holdout, winner.threshold, conditions.seed),
+        wrong=int(((winner.holdout >= winner.threshold) != outcomes).sum()),
+        others=_OTHER_METRICS,
+        folds=FOLDS,
+        reason=choice.reason,
+        baseline_f1=baseline.metrics["cv_f1_mean"],
+        importance=importance,
+        dominance=_dominance(importance),
+        folds_of_values=[(c.name, value, stand_in) for c in CATEGORIES for value, stand_in in c.folds.items()],
+        run_id=run_id,
+        commit=commit,
+        conditions=conditions,
+    )
+
+
+def _dominance(importance: list[tuple[str, float]]) -> str:
+    """How much of all losses the first feature's is, in a sentence."""
+    total = sum(max(loss, 0.0) for _, loss in importance)
+    (first, loss), *_ = importance
+    if total <= 0:
+        return "No feature stands out."
+    return (
+        f"{first} makes {loss / total:.0%} of the losses. An error in that one value changes decisions like no other:"
+        " check its source first when decisions look wrong."
+    )

@@ -1,0 +1,213 @@
+"""The promotion gate: what a challenger must show before it may decide about people."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from loan_api.credit.frame import applications_frame
+from loan_api.scoring.package import ReferencePackage
+from training.data.split import Split
+from training.registry import clean_process
+from training.selection.metrics import Outcomes, Probabilities, paired_difference
+
+# A challenger may be worse than the champion by this much, so that a tie is not decided by a coin.
+MARGINS = {"f1": 0.01, "brier": 0.005}
+LATENCY_BUDGET_SECONDS = {"seconds_1_row": 0.05, "seconds_1000_rows": 0.25}
+GOLDEN_TOLERANCE = 1e-6
+_DEADLINE_SECONDS = 600
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition: whether it holds, and the numbers in a sentence."""
+
+    name: str
+    passed: bool
+    says: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Every check, and the figures behind them. It is passed where all are."""
+
+    checks: tuple[Check, ...]
+    figures: Mapping[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the challenger may go to Production."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def summary(self) -> str:
+        """The checks that refused it, or all of them, in a line."""
+        shown = [check for check in self.checks if self.passed or not check.passed]
+        return "; ".join(f"{check.name}: {check.says}" for check in shown)
+
+    def to_tags(self) -> dict[str, str]:
+        """For the version: the verdict in a word, in a sentence, and its figures."""
+        return {
+            "gate": "passed" if self.passed else "refused",
+            "gate_checks": self.summary,
+            "gate_figures": json.dumps({name: float(f"{value:.6g}") for name, value in self.figures.items()}),
+        }
+
+
+_LOADS = Check("loads in a clean process", passed=True, says="it does")
+
+
+class LoadError(Exception):
+    """The artifact cannot be loaded and run in a clean process. The text names the kind of error."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model's artifact on disk, the threshold that it decides at, and what is wrong with it already."""
+
+    artifact: Path
+    threshold: float
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Performance:
+    """What a contestant did in a clean process."""
+
+    golden_deviation: float
+    holdout: Probabilities
+    labels: Outcomes
+    seconds: Mapping[str, float]
+
+
+def judge(challenger: Contestant, champion: Contestant | None, split: Split) -> Verdict:
+    """Runs the challenger, and the champion where there is one, in clean processes on the same holdout.
+
+    Passed where the challenger loads, reproduces its golden rows, decides at its threshold, keeps its latency budget,
+    and is not worse than the champion: the 95 % paired bootstrap interval of the difference lies within the margin.
+    """
+    try:
+        performance = _perform(challenger, split.holdout_applications)
+    except LoadError as error:
+        return _unloadable(error)
+    checks = [_LOADS, *_check_alone(performance, challenger), *_check_latency(performance)]
+    figures = {"golden_deviation": performance.golden_deviation, **performance.seconds}
+    if champion is None:
+        checks.append(Check("not worse than the champion", passed=True, says="there is none"))
+        return Verdict(tuple(checks), figures)
+    try:
+        rival = _perform(champion, split.holdout_applications)
+    except LoadError as error:
+        says = f"the champion cannot be compared with, it fails: {error}"
+        return Verdict((*checks, Check("not worse than the champion", passed=True, says=says)), figures)
+    outcomes = split.holdout_outcomes.to_numpy()
+    for check, compared in _compare(
+        outcomes, (performance.holdout, challenger.threshold), (rival.holdout, champion.threshold)
+    ):
+        checks.append(check)
+        figures |= compared
+    return Verdict(tuple(checks), figures)
+
+
+def inspect(contestant: Contestant) -> Verdict:
+    """Whether it still loads and decides as it did when it was registered: what a rollback asks, for haste."""
+    try:
+        performance = _perform(contestant, None)
+    except LoadError as error:
+        return _unloadable(error)
+    return Verdict((_LOADS, *_check_alone(performance, contestant)), {"golden_deviation": performance.golden_deviation})
+
+
+def _unloadable(error: LoadError) -> Verdict:
+    return Verdict((Check(_LOADS.name, passed=False, says=str(error)),), {})
+
+
+def _check_alone(performance: _Performance, contestant: Contestant) -> Iterator[Check]:
+    deviation = performance.golden_deviation
+    yield Check(
+        "golden rows", deviation <= GOLDEN_TOLERANCE, f"off by {deviation:.2g}, at most {GOLDEN_TOLERANCE:g} is allowed"
+    )
+    decided = (performance.holdout >= contestant.threshold).astype("int64")
+    differing = int((decided != performance.labels).sum())
+    yield Check("decides at its threshold", differing == 0, f"{differing} of {len(decided)} labels differ")
+
+
+def _check_latency(performance: _Performance) -> Iterator[Check]:
+    for name, budget in LATENCY_BUDGET_SECONDS.items():
+        seconds = performance.seconds[name]
+        yield Check(
+            f"latency, {name.removeprefix('seconds_').replace('_', ' ')}",
+            seconds <= budget,
+            f"{1000 * seconds:.1f} ms of {1000 * budget:.0f} ms",
+        )
+
+
+def _compare(
+    outcomes: Outcomes, challenger: tuple[Probabilities, float], champion: tuple[Probabilities, float]
+) -> Iterator[tuple[Check, dict[str, float]]]:
+    for metric, margin in MARGINS.items():
+        difference, low, high = paired_difference(metric, outcomes, challenger, champion, _SEED)
+        # The Brier score is an error: larger is worse.
+        passed = high <= margin if metric == "brier" else low >= -margin
+        says = f"{difference:+.4f} ({low:+.4f} to {high:+.4f}) on {len(outcomes)} rows, margin {margin:g}"
+        figures = {
+            f"{metric}_difference": difference,
+            f"{metric}_difference_low": low,
+            f"{metric}_difference_high": high,
+        }
+        yield Check(f"{metric} against the champion", passed, says), figures
+
+
+def _perform(contestant: Contestant, holdout: pd.DataFrame | None) -> _Performance:
+    """Without a holdout, its golden rows stand in for one."""
+    if contestant.problem is not None:
+        raise LoadError(contestant.problem)
+    try:
+        golden = ReferencePackage.read(contestant.artifact).golden_rows
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LoadError(f"its reference package cannot be read ({type(error).__name__})") from error
+    golden_frame = applications_frame(golden.applications)
+    found = _run_clean(contestant.artifact, golden_frame, golden_frame if holdout is None else holdout)
+    return _Performance(
+        golden_deviation=golden.largest_deviation(found["golden"]),
+        holdout=np.array(found["holdout"]),
+        labels=np.array(found["labels"]),
+        seconds={name: found[name] for name in LATENCY_BUDGET_SECONDS},
+    )
+
+
+def _run_clean(artifact: Path, golden: pd.DataFrame, holdout: pd.DataFrame) -> dict[str, Any]:
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        golden.to_pickle(folder / "golden")
+        holdout.to_pickle(folder / "holdout")
+        answers = folder / "answers.json"
+        script = Path(clean_process.__file__)
+        files = [str(path) for path in (artifact, folder / "golden", folder / "holdout", answers)]
+        try:
+            finished = subprocess.run(
+                [sys.executable, "-I", "-B", str(script), *files],
+                cwd=folder,
+                env={"PATH": os.environ.get("PATH", ""), "HOME": temporary, "MLFLOW_DISABLE_TELEMETRY": "true"},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_DEADLINE_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise LoadError(f"it took more than {_DEADLINE_SECONDS} s") from None
+        if finished.returncode != 0 or not answers.exists():
+            # The last line of a traceback names the error's type; what follows may quote anything.
+            last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
+            raise LoadError(f"exit code {finished.returncode}, {last.partition(':')[0]}")
+        found: dict[str, Any] = json.loads(answers.read_text(encoding="utf-8"))
+        return found

@@ -1,0 +1,114 @@
+"""Who was in Production when.
+
+Every change is an event, kept as a tag of the registered model. It is written before the change and marked as done
+after it, so that whatever a kill leaves behind can be told apart.
+"""
+
+import getpass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from training.registry.versions import semantic_version
+
+_PREFIX = "production/"
+
+Action = Literal["promote", "rollback", "found"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A version went into Production at `at` (UTC). `found`: somebody else put it there, and nobody said so."""
+
+    at: datetime
+    action: Action
+    version: str
+    semantic_version: str
+    by: str
+    done: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name of its tag; names sort as their times do."""
+        return f"{_PREFIX}{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
+
+
+def new_event(action: Action, version: ModelVersion, at: datetime | None = None) -> Event:
+    """An event of now, or of `at`, by the user who runs this."""
+    return Event(
+        at=at or datetime.now(UTC),
+        action=action,
+        version=str(version.version),
+        semantic_version=semantic_version(version),
+        by=_user(),
+    )
+
+
+def read_events(client: MlflowClient, name: str) -> list[Event]:
+    """Every event, the oldest first; none where the model is not registered."""
+    try:
+        tags = client.get_registered_model(name).tags
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return []
+    events = [json.loads(value) for key, value in tags.items() if key.startswith(_PREFIX)]
+    parsed = [Event(**event | {"at": datetime.fromisoformat(event["at"])}) for event in events]
+    return sorted(parsed, key=lambda event: event.at)
+
+
+def write_event(client: MlflowClient, name: str, event: Event) -> None:
+    """Keeps the event, in the place of the same one before it was done."""
+    content = json.dumps(asdict(event) | {"at": event.at.isoformat()})
+    client.set_registered_model_tag(name, event.key, content)
+
+
+def mark_done(client: MlflowClient, name: str, event: Event) -> None:
+    """Says that the event's change has been made."""
+    write_event(client, name, replace(event, done=True))
+
+
+def drop_event(client: MlflowClient, name: str, event: Event) -> None:
+    """Forgets an event whose change was never made."""
+    client.delete_registered_model_tag(name, event.key)
+
+
+def standing(events: Sequence[Event]) -> list[str]:
+    """The registry versions that a rollback would go back through, the one in Production last.
+
+    A promotion comes on top; a rollback takes the top away.
+    """
+    stack: list[str] = []
+    for event in events:
+        if event.action == "rollback":
+            stack.pop()
+        if not stack or stack[-1] != event.version:
+            stack.append(event.version)
+    return stack
+
+
+def was_taken_out(events: Sequence[Event], version: str) -> bool:
+    """Whether a rollback took that registry version out of Production, and nobody has put it back since."""
+    taken_out = False
+    previous: str | None = None
+    for event in events:
+        if event.action == "rollback" and previous == version:
+            taken_out = True
+        if event.version == version:
+            taken_out = False
+        previous = event.version
+    return taken_out
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have a number only.
+        return "unknown"

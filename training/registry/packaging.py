@@ -1,0 +1,114 @@
+"""Makes the artifact of a model: the pipeline, the code it needs, and its reference package."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.models import infer_signature
+from mlflow.models.model import ModelInfo
+from sklearn.pipeline import Pipeline
+from skops import io as skops_io
+
+from loan_api.credit.features import FEATURES, describe, feature_schema_digest
+from loan_api.credit.frame import applications_frame
+from loan_api.credit.reference import ReferenceDistribution
+from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ModelFacts, ReferencePackage
+from loan_api.settings import PROJECT_ROOT
+from training.data.dataset import Dataset
+from training.data.split import Split
+from training.registry.golden import golden_applications, probe_applications
+from training.registry.versions import ModelIdentity
+from training.selection.evaluation import Evaluation
+
+# The distributions that every model needs to be loaded; an estimator of another library adds its own.
+_RUNTIME = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
+_EXAMPLES = 3
+
+
+def log_artifact(client: MlflowClient, winner: Evaluation, facts: ModelFacts, package: ReferencePackage) -> ModelInfo:
+    """Logs the winner's pipeline with its reference package in the active run. Nothing is registered by it."""
+    example = applications_frame(package.golden_rows.applications[:_EXAMPLES])
+    signature = infer_signature(example, winner.pipeline.predict(example))
+    with shipped_code() as code:
+        logged: ModelInfo = mlflow.sklearn.log_model(
+            winner.pipeline,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=_trusted_types(winner.pipeline),
+            code_paths=[str(code)],
+            signature=signature,
+            input_example=example,
+            pip_requirements=_requirements(winner.candidate.library),
+            metadata=facts.to_metadata(),
+        )
+    if logged.signature is None or logged.saved_input_example_info is None:
+        raise RuntimeError("the model was logged without signature or input example")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, REFERENCE_FOLDER)
+        package.write(folder)
+        client.log_model_artifacts(logged.model_id, str(folder), REFERENCE_FOLDER)
+    return logged
+
+
+def reference_package(winner: Evaluation, split: Split, model_card: str) -> ReferencePackage:
+    """What the winner is to be known by. The score's distribution is that of applications it had not learnt from."""
+    golden = golden_applications()
+    return ReferencePackage(
+        features=[describe(feature) for feature in FEATURES],
+        distribution=ReferenceDistribution.of(split.train_applications, winner.out_of_fold),
+        golden_rows=GoldenRows(golden, winner.pipeline.predict_proba(applications_frame(golden))[:, 1].tolist()),
+        model_card=model_card,
+    )
+
+
+def identify(winner: Evaluation, dataset: Dataset) -> ModelIdentity:
+    """The identity of the winner."""
+    made_up = applications_frame([*golden_applications(), *probe_applications()])
+    behaviour = hashlib.sha256()
+    for applications in (dataset.applications, made_up):
+        probabilities = winner.pipeline.predict_proba(applications)[:, 1]
+        behaviour.update(np.ascontiguousarray(probabilities, dtype="<f8").tobytes())
+    with shipped_code() as code:
+        files = sorted(path for path in code.rglob("*") if path.is_file())
+        shipped = {path.relative_to(code).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    return ModelIdentity(
+        feature_schema=feature_schema_digest(),
+        dataset=dataset.digest,
+        algorithm=winner.candidate.name,
+        threshold=repr(winner.threshold),
+        behaviour=behaviour.hexdigest(),
+        code=hashlib.sha256(json.dumps(shipped).encode()).hexdigest(),
+        libraries=" ".join(_requirements(winner.candidate.library)),
+    )
+
+
+@contextmanager
+def shipped_code() -> Iterator[Path]:
+    """The code that the pipeline needs when it is loaded elsewhere: `loan_api.credit`, nothing else of the service."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder, "loan_api")
+        source = PROJECT_ROOT / "loan_api"
+        shutil.copytree(source / "credit", package / "credit", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(source / "__init__.py", package)
+        yield package
+
+
+def _trusted_types(pipeline: Pipeline) -> list[str]:
+    """The types in our own pipeline that skops does not know by itself; loading is limited to these."""
+    types: list[str] = skops_io.get_untrusted_types(data=skops_io.dumps(pipeline))
+    return types
+
+
+def _requirements(library: str | None) -> Sequence[str]:
+    distributions = [*_RUNTIME]
+    if library is not None:
+        distributions += packages_distributions()[library][:1]
+    return [f"{distribution}=={version(distribution)}" for distribution in distributions]

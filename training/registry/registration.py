@@ -1,0 +1,87 @@
+"""Registers a packaged model as the next version, unless it is there already."""
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models.model import ModelInfo
+
+from loan_api.scoring.package import (
+    TAG_ARTIFACT_DIGEST,
+    TAG_DATASET_DIGEST,
+    TAG_FEATURE_SCHEMA_DIGEST,
+    TAG_GIT_COMMIT,
+    TAG_SEMANTIC_VERSION,
+    TAG_THRESHOLD,
+    ModelFacts,
+)
+from training.registry.gate import Verdict
+from training.registry.versions import (
+    TAG_IDENTITY,
+    ModelIdentity,
+    next_semantic_version,
+    registered_versions,
+    semantic_version,
+)
+
+_MODEL_DESCRIPTION = (
+    "Decides loan applications: probability that an application is approved. Feature derivation and preprocessing are"
+    " part of the model; its input is the raw application. Semantic versions: major, the features or their meaning"
+    " changed; minor, other data or another algorithm; patch, a refit."
+)
+
+
+def find_same_model(client: MlflowClient, name: str, identity: ModelIdentity) -> ModelVersion | None:
+    """The registered version of that very identity, or None."""
+    for version in registered_versions(client, name):
+        if ModelIdentity.of(version) == identity:
+            return version
+    return None
+
+
+def register(
+    client: MlflowClient,
+    name: str,
+    logged: ModelInfo,
+    facts: ModelFacts,
+    identity: ModelIdentity,
+    digest: str,
+    verdict: Verdict,
+) -> ModelVersion:
+    """Registers the logged model as the next version of `name`, in no stage yet, with the gate's verdict on it."""
+    _ensure_registered_model(client, name)
+    versions = registered_versions(client, name)
+    number, why = next_semantic_version(
+        {semantic_version(version): ModelIdentity.of(version) for version in versions}, identity
+    )
+    return client.create_model_version(
+        name=name,
+        source=logged.model_uri,
+        run_id=logged.run_id,
+        model_id=logged.model_id,
+        description=(
+            f"{facts.algorithm}, cross-validated F1 {facts.metrics['cv_f1_mean']:.4f},"
+            f" holdout F1 {facts.metrics['f1']:.4f}, trained on dataset {facts.dataset_digest[:12]}."
+            f" {why.capitalize()}."
+        ),
+        tags={
+            TAG_SEMANTIC_VERSION: number,
+            TAG_DATASET_DIGEST: facts.dataset_digest,
+            TAG_FEATURE_SCHEMA_DIGEST: facts.feature_schema_digest,
+            TAG_GIT_COMMIT: facts.git_commit,
+            TAG_THRESHOLD: repr(facts.threshold),
+            TAG_ARTIFACT_DIGEST: digest,
+            TAG_IDENTITY: identity.to_tag(),
+            "algorithm": facts.algorithm,
+            "version_reason": why,
+            **verdict.to_tags(),
+        },
+    )
+
+
+def _ensure_registered_model(client: MlflowClient, name: str) -> None:
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        client.create_registered_model(name, description=_MODEL_DESCRIPTION)

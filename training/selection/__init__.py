@@ -1,0 +1,1 @@
+"""The competition: candidates, how each is measured, and which one wins."""

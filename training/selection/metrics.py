@@ -1,0 +1,152 @@
+"""How good probabilities and the decisions made of them are."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+    roc_curve,
+)
+
+Probabilities = NDArray[np.float64]
+Outcomes = NDArray[np.int64]
+
+_CALIBRATION_BINS = 10
+_CONFIDENCE = 0.95
+_RESAMPLES = 2000
+
+
+def measure(outcomes: Outcomes, probabilities: Probabilities, threshold: float) -> dict[str, float]:
+    """All metrics of n probabilities against n outcomes, by name; decisions are made at `threshold`.
+
+    Brier, log loss and expected calibration error are better when smaller, all others when larger.
+    """
+    decisions = (probabilities >= threshold).astype("int64")
+    values = {
+        "accuracy": accuracy_score(outcomes, decisions),
+        "balanced_accuracy": balanced_accuracy_score(outcomes, decisions),
+        "precision": precision_score(outcomes, decisions, zero_division=0.0),
+        "recall": recall_score(outcomes, decisions),
+        "f1": f1_score(outcomes, decisions),
+        "mcc": matthews_corrcoef(outcomes, decisions),
+        "roc_auc": roc_auc_score(outcomes, probabilities),
+        "average_precision": average_precision_score(outcomes, probabilities),
+        "brier": brier_score_loss(outcomes, probabilities),
+        "log_loss": log_loss(outcomes, probabilities),
+        "ks": kolmogorov_smirnov(outcomes, probabilities),
+        "expected_calibration_error": expected_calibration_error(outcomes, probabilities),
+    }
+    return {name: float(value) for name, value in values.items()}
+
+
+def kolmogorov_smirnov(outcomes: Outcomes, probabilities: Probabilities) -> float:
+    """The largest distance between the score distributions of the approved and the rejected, from 0 to 1."""
+    false_positives, true_positives, _ = roc_curve(outcomes, probabilities)
+    return float(np.max(true_positives - false_positives))
+
+
+def expected_calibration_error(outcomes: Outcomes, probabilities: Probabilities) -> float:
+    """Mean distance between probability and share of approved over ten equal bins, weighted by the bins' sizes.
+
+    Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
+    """
+    bins = np.minimum((probabilities * _CALIBRATION_BINS).astype("int64"), _CALIBRATION_BINS - 1)
+    excess = np.bincount(bins, weights=probabilities - outcomes, minlength=_CALIBRATION_BINS)
+    return float(np.abs(excess).sum() / len(outcomes))
+
+
+# What can be computed from weighted rows, and so bootstrapped without resampling anything: n outcomes, n decisions,
+# n probabilities, n weights.
+_Weighted = Callable[[Outcomes, Outcomes, Probabilities, NDArray[np.float64]], float]
+
+
+def _weighted_f1(y: Outcomes, d: Outcomes, _: Probabilities, weights: NDArray[np.float64]) -> float:
+    hits = weights[(y == 1) & (d == 1)].sum()
+    misses = weights[y != d].sum()
+    return float(2 * hits / (2 * hits + misses)) if hits else 0.0
+
+
+_WEIGHTED: Mapping[str, _Weighted] = {
+    "f1": _weighted_f1,
+    "brier": lambda y, _, p, w: float(np.average((p - y) ** 2, weights=w)),
+}
+
+
+def confidence_intervals(
+    outcomes: Outcomes, probabilities: Probabilities, threshold: float, seed: int
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval (low, high) of the metrics that lenders ask for, by name.
+
+    Accuracy, precision and recall are shares and get Wilson's interval (1927), which stays honest where nothing was
+    wrong. F1 is 2j / (1 + j) of the share j of hits among hits and misses, and so is its interval. The Brier score's is
+    the bootstrap percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
+    """
+    decisions = (probabilities >= threshold).astype("int64")
+    right = decisions == outcomes
+    hits = int(np.count_nonzero(right & (outcomes == 1)))
+    low, high = _wilson(hits, hits + int(np.count_nonzero(~right)))
+    briers = [
+        _WEIGHTED["brier"](outcomes, decisions, probabilities, weights) for weights in _resamples(len(outcomes), seed)
+    ]
+    return {
+        "accuracy": _wilson(int(np.count_nonzero(right)), len(outcomes)),
+        "precision": _wilson(hits, int(np.count_nonzero(decisions == 1))),
+        "recall": _wilson(hits, int(np.count_nonzero(outcomes == 1))),
+        "f1": (2 * low / (1 + low), 2 * high / (1 + high)),
+        "brier": _percentiles(briers),
+    }
+
+
+def _wilson(successes: int, trials: int) -> tuple[float, float]:
+    if trials == 0:
+        return 0.0, 1.0
+    interval = binomtest(successes, trials).proportion_ci(confidence_level=_CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _percentiles(draws: list[float]) -> tuple[float, float]:
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(draws, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def paired_difference(
+    metric: str,
+    outcomes: Outcomes,
+    challenger: tuple[Probabilities, float],
+    champion: tuple[Probabilities, float],
+    seed: int,
+) -> tuple[float, float, float]:
+    """Challenger minus champion in `metric`, both (probabilities, threshold) on the same rows.
+
+    Returns the difference and its 95 % paired bootstrap interval (low, high): a resample draws the same rows for both.
+    """
+    value = _WEIGHTED[metric]
+
+    def difference(weights: NDArray[np.float64]) -> float:
+        ours, theirs = (
+            value(outcomes, (probabilities >= threshold).astype("int64"), probabilities, weights)
+            for probabilities, threshold in (challenger, champion)
+        )
+        return ours - theirs
+
+    low, high = _percentiles([difference(weights) for weights in _resamples(len(outcomes), seed)])
+    return difference(np.ones(len(outcomes))), low, high
+
+
+def _resamples(rows: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each row is drawn, for every resample."""
+    random = np.random.default_rng(seed)
+    for _ in range(_RESAMPLES):
+        yield np.bincount(random.integers(0, rows, rows), minlength=rows).astype("float64")

@@ -1,0 +1,154 @@
+"""Pictures of one candidate, and of all of them side by side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import (
+    ConfusionMatrixDisplay,
+    PrecisionRecallDisplay,
+    RocCurveDisplay,
+    precision_recall_curve,
+)
+
+from training.data.split import FOLDS, Split
+from training.selection.metrics import Outcomes, Probabilities
+
+if TYPE_CHECKING:
+    from training.selection.evaluation import Evaluation
+
+_CLASSES = ("rejected", "approved")
+_FIRST, _SECOND = "#20639b", "#d98c3f"
+_MOST_POINTS = 2000
+
+
+def draw_plots(
+    split: Split,
+    out_of_fold: Probabilities,
+    holdout: Probabilities,
+    threshold: float,
+    importance: Mapping[str, tuple[float, float]],
+) -> dict[str, bytes]:
+    """The plots of one candidate as PNG files, by file name."""
+    outcomes = split.holdout_outcomes.to_numpy()
+    return {
+        "confusion_matrix.png": _confusion_matrix(outcomes, holdout, threshold),
+        "roc.png": _roc(outcomes, holdout),
+        "precision_recall.png": _precision_recall(outcomes, holdout),
+        "calibration.png": _calibration(split.train_outcomes.to_numpy(), out_of_fold),
+        "threshold.png": _threshold(split.train_outcomes.to_numpy(), out_of_fold, threshold),
+        "permutation_importance.png": _permutation_importance(importance),
+    }
+
+
+def draw_comparison(evaluations: Sequence["Evaluation"], winner: "Evaluation") -> bytes:
+    """Every candidate's cross-validated F1 and Brier score with a standard error, best on top, as a PNG file."""
+    ranked = sorted(evaluations, key=lambda e: e.metrics["cv_f1_mean"])
+    figure = Figure(figsize=(11, 1.4 + 0.42 * len(ranked)), layout="constrained", dpi=110)
+    figure.suptitle("Candidates by cross-validation: mean ± one standard error")
+    for axes, (metric, title) in zip(
+        figure.subplots(1, 2, sharey=True),
+        (("f1", "F1 (larger is better)"), ("brier", "Brier score (smaller is better)")),
+        strict=True,
+    ):
+        for place, evaluation in enumerate(ranked):
+            mean, spread = (evaluation.metrics[f"cv_{metric}_{part}"] for part in ("mean", "std"))
+            colour = _SECOND if evaluation is winner else _FIRST
+            axes.errorbar(mean, place, xerr=spread / np.sqrt(FOLDS), fmt="o", capsize=3, color=colour)
+            axes.annotate(
+                f"{mean:.4f}", (mean, place), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=7
+            )
+        axes.set_title(title, fontsize=10)
+        axes.grid(axis="x", alpha=0.3)
+        axes.margins(x=0.1)
+        axes.set_yticks(
+            range(len(ranked)),
+            [f"{e.candidate.name} ◀" if e is winner else e.candidate.name for e in ranked],
+        )
+        axes.set_ylim(-0.6, len(ranked) - 0.3)
+    return _as_png(figure)
+
+
+def _confusion_matrix(outcomes: Outcomes, probabilities: Probabilities, threshold: float) -> bytes:
+    with _plot("Holdout: outcomes and decisions") as (axes, png):
+        ConfusionMatrixDisplay.from_predictions(
+            outcomes,
+            (probabilities >= threshold).astype("int64"),
+            display_labels=_CLASSES,
+            cmap="Blues",
+            colorbar=False,
+            ax=axes,
+        )
+        axes.set(xlabel=f"decided at {threshold:.3f}", ylabel="really")
+    return png.getvalue()
+
+
+def _roc(outcomes: Outcomes, probabilities: Probabilities) -> bytes:
+    with _plot("Holdout: receiver operating characteristic") as (axes, png):
+        RocCurveDisplay.from_predictions(
+            outcomes, probabilities, ax=axes, plot_chance_level=True, curve_kwargs={"color": _FIRST}
+        )
+        axes.set(xlabel="false approvals among the rejected", ylabel="true approvals among the approved")
+    return png.getvalue()
+
+
+def _precision_recall(outcomes: Outcomes, probabilities: Probabilities) -> bytes:
+    with _plot("Holdout: precision and recall") as (axes, png):
+        PrecisionRecallDisplay.from_predictions(
+            outcomes, probabilities, ax=axes, plot_chance_level=True, curve_kwargs={"color": _FIRST}
+        )
+        axes.set(xlabel="recall", ylabel="precision")
+    return png.getvalue()
+
+
+def _calibration(outcomes: Outcomes, probabilities: Probabilities) -> bytes:
+    figure = Figure(figsize=(6, 6), layout="constrained", dpi=110)
+    axes, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    CalibrationDisplay.from_predictions(outcomes, probabilities, n_bins=10, ax=axes, color=_FIRST)
+    axes.set_title("Out of fold: probability and share of approved")
+    axes.set(xlabel="", ylabel="share of approved")
+    below.hist(probabilities, bins=np.linspace(0, 1, 11), color=_FIRST)
+    below.set(xlabel="P(approved)", ylabel="applications")
+    return _as_png(figure)
+
+
+def _threshold(outcomes: Outcomes, probabilities: Probabilities, threshold: float) -> bytes:
+    precision, recall, thresholds = precision_recall_curve(outcomes, probabilities)
+    shown = np.unique(np.linspace(0, len(thresholds) - 1, _MOST_POINTS).astype("int64"))
+    with _plot("Out of fold: what the threshold decides") as (axes, png):
+        axes.plot(thresholds[shown], precision[shown], color=_FIRST, marker=".", label="precision")
+        axes.plot(thresholds[shown], recall[shown], color=_SECOND, marker=".", label="recall")
+        axes.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"chosen: {threshold:.3f}")
+        axes.set(xlabel="threshold", ylabel="share", xlim=(-0.02, 1.02))
+        axes.legend()
+    return png.getvalue()
+
+
+def _permutation_importance(importance: Mapping[str, tuple[float, float]]) -> bytes:
+    ranked = sorted(importance.items(), key=lambda item: item[1])
+    with _plot("Holdout: what shuffling a feature costs") as (axes, png):
+        means, spreads = zip(*(measured for _, measured in ranked), strict=True)
+        axes.barh([name for name, _ in ranked], means, xerr=spreads, color=_FIRST)
+        axes.set_xlabel("Brier score lost (mean and spread of the shuffles)")
+    return png.getvalue()
+
+
+@contextmanager
+def _plot(title: str) -> Iterator[tuple[Any, BytesIO]]:
+    """Axes to draw on; the finished picture is in the buffer after the block."""
+    figure = Figure(figsize=(6, 5), layout="constrained", dpi=110)
+    axes = figure.subplots()
+    png = BytesIO()
+    yield axes, png
+    axes.set_title(title)
+    figure.savefig(png, format="png")
+
+
+def _as_png(figure: Figure) -> bytes:
+    png = BytesIO()
+    figure.savefig(png, format="png")
+    return png.getvalue()

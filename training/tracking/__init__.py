@@ -1,0 +1,1 @@
+"""What MLflow's tracking store keeps of a run, and how two runs are compared."""

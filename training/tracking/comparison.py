@@ -1,0 +1,127 @@
+"""What changed from one training run to another: data, parameters, metrics."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from loan_api.credit.drift import population_stability_index
+from training.errors import RunNotFoundError
+from training.tracking.records import PROFILE
+from training.tracking.store import ROLE_TRAINING, TAG_ROLE, training_runs
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that is not the same in both runs; a value that one of them lacks is empty."""
+
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """The differences between two runs. `drift` is the PSI of each feature; it is empty where the data is the same."""
+
+    same_data: bool
+    data: tuple[Change, ...]
+    drift: Mapping[str, float]
+    parameters: tuple[Change, ...]
+    metrics: tuple[Change, ...]
+
+
+def find_run(client: MlflowClient, name: str, wanted: str) -> Run:
+    """The training run that `wanted` means: a run id or the beginning of one, or a version of the model `name`.
+
+    Of a candidate's run it is the parent. Raises RunNotFoundError where there is none, or more than one.
+    """
+    for version in client.search_model_versions(f"name='{name}'"):
+        if wanted == version.tags.get("semantic_version") and version.run_id:
+            return _parent(client, client.get_run(version.run_id))
+    try:
+        return _parent(client, client.get_run(wanted))
+    except MlflowException:
+        found = [run for run in training_runs(client) if run.info.run_id.startswith(wanted)]
+    if len(found) != 1:
+        raise RunNotFoundError(
+            f"{len(found) or 'no'} training runs begin with {wanted}; a run id, its beginning, or a semantic version is"
+            " needed"
+        )
+    return found[0]
+
+
+def compare_runs(client: MlflowClient, before: Run, after: Run) -> RunComparison:
+    """Everything that differs. Raises RunNotFoundError where a run has no data version."""
+    old, new = _profile(client, before), _profile(client, after)
+    same_data = old["dataset_digest"] == new["dataset_digest"]
+    return RunComparison(
+        same_data=same_data,
+        data=_changes(_data_facts(old), _data_facts(new)),
+        drift={} if same_data else _drift(old, new),
+        parameters=_changes(before.data.params, after.data.params),
+        metrics=_changes(_rounded(before.data.metrics), _rounded(after.data.metrics)),
+    )
+
+
+def _parent(client: MlflowClient, run: Run) -> Run:
+    parent = run.data.tags.get("mlflow.parentRunId")
+    found = client.get_run(parent) if parent else run
+    if found.data.tags.get(TAG_ROLE) != ROLE_TRAINING:
+        raise RunNotFoundError(f"run {run.info.run_id} is not a training run")
+    return found
+
+
+def _profile(client: MlflowClient, run: Run) -> Mapping[str, Any]:
+    with TemporaryDirectory() as folder:
+        try:
+            path = client.download_artifacts(run.info.run_id, PROFILE, folder)
+        except (MlflowException, OSError) as error:
+            raise RunNotFoundError(f"run {run.info.run_id} has no data version ({PROFILE})") from error
+        profile: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return profile
+
+
+def _data_facts(profile: Mapping[str, Any]) -> dict[str, str]:
+    facts: dict[str, str] = {
+        "dataset digest": profile["dataset_digest"][:12],
+        "feature schema digest": profile["feature_schema_digest"][:12],
+        "rows read": str(profile["rows_read"]),
+        "rows kept": str(profile["rows_kept"]),
+        "rows held out": str(profile["rows_holdout"]),
+        "approved": f"{profile['outcomes']['approved'] / profile['rows_kept']:.4f}",
+    }
+    for feature in profile["features"]:
+        if feature["mean"] is not None:
+            facts[f"{feature['name']}: mean"] = f"{feature['mean']:.6g}"
+            facts[f"{feature['name']}: spread"] = f"{feature['spread']:.6g}"
+        facts[f"{feature['name']}: missing"] = str(feature["missing"])
+    return facts
+
+
+def _drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, float]:
+    """PSI of every feature that both have, over the bins that both have; other bins make them incomparable."""
+    before, after = (
+        {feature["name"]: feature["histogram"]["counts"] for feature in profile["features"]} for profile in (old, new)
+    )
+    return {
+        name: population_stability_index(list(counts.values()), list(after[name].values()))
+        for name, counts in before.items()
+        if name in after and list(counts) == list(after[name])
+    }
+
+
+def _rounded(metrics: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{value:.6g}" for name, value in metrics.items()}
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    names = [*before, *(name for name in after if name not in before)]
+    pairs = ((name, before.get(name, ""), after.get(name, "")) for name in names)
+    return tuple(Change(name, old, new) for name, old, new in pairs if old != new)

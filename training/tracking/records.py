@@ -1,0 +1,163 @@
+"""What is written to MLflow of a training run and of each candidate."""
+
+import csv
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+from mlflow.data.pandas_dataset import PandasDataset
+
+from training.data.dataset import LABEL, Dataset
+from training.data.profile import DataProfile
+from training.data.report import profile_page, profile_picture
+from training.data.split import Split
+from training.selection.choice import Choice
+from training.selection.evaluation import Conditions, Evaluation
+from training.selection.pipeline import describe_transformations
+from training.selection.plots import draw_comparison
+from training.tracking.environment import code_archive, describe_environment
+from training.tracking.store import TAG_ROLE, tracked_run
+
+PROFILE = "data/profile.json"
+# MLflow takes 36 characters.
+_DIGEST_LENGTH = 36
+_NOTE = "mlflow.note.content"
+
+
+def as_input(dataset: Dataset) -> PandasDataset:
+    """The dataset as MLflow knows datasets, by the digest of its content."""
+    table = dataset.applications.assign(**{LABEL: dataset.outcomes.astype("float64")}).reset_index(drop=True)
+    with warnings.catch_warnings():
+        # MLflow knows two kinds of local files, which are the same.
+        warnings.filterwarnings("ignore", "The specified dataset source can be interpreted in multiple ways")
+        return mlflow.data.from_pandas(  # type: ignore[attr-defined,no-any-return]  # made at run time
+            table,
+            source=str(dataset.path),
+            targets=LABEL,
+            name=dataset.path.stem,
+            digest=dataset.digest[:_DIGEST_LENGTH],
+        )
+
+
+def record_setup(
+    dataset: Dataset, split: Split, profile: DataProfile, conditions: Conditions, candidates: Sequence[str], commit: str
+) -> None:
+    """On the parent run, before anything is fitted: data version, conditions, code and environment."""
+    archive, code_digest = code_archive()
+    environment = describe_environment()
+    mlflow.log_params(
+        {
+            "seed": conditions.seed,
+            "wrong_approval_cost": conditions.wrong_approval_cost,
+            "candidates": ", ".join(candidates),
+            "dataset": dataset.path.name,
+            "dataset_digest": dataset.digest,
+            "feature_schema_digest": profile.feature_schema_digest,
+            "rows_read": profile.rows_read,
+            "rows_dropped": sum(profile.rows_dropped.values()),
+            "rows_train": profile.rows_train,
+            "rows_holdout": profile.rows_holdout,
+            "code_digest": code_digest,
+            "git_commit": commit,
+            "python": environment["python"],
+        }
+    )
+    mlflow.log_input(as_input(dataset), context="training")
+    libraries = [f"{name}=={version}" for name, version in environment["libraries"].items()]
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name in ("data", "code", "environment"):
+            (folder / name).mkdir()
+        _write_json(folder / PROFILE, profile.to_json())
+        (folder / "data/profile.html").write_text(profile_page(profile), encoding="utf-8")
+        profile_picture(profile).savefig(folder / "data/profile.png")
+        (folder / "data/split.csv").write_text(_split_table(split), encoding="utf-8")
+        (folder / "code/source.zip").write_bytes(archive)
+        _write_json(folder / "environment/environment.json", environment)
+        (folder / "environment/requirements.txt").write_text("\n".join(libraries) + "\n", encoding="utf-8")
+        mlflow.log_artifacts(str(folder))
+
+
+def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None:
+    """On the parent run: all candidates side by side, and the winner's metrics."""
+    winner = choice.winner
+    mlflow.log_metrics({**winner.metrics, **winner.timings})
+    mlflow.log_params(
+        {"winner": winner.candidate.name, "calibration": winner.calibration, "threshold": winner.threshold}
+    )
+    mlflow.set_tag("winner", winner.candidate.name)
+    with TemporaryDirectory() as folder:
+        Path(folder, "candidates.png").write_bytes(draw_comparison(evaluations, winner))
+        Path(folder, "candidates.csv").write_text(_comparison_table(evaluations), encoding="utf-8")
+        Path(folder, "choice.txt").write_text(choice.reason + "\n", encoding="utf-8")
+        mlflow.log_artifacts(folder, "comparison")
+
+
+def record_candidate(evaluation: Evaluation, role: str, data: PandasDataset) -> str:
+    """A child run for one candidate. Returns its id."""
+    metrics = evaluation.metrics
+    description = (
+        f"F1 {metrics['cv_f1_mean']:.4f} ± {metrics['cv_f1_std']:.4f} and Brier score {metrics['cv_brier_mean']:.4f} in"
+        f" cross-validation; F1 {metrics['f1']:.4f} on the holdout."
+    )
+    name = evaluation.candidate.name
+    with tracked_run(name, description, {TAG_ROLE: role, "algorithm": name}, nested=True) as run:
+        mlflow.log_params(
+            {
+                "algorithm": name,
+                "calibration": evaluation.calibration,
+                "threshold": evaluation.threshold,
+                "complexity": evaluation.candidate.complexity.name.lower(),
+                **evaluation.parameters,
+            }
+        )
+        mlflow.log_metrics({**metrics, **evaluation.timings})
+        mlflow.log_input(data, context="training")
+        with TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "plots").mkdir()
+            for file_name, png in evaluation.plots.items():
+                (folder / "plots" / file_name).write_bytes(png)
+            lines = describe_transformations(evaluation.pipeline)
+            (folder / "transformations.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            importance = {name: {"mean": mean, "std": std} for name, (mean, std) in evaluation.importance.items()}
+            _write_json(folder / "permutation_importance.json", importance)
+            mlflow.log_artifacts(str(folder))
+    run_id: str = run.info.run_id
+    return run_id
+
+
+def note(text: str) -> None:
+    """The description that the MLflow UI shows of the active run."""
+    mlflow.set_tag(_NOTE, text)
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _split_table(split: Split) -> str:
+    """Row number in the file (its header is row 1) and side of every application."""
+    sides = [(row, "train") for row in split.train_outcomes.index] + [
+        (row, "holdout") for row in split.holdout_outcomes.index
+    ]
+    return _as_csv([("row", "part"), *sorted(sides)])
+
+
+def _comparison_table(evaluations: Sequence[Evaluation]) -> str:
+    names = [*evaluations[0].metrics, *evaluations[0].timings]
+    rows = [
+        (e.candidate.name, e.calibration, e.threshold, *({**e.metrics, **e.timings}[name] for name in names))
+        for e in evaluations
+    ]
+    return _as_csv([("candidate", "calibration", "threshold", *names), *rows])
+
+
+def _as_csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,167 @@
+"""Where runs are recorded: MLflow, set up from the settings."""
+
+import logging
+import os
+import socket
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Run, RunStatus
+from sqlalchemy.engine import make_url
+
+from loan_api.settings import Settings
+from training.errors import TrainingError
+from training.lock import exclusive
+from training.tracking.execution_log import execution_log
+
+EXPERIMENT = "loan_approval"
+TAG_ROLE = "role"
+ROLE_TRAINING = "training"
+_TAG_PROCESS = "process"
+_EXPERIMENT_NOTE = (
+    "Every training run is one parent run, with the data version, the comparison and the execution log. Its children"
+    " are the candidates, with parameters, metrics and plots. `python -m training diff RUN RUN` compares two runs."
+)
+
+_log = logging.getLogger(__name__)
+
+
+def connect(settings: Settings) -> MlflowClient:
+    """Points MLflow at the tracking store, which is made where it does not exist, and returns a client for it."""
+    quieten()
+    settings.loan_home.mkdir(parents=True, exist_ok=True)
+    _make_database(settings)
+    mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
+    return MlflowClient(tracking_uri=settings.mlflow_tracking_uri)
+
+
+def open_experiment(client: MlflowClient, settings: Settings) -> None:
+    """Makes the experiment the active one, its artifacts under LOAN_HOME where the store is a local database.
+
+    Runs that a killed process has left running are ended as KILLED.
+    """
+    if client.get_experiment_by_name(EXPERIMENT) is None:
+        is_local = settings.mlflow_tracking_uri.startswith("sqlite:")
+        location = settings.artifacts_path.as_uri() if is_local else None
+        experiment_id = client.create_experiment(EXPERIMENT, artifact_location=location)
+        client.set_experiment_tag(experiment_id, "mlflow.note.content", _EXPERIMENT_NOTE)
+    experiment = mlflow.set_experiment(EXPERIMENT)
+    _end_abandoned_runs(client, experiment.experiment_id)
+
+
+def training_runs(client: MlflowClient, condition: str = "") -> list[Run]:
+    """The parent runs that meet `condition` (MLflow's filter language), the newest first."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return []
+    role = f"tags.{TAG_ROLE} = '{ROLE_TRAINING}'"
+    return list(
+        client.search_runs(
+            [experiment.experiment_id],
+            filter_string=f"{role} and {condition}" if condition else role,
+            order_by=["attributes.start_time DESC"],
+        )
+    )
+
+
+@contextmanager
+def training_run(settings: Settings, description: str) -> Iterator[mlflow.ActiveRun]:
+    """The parent run around the block, with its execution log, which is complete on the run however the block ends."""
+    tags = {TAG_ROLE: ROLE_TRAINING, _TAG_PROCESS: _this_process()}
+    log: Path | None = None
+    try:
+        with (
+            tracked_run("training", description, tags) as run,
+            execution_log(settings.logs_path, run.info.run_id) as log,
+        ):
+            try:
+                yield run
+            except KeyboardInterrupt:
+                _log.warning("interrupted")
+                raise
+            except TrainingError as error:
+                _log.error("%s", error)  # the text is all there is to say
+                raise
+            except BaseException as error:
+                # Without its message: those of libraries quote what they choke on.
+                stack = "".join(traceback.format_tb(error.__traceback__))
+                _log.error("%s\n%s", type(error).__name__, stack)
+                raise
+    finally:
+        if log is not None:
+            MlflowClient().log_artifact(run.info.run_id, str(log), "logs")
+
+
+@contextmanager
+def tracked_run(
+    name: str, description: str, tags: Mapping[str, str], *, nested: bool = False
+) -> Iterator[mlflow.ActiveRun]:
+    """An MLflow run around the block: FINISHED, FAILED where it raises, KILLED where it is interrupted."""
+    run = mlflow.start_run(run_name=name, nested=nested, description=description, tags=dict(tags))
+    try:
+        yield run
+    except KeyboardInterrupt:
+        mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
+        raise
+    except BaseException:
+        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+        raise
+    mlflow.end_run()
+
+
+def quieten() -> None:
+    """Keeps MLflow's own narration out of the output; warnings and errors stay."""
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _make_database(settings: Settings) -> None:
+    """Makes a local database that does not exist yet aside and moves it to its place.
+
+    MLflow makes its tables one by one. A process that opens the database meanwhile fails, and two that make it at once
+    both do.
+    """
+    url = make_url(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri.startswith("sqlite:") else None
+    if url is None or url.database is None:
+        return
+    database = Path(url.database)
+    with exclusive(settings.loan_home / "tracking.lock"):
+        if not database.exists():
+            with TemporaryDirectory(dir=database.parent) as folder:
+                aside = Path(folder, database.name)
+                MlflowClient(tracking_uri=f"sqlite:///{aside}").search_experiments(max_results=1)
+                aside.rename(database)
+
+
+def _this_process() -> str:
+    """Host, pid, and when the process started (clock ticks since boot), so that a reused pid is another process."""
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+
+
+def _started(pid: int) -> str:
+    try:
+        # The 22nd field; the 2nd, in parentheses, may hold spaces.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "ended"
+
+
+def _end_abandoned_runs(client: MlflowClient, experiment_id: str) -> None:
+    """Ends the runs of this machine whose process is gone, and their children."""
+    running = client.search_runs([experiment_id], filter_string="attributes.status = 'RUNNING'")
+    abandoned = {run.info.run_id for run in running if _is_abandoned(run.data.tags.get(_TAG_PROCESS, ""))}
+    for run in running:
+        if run.info.run_id in abandoned or run.data.tags.get("mlflow.parentRunId") in abandoned:
+            client.set_terminated(run.info.run_id, status=RunStatus.to_string(RunStatus.KILLED))
+
+
+def _is_abandoned(process: str) -> bool:
+    host, _, rest = process.partition(" ")
+    pid, _, started = rest.partition(" ")
+    return host == socket.gethostname() and pid.isdigit() and _started(int(pid)) != started
