@@ -23,7 +23,7 @@ train: .venv/train  ## Train every candidate, register the best, promote it
 	@$(BIN)/python -m training run
 
 test: .venv/dev  ## Pass the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: .venv/dev  ## Format, lint, types, import contracts, Prometheus rules, Dockerfile
 	$(BIN)/ruff format --check .

@@ -1,9 +1,17 @@
 """What every test shares."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from tests.homes import TrainedHome
 
 
 @pytest.hookimpl(wrapper=True)
@@ -14,3 +22,39 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report  # type: ignore[return-value]
+
+
+# What the homes need takes seconds to import; tests that have none do not wait for it.
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainedHome]:
+    """1.0.0 is in Production. Not to be changed; tests that do take `own_home`."""
+    import mlflow
+
+    from tests.homes import new_home
+
+    yield new_home(tmp_path_factory.mktemp("home"))
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # back to the default
+
+
+@pytest.fixture(scope="session")
+def twice_trained_home(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> TrainedHome:
+    """1.0.0 was in Production, 1.0.1 is. Not to be changed; tests that do take `two_versions`."""
+    from tests.homes import with_refit
+
+    return with_refit(trained_home, tmp_path_factory.mktemp("twice") / "home")
+
+
+@pytest.fixture
+def own_home(trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
+    """A copy of `trained_home` that the test may change."""
+    from tests.homes import copy_of
+
+    return copy_of(trained_home, tmp_path / "home")
+
+
+@pytest.fixture
+def two_versions(twice_trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
+    """A copy of `twice_trained_home` that the test may change."""
+    from tests.homes import copy_of
+
+    return copy_of(twice_trained_home, tmp_path / "home")

@@ -27,7 +27,7 @@ from training.registry.history import read_events, was_taken_out
 from training.registry.promotion import put_into_production, settle
 from training.registry.registration import find_same_model, register
 from training.registry.versions import PRODUCTION, production_version, semantic_version
-from training.selection.candidates import BASELINE, Candidate
+from training.selection.candidates import BASELINE, Candidate, able_to_learn_from
 from training.selection.choice import Choice, choose
 from training.selection.evaluation import Conditions, Evaluation, evaluate_all
 from training.tracking import records, store
@@ -76,7 +76,13 @@ def train(
     summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
     with store.training_run(settings, summary) as parent:
         _announce(dataset, [run.info.run_id for run in earlier], console)
-        competitors = (BASELINE, *_able(candidates, split, console))
+        able, unable = able_to_learn_from(len(split.train_outcomes), candidates)
+        for candidate in unable:
+            console.warn(
+                f"{candidate.name} is left out: its cost grows faster than the rows. It takes part with up to"
+                f" {candidate.row_limit:,}; here are {len(split.train_outcomes):,}."
+            )
+        competitors = (BASELINE, *able)
         names = [candidate.name for candidate in competitors]
         records.record_setup(dataset, split, material.profile, conditions, names, material.commit)
         evaluations = list(console.follow(evaluate_all(competitors, split, conditions, jobs), len(competitors)))
@@ -107,21 +113,6 @@ def _announce(dataset: Dataset, earlier: Sequence[str], console: TrainingConsole
     seen = f"the same data as run {earlier[0]}" if earlier else "not seen by this tracking store before"
     console.say(f"Data version {dataset.digest[:12]}: {seen}.")
     mlflow.set_tags({"data_version": dataset.digest[:12], "same_data_as": earlier[0] if earlier else "no earlier run"})
-
-
-def _able(candidates: Sequence[Candidate], split: Split, console: TrainingConsole) -> list[Candidate]:
-    """The candidates that can cope with so many rows; the others are left out aloud."""
-    rows = len(split.train_outcomes)
-    able = []
-    for candidate in candidates:
-        if candidate.row_limit is not None and rows > candidate.row_limit:
-            console.warn(
-                f"{candidate.name} is left out: its cost grows faster than the rows; it takes part with up to"
-                f" {candidate.row_limit:,}, here are {rows:,}."
-            )
-        else:
-            able.append(candidate)
-    return able
 
 
 def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Material) -> str:

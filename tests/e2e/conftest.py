@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from loan_api.settings import PROJECT_ROOT
-from training.data.sample import write_sample
+from tests.homes import TrainedHome, command, copy_of
 
 START_SECONDS = 90
 WORKERS = 2
@@ -111,12 +111,11 @@ def run_command(home: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LOAN_HOME with a model in Production."""
-    folder = tmp_path_factory.mktemp("home")
-    write_sample(folder / "data.csv", rows=600, seed=3)
-    run_command(folder, "-m", "training", "run", "--candidates", "decision_tree,naive_bayes", "--jobs", "1")
-    return folder
+def home(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LOAN_HOME with 1.0.0 in Production; 1.0.1 was rolled back."""
+    home = copy_of(twice_trained_home, tmp_path_factory.mktemp("service") / "home")
+    assert command(home, "rollback").exit_code == 0
+    return home.settings.loan_home
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def test_counters_add_up_over_workers_and_survive_their_death(service: Service) 
 
 
 def test_a_new_production_version_is_served_without_a_restart(service: Service) -> None:
-    run_command(service.home, "-m", "training", "run", "--candidates", "decision_tree,naive_bayes", "--jobs", "1")
+    run_command(service.home, "-m", "training", "promote", "1.0.1")
 
     def versions() -> set[str]:
         return {requests.get(service.url("/model"), timeout=10).json()["version"] for _ in range(10)}
@@ -115,6 +115,6 @@ def test_it_waits_for_the_first_model(tmp_path: Path) -> None:
         wait_until(answers, "the service to live")
         assert requests.get(service.url("/health/ready"), timeout=10).status_code == 503
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 503
-        run_command(tmp_path, "-m", "training", "run", "--candidates", "decision_tree,naive_bayes", "--jobs", "1")
+        run_command(tmp_path, "-m", "training", "run", "--candidates", "decision_tree", "--jobs", "1")
         wait_until(service.is_ready, "the first model to be served")
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200

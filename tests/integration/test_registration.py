@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 
 import mlflow
@@ -19,14 +18,14 @@ from loan_api.credit.features import FEATURE_NAMES, feature_schema_digest
 from loan_api.credit.frame import applications_frame
 from loan_api.scoring.package import ReferencePackage, artifact_digest
 from loan_api.settings import read_settings
-from tests.integration.conftest import QUICK, REFIT, TrainedHome, run_training, train_quickly
+from tests.homes import QUICK, TrainedHome, run_training, train_quickly
 from training.console import TrainingConsole
 from training.data.dataset import read_dataset, row_texts
 from training.data.sample import write_sample
 from training.data.split import split_dataset
 from training.errors import NoWinnerError
 from training.run import train
-from training.selection.candidates import Candidate, select_candidates
+from training.selection.candidates import Candidate
 from training.selection.evaluation import Conditions
 from training.tracking.store import training_runs
 
@@ -229,15 +228,16 @@ def test_the_same_again_is_the_same_and_registers_nothing(own_home: TrainedHome)
     assert again.data.tags["same_data_as"] == first.info.run_id
 
 
-def test_a_refit_that_differs_is_a_patch_and_says_why(own_home: TrainedHome) -> None:
-    output = train_quickly(own_home.settings, conditions=REFIT)
-    assert "Registered as version 1.0.1 (patch: compared with 1.0.0, changed: threshold)." in output
-    versions = {v.tags["semantic_version"]: v for v in own_home.client.search_model_versions(f"name='{MODEL}'")}
+def test_a_refit_that_differs_is_a_patch_and_says_why(twice_trained_home: TrainedHome) -> None:
+    client = twice_trained_home.client
+    expected = "Registered as version 1.0.1 (patch: compared with 1.0.0, changed: threshold)."
+    assert expected in twice_trained_home.output
+    versions = {v.tags["semantic_version"]: v for v in client.search_model_versions(f"name='{MODEL}'")}
     assert {number: version.current_stage for number, version in versions.items()} == {
         "1.0.0": "Archived",
         "1.0.1": "Production",
     }
-    assert own_home.client.get_model_version_by_alias(MODEL, "champion").version == versions["1.0.1"].version
+    assert client.get_model_version_by_alias(MODEL, "champion").version == versions["1.0.1"].version
     assert versions["1.0.1"].tags["threshold"] == "0.8"
 
 
@@ -270,20 +270,6 @@ def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Pat
     (log,) = settings.logs_path.iterdir()
     assert "ERROR" in log.read_text(encoding="utf-8")
     assert "is no better than the baseline stump" in log.read_text(encoding="utf-8")
-
-
-def test_a_candidate_that_cannot_cope_with_so_many_rows_is_left_out_aloud(tmp_path: Path) -> None:
-    write_sample(tmp_path / "data.csv", rows=300)
-    settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
-    (tree,) = select_candidates(["decision_tree"])
-    slow = Candidate("slow", lambda _: DummyClassifier(), row_limit=100)
-    output = StringIO()
-    train(settings, [tree, slow], TrainingConsole(Console(file=output, width=200)), conditions=Conditions(1), jobs=1)
-    assert "slow is left out: its cost grows faster than the rows; it takes part with up to 100, here are 2" in (
-        output.getvalue()
-    )
-    (parent,) = training_runs(mlflow.MlflowClient(settings.mlflow_tracking_uri))
-    assert parent.data.params["candidates"] == "stump, decision_tree"
 
 
 def test_the_log_of_a_failure_holds_no_message_of_a_library(tmp_path: Path) -> None:

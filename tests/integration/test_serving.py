@@ -18,8 +18,10 @@ from loan_api.services.model_registry import ModelRegistry
 from loan_api.storage.database import upgrade_database
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
 from tests.fakes import RecordingObserver, now
-from tests.integration.conftest import REFIT, TrainedHome, train_quickly
+from tests.homes import TrainedHome
 from training.data.dataset import COLUMNS
+from training.registry.promotion import put_into_production
+from training.registry.versions import find_version
 
 MODEL = "loan_approval_model"
 
@@ -105,21 +107,28 @@ def test_a_registry_that_cannot_be_read_is_told_without_details(tmp_path: Path) 
         source.find_served_version()
 
 
-def test_a_new_production_version_is_picked_up(own_home: TrainedHome) -> None:
-    registry = ModelRegistry(source_of(own_home), RecordingObserver(), now)
+def serve_the_first_then_promote_the_second(home: TrainedHome) -> ModelRegistry:
+    """A registry that has loaded 1.0.0 and has yet to see that 1.0.1 is in Production."""
+    put_into_production(home.client, find_version(home.client, MODEL, "1.0.0"), "rollback")
+    registry = ModelRegistry(source_of(home), RecordingObserver(), now)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
-    train_quickly(own_home.settings, conditions=REFIT)
+    put_into_production(home.client, find_version(home.client, MODEL, "1.0.1"))
+    return registry
+
+
+def test_a_new_production_version_is_picked_up(two_versions: TrainedHome) -> None:
+    registry = serve_the_first_then_promote_the_second(two_versions)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.1"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "gone", "other features"])
-def test_a_damaged_version_stays_out(own_home: TrainedHome, damage: str) -> None:
-    registry = ModelRegistry(source_of(own_home), RecordingObserver(), now)
-    registry.refresh()
-    train_quickly(own_home.settings, conditions=REFIT)
-    newest = max(own_home.settings.artifacts_path.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns)
+def test_a_damaged_version_stays_out(two_versions: TrainedHome, damage: str) -> None:
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    newest = max(
+        two_versions.settings.artifacts_path.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns
+    )
     model_file = newest / "model.skops"
     if damage == "truncated":
         model_file.write_bytes(model_file.read_bytes()[:1000])

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 
 from loan_api.settings import PROJECT_ROOT
-from tests.integration.conftest import TrainedHome, command, run_training, train_quickly
+from tests.homes import TrainedHome, command, run_training, train_quickly
 from training.cli import cli
 from training.data.sample import write_sample
 from training.registry.history import read_events

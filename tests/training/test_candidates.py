@@ -6,7 +6,7 @@ from skops import io as skops_io
 
 from training.data.dataset import Dataset
 from training.errors import CandidateError
-from training.selection.candidates import BASELINE, CANDIDATES, Candidate, select_candidates
+from training.selection.candidates import BASELINE, CANDIDATES, Candidate, able_to_learn_from, select_candidates
 from training.selection.pipeline import build_pipeline
 
 
@@ -58,3 +58,11 @@ def test_nothing_is_learnt_from_an_unseen_category(small_dataset: Dataset) -> No
     graduates = small_dataset.applications.assign(education="Graduate")
     post_graduates = small_dataset.applications.assign(education="Post Graduate")
     np.testing.assert_array_equal(pipeline.predict_proba(graduates), pipeline.predict_proba(post_graduates))
+
+
+def test_what_grows_faster_than_the_rows_is_left_out_of_many() -> None:
+    able, unable = able_to_learn_from(15_000, CANDIDATES)
+    assert (able, unable) == (CANDIDATES, ())
+    able, unable = able_to_learn_from(15_001, CANDIDATES)
+    assert {candidate.name for candidate in unable} == {"svc", "k_nearest_neighbours"}
+    assert {*able, *unable} == {*CANDIDATES}

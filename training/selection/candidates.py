@@ -5,7 +5,7 @@ its own in a web worker.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -111,6 +111,14 @@ CANDIDATES: tuple[Candidate, ...] = (
     Candidate("xgboost", _xgboost, library="xgboost"),
     Candidate("catboost", _catboost, library="catboost"),
 )
+
+
+def able_to_learn_from(
+    rows: int, candidates: Sequence[Candidate]
+) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+    """The candidates that can cope with so many rows, and those that are to be left out."""
+    able = tuple(c for c in candidates if c.row_limit is None or rows <= c.row_limit)
+    return able, tuple(c for c in candidates if c not in able)
 
 
 def select_candidates(names: Iterable[str] = ()) -> tuple[Candidate, ...]:

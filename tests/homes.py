@@ -1,0 +1,120 @@
+"""A LOAN_HOME with a real registry and real, small models: trained once, copied for each test that changes it."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from mlflow import MlflowClient
+from rich.console import Console
+
+from loan_api.settings import PROJECT_ROOT, Settings, read_settings
+from training.cli import cli
+from training.console import TrainingConsole
+from training.data.sample import write_sample
+from training.run import train
+from training.selection.candidates import select_candidates
+from training.selection.evaluation import Conditions
+
+QUICK = ("decision_tree", "naive_bayes")
+USUAL = Conditions(seed=42)
+# Leads to the same tree with another threshold: another model, but as good.
+REFIT = Conditions(seed=42, wrong_approval_cost=4)
+
+
+@dataclass(frozen=True)
+class TrainedHome:
+    """A LOAN_HOME with one trained model, and what training it printed."""
+
+    settings: Settings
+    output: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a process needs to use this home."""
+        return {
+            "LOAN_HOME": str(self.settings.loan_home),
+            "DATASET_PATH": str(self.settings.dataset_path),
+            # MLflow leaves its own in the environment of the process that used it.
+            "MLFLOW_TRACKING_URI": "",
+        }
+
+    @property
+    def client(self) -> MlflowClient:
+        """A client of its registry."""
+        return MlflowClient(tracking_uri=self.settings.mlflow_tracking_uri)
+
+
+def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK, conditions: Conditions = USUAL) -> str:
+    """Trains a few candidates and returns what was printed."""
+    output = StringIO()
+    console = TrainingConsole(Console(file=output, width=200))
+    train(settings, select_candidates(names), console, conditions=conditions, jobs=1)
+    return output.getvalue()
+
+
+def command(home: TrainedHome, *arguments: str) -> Result:
+    """`python -m training …`, in this process."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return CliRunner().invoke(cli, arguments, env=home.environ)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_training(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m training …`, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "training", *arguments],
+        cwd=PROJECT_ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+
+def new_home(home: Path) -> TrainedHome:
+    """1.0.0 is in Production, trained on 600 synthetic applications."""
+    write_sample(home / "data.csv", rows=600, seed=11)
+    settings = read_settings(
+        {"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv"), "MODEL_POLL_SECONDS": "3600"}
+    )
+    return TrainedHome(settings, train_quickly(settings))
+
+
+def with_refit(original: TrainedHome, home: Path) -> TrainedHome:
+    """A copy where 1.0.0 was in Production and 1.0.1 is."""
+    copy = copy_of(original, home)
+    return dataclasses.replace(copy, output=train_quickly(copy.settings, conditions=REFIT))
+
+
+# Where MLflow's database says where artifacts lie.
+_LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
+
+
+def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
+    """The same home at another place."""
+    shutil.copytree(original.settings.loan_home, home)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        for table, column in _LOCATIONS:
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
+                (str(original.settings.loan_home), str(home)),
+            )
+    settings = read_settings({"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv")})
+    return TrainedHome(settings, original.output)
