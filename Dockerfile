@@ -30,6 +30,9 @@ COPY --from=build-train /opt/venv /opt/venv
 COPY loan_api loan_api
 COPY training training
 COPY dataset dataset
+# There is no checkout in the image to ask.
+ARG GIT_COMMIT=
+ENV GIT_COMMIT=$GIT_COMMIT
 USER 10001:10001
 CMD ["python", "-m", "training", "run", "--unless-in-production"]
 

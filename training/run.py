@@ -94,12 +94,18 @@ def train(
             for sentence in settle(client, settings.model_name).sentences:
                 console.say(sentence)
             version, refusal = _bring_in(client, settings, console, evaluations[0], choice, material, winner_run)
-        mlflow.set_tags({"semantic_version": semantic_version(version), "registry_version": version.version})
-        records.note(f"{summary}. {choice.reason} {_standing(version, refusal)}")
+        number = semantic_version(version)
+        records.record_end(
+            client,
+            parent.info.run_id,
+            name=f"{number} {choice.winner.candidate.name}",
+            description=f"{summary}. {choice.reason} {_standing(number, refusal)}",
+            tags={"semantic_version": number, "registry_version": str(version.version)},
+        )
     console.say(f"Run {parent.info.run_id}; make ui shows it.")
     if refusal is not None:
-        raise GateRefusedError(f"version {semantic_version(version)} was not promoted: {refusal}")
-    return TrainedModel(semantic_version(version), str(version.version), choice.winner)
+        raise GateRefusedError(f"version {number} was not promoted: {refusal}")
+    return TrainedModel(number, str(version.version), choice.winner)
 
 
 def _announce(dataset: Dataset, earlier: Sequence[str], console: TrainingConsole) -> None:
@@ -204,8 +210,7 @@ def _promote(client: MlflowClient, console: TrainingConsole, version: ModelVersi
     return None
 
 
-def _standing(version: ModelVersion, refusal: str | None) -> str:
-    number = semantic_version(version)
+def _standing(number: str, refusal: str | None) -> str:
     return (
         f"Version {number} is in Production." if refusal is None else f"Version {number} was not promoted: {refusal}."
     )

@@ -21,13 +21,15 @@ is_scraped() { curl -sf http://127.0.0.1:9090/api/v1/query --data-urlencode 'que
 in_api() { "${compose[@]}" exec -T api "$@"; }
 
 DOCKER_BUILDKIT=1 docker build --quiet --network host --target serve --tag loan-api . >/dev/null
-DOCKER_BUILDKIT=1 docker build --quiet --network host --target train --tag loan-trainer . >/dev/null
+DOCKER_BUILDKIT=1 docker build --quiet --network host --target train --tag loan-trainer \
+  --build-arg "GIT_COMMIT=$(git rev-parse HEAD)" . >/dev/null
 say "images are built: $(docker image inspect --format '{{.Size}}' loan-api loan-trainer | paste -sd' ') bytes"
 
 trap '"${compose[@]}" down --volumes >/dev/null 2>&1' EXIT
 "${compose[@]}" up --detach --no-build >/dev/null 2>&1 || fail "compose up"
 wait_for 120 "the service decides over the published port" decides
 curl -sf "$api/health" | grep -q '"status":"healthy"' || fail "health"
+curl -sf "$api/model" | grep -q "\"git_commit\":\"$(git rev-parse HEAD)\"" || fail "the model does not know its commit"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "$api/metrics")" = 401 ] || fail "/metrics is open"
 wait_for 60 "Prometheus scrapes it through basic auth" is_scraped
 

@@ -4,11 +4,12 @@ import csv
 import io
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
+from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import PandasDataset
 
 from training.data.dataset import LABEL, Dataset
@@ -25,7 +26,6 @@ from training.tracking.store import TAG_ROLE, tracked_run
 PROFILE = "data/profile.json"
 # MLflow takes 36 characters.
 _DIGEST_LENGTH = 36
-_NOTE = "mlflow.note.content"
 
 
 def as_input(dataset: Dataset) -> PandasDataset:
@@ -131,9 +131,10 @@ def record_candidate(evaluation: Evaluation, role: str, data: PandasDataset) -> 
     return run_id
 
 
-def note(text: str) -> None:
-    """The description that the MLflow UI shows of the active run."""
-    mlflow.set_tag(_NOTE, text)
+def record_end(client: MlflowClient, run_id: str, name: str, description: str, tags: Mapping[str, str]) -> None:
+    """What the parent run has led to, so that the list of runs reads well."""
+    client.update_run(run_id, name=name)
+    mlflow.set_tags({**tags, "mlflow.note.content": description})
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -50,6 +50,8 @@ def open_experiment(client: MlflowClient, settings: Settings) -> None:
         location = settings.artifacts_path.as_uri() if is_local else None
         experiment_id = client.create_experiment(EXPERIMENT, artifact_location=location)
         client.set_experiment_tag(experiment_id, "mlflow.note.content", _EXPERIMENT_NOTE)
+        # Else the UI takes it for one about language models.
+        client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")
     experiment = mlflow.set_experiment(EXPERIMENT)
     _end_abandoned_runs(client, experiment.experiment_id)
 
@@ -117,6 +119,7 @@ def tracked_run(
 def quieten() -> None:
     """Keeps MLflow's own narration out of the output; warnings and errors stay."""
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
