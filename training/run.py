@@ -1,6 +1,7 @@
 """One training run, from data to Production."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +26,7 @@ from training.registry.card import model_card
 from training.registry.gate import Contestant, Verdict, judge
 from training.registry.history import read_events, was_taken_out
 from training.registry.promotion import put_into_production, settle
-from training.registry.registration import find_same_model, register
+from training.registry.registration import NewModel, find_same_model, register
 from training.registry.versions import PRODUCTION, production_version, semantic_version
 from training.selection.candidates import BASELINE, Candidate, able_to_learn_from
 from training.selection.choice import Choice, choose
@@ -54,6 +55,14 @@ class _Material:
     commit: str
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """The winner, new or registered already, and the gate's verdict where it was asked."""
+
+    model: NewModel | ModelVersion
+    verdict: Verdict | None
+
+
 def train(
     settings: Settings,
     candidates: Sequence[Candidate],
@@ -74,7 +83,7 @@ def train(
     store.open_experiment(client, settings)
     earlier = store.training_runs(client, f"params.dataset_digest = '{dataset.digest}'")
     summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
-    with store.training_run(settings, summary) as parent:
+    with ExitStack() as until_the_end, store.training_run(settings, summary) as parent:
         _announce(dataset, [run.info.run_id for run in earlier], console)
         able, unable = able_to_learn_from(len(split.train_outcomes), candidates)
         for candidate in unable:
@@ -93,7 +102,10 @@ def train(
         with registry_lock(settings.loan_home, console.say):
             for sentence in settle(client, settings.model_name).sentences:
                 console.say(sentence)
-            version, refusal = _bring_in(client, settings, console, evaluations[0], choice, material, winner_run)
+            judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run)
+            # From here on the run is brought to its end: half a registration would be worse than a late Ctrl-C.
+            until_the_end.enter_context(uninterrupted())
+            version, refusal = _bring_in(client, settings.model_name, console, judged)
         number = semantic_version(version)
         records.record_end(
             client,
@@ -134,20 +146,10 @@ def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Materi
     return winner_run
 
 
-def _bring_in(
-    client: MlflowClient,
-    settings: Settings,
-    console: TrainingConsole,
-    baseline: Evaluation,
-    choice: Choice,
-    material: _Material,
-    winner_run: str,
-) -> tuple[ModelVersion, str | None]:
-    """The version that the winner is, and why it is not in Production, or None where it is.
-
-    Registered is a model that differs from every registered one; promoted, one that passes the gate.
-    """
-    name = settings.model_name
+def _judge(
+    client: MlflowClient, name: str, baseline: Evaluation, choice: Choice, material: _Material, winner_run: str
+) -> _Judged:
+    """Packages the winner, unless it is registered already, and asks the gate. Changes nothing in the registry."""
     identity = packaging.identify(choice.winner, material.dataset)
     same = find_same_model(client, name, identity)
     champion = production_version(client, name)
@@ -155,7 +157,10 @@ def _bring_in(
         folder = Path(temporary)
         rival = fetch_contestant(champion, folder / "champion") if champion is not None else None
         if same is not None:
-            return _reuse(client, console, same, rival, material.split, folder)
+            if same.current_stage == PRODUCTION or was_taken_out(read_events(client, name), str(same.version)):
+                return _Judged(same, verdict=None)
+            challenger = fetch_contestant(same, folder / "challenger")
+            return _Judged(same, judge(challenger, rival, material.split))
         facts = ModelFacts(
             algorithm=choice.winner.candidate.name,
             threshold=choice.winner.threshold,
@@ -172,42 +177,31 @@ def _bring_in(
             logged = packaging.log_artifact(client, choice.winner, facts, package)
         artifact = fetch_artifact(logged.model_uri, folder / "challenger")
         verdict = judge(Contestant(artifact, facts.threshold), rival, material.split)
-        with uninterrupted():
-            version = register(client, name, logged, facts, identity, artifact_digest(artifact), verdict)
-            console.say(f"Registered as version {semantic_version(version)} ({version.tags['version_reason']}).")
-            refusal = _promote(client, console, version, verdict)
-    return client.get_model_version(name, version.version), refusal
+        return _Judged(NewModel(logged, facts, identity, artifact_digest(artifact), verdict), verdict)
 
 
-def _reuse(
-    client: MlflowClient,
-    console: TrainingConsole,
-    same: ModelVersion,
-    rival: Contestant | None,
-    split: Split,
-    folder: Path,
+def _bring_in(
+    client: MlflowClient, name: str, console: TrainingConsole, judged: _Judged
 ) -> tuple[ModelVersion, str | None]:
-    number = semantic_version(same)
-    console.say(f"The model does not differ from version {number} in anything; nothing is registered.")
-    if same.current_stage == PRODUCTION:
-        console.say(f"Version {number} is in Production already.")
-        return same, None
-    if was_taken_out(read_events(client, same.name), str(same.version)):
-        return same, f"it was rolled back; python -m training promote {number} puts it back"
-    verdict = judge(fetch_contestant(same, folder / "challenger"), rival, split)
-    with uninterrupted():
-        refusal = _promote(client, console, same, verdict)
-    return client.get_model_version(same.name, same.version), refusal
-
-
-def _promote(client: MlflowClient, console: TrainingConsole, version: ModelVersion, verdict: Verdict) -> str | None:
-    """Promotes where the verdict allows it. Returns what refused it, or None."""
-    console.show_verdict(verdict)
-    if not verdict.passed:
-        return verdict.summary
+    """The version that the winner is, and why it is not in Production, or None where it is."""
+    if isinstance(judged.model, NewModel):
+        version = register(client, name, judged.model)
+        console.say(f"Registered as version {semantic_version(version)} ({version.tags['version_reason']}).")
+    else:
+        version = judged.model
+        number = semantic_version(version)
+        console.say(f"The model does not differ from version {number} in anything; nothing is registered.")
+        if version.current_stage == PRODUCTION:
+            console.say(f"Version {number} is in Production already.")
+            return version, None
+    if judged.verdict is None:
+        return version, f"it was rolled back; python -m training promote {semantic_version(version)} puts it back"
+    console.show_verdict(judged.verdict)
+    if not judged.verdict.passed:
+        return version, judged.verdict.summary
     put_into_production(client, version)
-    console.say(f"Version {semantic_version(version)} of {version.name} is in Production.")
-    return None
+    console.say(f"Version {semantic_version(version)} of {name} is in Production.")
+    return version, None
 
 
 def _standing(number: str, refusal: str | None) -> str:

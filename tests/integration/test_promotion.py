@@ -243,6 +243,14 @@ def test_a_change_by_other_means_is_found_and_can_be_rolled_back(two_versions: T
     assert semantic_version(previous_version(client, MODEL)) == "1.0.1"
 
 
+def test_an_event_that_somebody_made_unreadable_is_left_out(two_versions: TrainedHome) -> None:
+    client = two_versions.client
+    first, second = read_events(client, MODEL)
+    client.set_registered_model_tag(MODEL, first.key, "edited by hand")
+    client.set_registered_model_tag(MODEL, "production/else", "{}")
+    assert read_events(client, MODEL) == [second]
+
+
 def test_without_an_earlier_version_there_is_nothing_to_go_back_to(trained_home: TrainedHome) -> None:
     with pytest.raises(VersionError, match=r"1\.0\.0 is the first in Production"):
         previous_version(trained_home.client, MODEL)

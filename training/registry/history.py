@@ -58,9 +58,8 @@ def read_events(client: MlflowClient, name: str) -> list[Event]:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return []
-    events = [json.loads(value) for key, value in tags.items() if key.startswith(_PREFIX)]
-    parsed = [Event(**event | {"at": datetime.fromisoformat(event["at"])}) for event in events]
-    return sorted(parsed, key=lambda event: event.at)
+    events = [_parse(value) for key, value in tags.items() if key.startswith(_PREFIX)]
+    return sorted((event for event in events if event is not None), key=lambda event: event.at)
 
 
 def write_event(client: MlflowClient, name: str, event: Event) -> None:
@@ -104,6 +103,15 @@ def was_taken_out(events: Sequence[Event], version: str) -> bool:
             taken_out = False
         previous = event.version
     return taken_out
+
+
+def _parse(tag: str) -> Event | None:
+    """None for a tag that somebody has edited beyond reading: a lost event must not stop a rollback."""
+    try:
+        event = json.loads(tag)
+        return Event(**event | {"at": datetime.fromisoformat(event["at"])})
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _user() -> str:

@@ -1,5 +1,7 @@
 """Registers a packaged model as the next version, unless it is there already."""
 
+from dataclasses import dataclass
+
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -30,6 +32,17 @@ _MODEL_DESCRIPTION = (
 )
 
 
+@dataclass(frozen=True)
+class NewModel:
+    """A packaged model that is not registered yet: what MLflow logged, its facts, identity, digest and verdict."""
+
+    logged: ModelInfo
+    facts: ModelFacts
+    identity: ModelIdentity
+    digest: str
+    verdict: Verdict
+
+
 def find_same_model(client: MlflowClient, name: str, identity: ModelIdentity) -> ModelVersion | None:
     """The registered version of that very identity, or None."""
     for version in registered_versions(client, name):
@@ -38,26 +51,19 @@ def find_same_model(client: MlflowClient, name: str, identity: ModelIdentity) ->
     return None
 
 
-def register(
-    client: MlflowClient,
-    name: str,
-    logged: ModelInfo,
-    facts: ModelFacts,
-    identity: ModelIdentity,
-    digest: str,
-    verdict: Verdict,
-) -> ModelVersion:
-    """Registers the logged model as the next version of `name`, in no stage yet, with the gate's verdict on it."""
+def register(client: MlflowClient, name: str, model: NewModel) -> ModelVersion:
+    """Registers the model as the next version of `name`, in no stage yet, with the gate's verdict on it."""
+    facts = model.facts
     _ensure_registered_model(client, name)
     versions = registered_versions(client, name)
     number, why = next_semantic_version(
-        {semantic_version(version): ModelIdentity.of(version) for version in versions}, identity
+        {semantic_version(version): ModelIdentity.of(version) for version in versions}, model.identity
     )
     return client.create_model_version(
         name=name,
-        source=logged.model_uri,
-        run_id=logged.run_id,
-        model_id=logged.model_id,
+        source=model.logged.model_uri,
+        run_id=model.logged.run_id,
+        model_id=model.logged.model_id,
         description=(
             f"{facts.algorithm}, cross-validated F1 {facts.metrics['cv_f1_mean']:.4f},"
             f" holdout F1 {facts.metrics['f1']:.4f}, trained on dataset {facts.dataset_digest[:12]}."
@@ -69,11 +75,11 @@ def register(
             TAG_FEATURE_SCHEMA_DIGEST: facts.feature_schema_digest,
             TAG_GIT_COMMIT: facts.git_commit,
             TAG_THRESHOLD: repr(facts.threshold),
-            TAG_ARTIFACT_DIGEST: digest,
-            TAG_IDENTITY: identity.to_tag(),
+            TAG_ARTIFACT_DIGEST: model.digest,
+            TAG_IDENTITY: model.identity.to_tag(),
             "algorithm": facts.algorithm,
             "version_reason": why,
-            **verdict.to_tags(),
+            **model.verdict.to_tags(),
         },
     )
 
