@@ -67,7 +67,12 @@ def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unles
 
 @cli.command()
 @click.argument("version", required=False)
-def promote(version: str | None) -> None:
+@click.option(
+    "--despite-broken-champion",
+    is_flag=True,
+    help="Where the champion cannot be run on the holdout, promote without the comparison.",
+)
+def promote(version: str | None, *, despite_broken_champion: bool) -> None:
     """Put VERSION, or the newest, through the gate and into Production.
 
     VERSION is a semantic version or the registry's number.
@@ -76,7 +81,7 @@ def promote(version: str | None) -> None:
         from training import promote as promoting
         from training.console import TrainingConsole
 
-        promoting.promote(settings, version, TrainingConsole())
+        promoting.promote(settings, version, TrainingConsole(), despite_broken_champion=despite_broken_champion)
 
 
 @cli.command()
@@ -101,7 +106,8 @@ def history() -> None:
         events = read_events(client, settings.model_name)
         console = TrainingConsole()
         if events:
-            console.show_history(events)
+            serving = production_version(client, settings.model_name)
+            console.show_history(events, still_serving=serving is not None)
         else:
             console.say(f"No version of {settings.model_name} was ever in Production.")
         if unsettled(client, settings.model_name):
@@ -157,7 +163,8 @@ def ui() -> None:
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
 def sample(output: Path, rows: int, seed: int) -> None:
     """Write the synthetic dataset. The same rows and seed give the same bytes."""
-    write_sample(output, rows=rows, seed=seed)
+    with _told_in_one_line():
+        write_sample(output, rows=rows, seed=seed)
     click.echo(f"Wrote {rows} synthetic applications to {output}.")
 
 
@@ -179,9 +186,11 @@ def _told_in_one_line() -> Iterator[Settings]:
         raise _Stopped(str(error), EXIT_REFUSED) from error
     except (SettingsError, TrainingError) as error:
         raise click.ClickException(str(error)) from error
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError) as error:
         reason = str(error).partition("\n")[0]
         raise click.ClickException(f"the tracking store cannot be used: {reason}") from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or 'a file'} cannot be used: {error.strerror}") from error
     except click.ClickException:
         raise
     except Exception as error:
@@ -189,4 +198,4 @@ def _told_in_one_line() -> Iterator[Settings]:
         click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
         raise click.ClickException(f"unexpected {type(error).__name__}, from the place above") from error
     except KeyboardInterrupt as interruption:
-        raise _Stopped("interrupted; nothing was registered", EXIT_INTERRUPTED) from interruption
+        raise _Stopped("interrupted before anything was changed in the registry", EXIT_INTERRUPTED) from interruption

@@ -76,12 +76,12 @@ class TrainingConsole:
             table.add_row("passed" if check.passed else "REFUSED", check.name, check.says)
         self._show(table)
 
-    def show_history(self, events: Sequence[Event]) -> None:
-        """Who was in Production from when until when, the newest first."""
+    def show_history(self, events: Sequence[Event], *, still_serving: bool) -> None:
+        """Who was in Production from when until when, the newest first; `still_serving` where the last one is."""
         table = Table(box=None, padding=(0, 2, 0, 0))
         for title in ("version", "registry", "from (UTC)", "until (UTC)", "by", "how"):
             table.add_column(title, no_wrap=True)
-        ends = [*(f"{event.at:%Y-%m-%d %H:%M:%S}" for event in events[1:]), "today"]
+        ends = [*(f"{event.at:%Y-%m-%d %H:%M:%S}" for event in events[1:]), "today" if still_serving else "unknown"]
         for event, end in reversed(list(zip(events, ends, strict=True))):
             table.add_row(
                 event.semantic_version, event.version, f"{event.at:%Y-%m-%d %H:%M:%S}", end, event.by, event.action

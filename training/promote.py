@@ -17,11 +17,14 @@ from training.lock import registry_lock
 from training.registry.artifacts import fetch_contestant
 from training.registry.gate import Verdict, inspect, judge
 from training.registry.promotion import Settlement, previous_version, put_into_production, settle
+from training.registry.registration import keep_verdict
 from training.registry.versions import find_version, production_version, semantic_version
 from training.tracking.store import connect
 
 
-def promote(settings: Settings, wanted: str | None, console: TrainingConsole) -> None:
+def promote(
+    settings: Settings, wanted: str | None, console: TrainingConsole, *, despite_broken_champion: bool = False
+) -> None:
     """Puts the version called `wanted`, or the newest, through the gate and into Production.
 
     It is compared with the champion on the holdout of today's dataset. Raises GateRefusedError where the gate refuses
@@ -42,7 +45,7 @@ def promote(settings: Settings, wanted: str | None, console: TrainingConsole) ->
         with TemporaryDirectory() as folder:
             rival = fetch_contestant(champion, Path(folder, "champion")) if champion is not None else None
             challenger = fetch_contestant(version, Path(folder, "challenger"))
-            verdict = judge(challenger, rival, split_dataset(dataset))
+            verdict = judge(challenger, rival, split_dataset(dataset), despite_broken_champion=despite_broken_champion)
         _carry_out(client, version, verdict, console, is_rollback=False)
 
 
@@ -76,8 +79,7 @@ def _carry_out(
     number = semantic_version(version)
     with uninterrupted():
         if not is_rollback:
-            for key, value in verdict.to_tags().items():
-                client.set_model_version_tag(version.name, version.version, key, value)
+            keep_verdict(client, version, verdict)
         if verdict.passed:
             put_into_production(client, version, "rollback" if is_rollback else "promote")
     if not verdict.passed:

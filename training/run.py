@@ -26,7 +26,7 @@ from training.registry.card import model_card
 from training.registry.gate import Contestant, Verdict, judge
 from training.registry.history import read_events, was_taken_out
 from training.registry.promotion import put_into_production, settle
-from training.registry.registration import NewModel, find_same_model, register
+from training.registry.registration import NewModel, find_same_model, keep_verdict, register
 from training.registry.versions import PRODUCTION, production_version, semantic_version
 from training.selection.candidates import BASELINE, Candidate, able_to_learn_from
 from training.selection.choice import Choice, choose
@@ -99,6 +99,11 @@ def train(
         winner_run = _record(evaluations, choice, material)
         console.show_comparison(evaluations, choice.winner)
         console.say(choice.reason)
+        if choice.winner.candidate.keeps_applications:
+            console.warn(
+                f"{choice.winner.candidate.name} keeps applications that it learnt from inside the model. Who can read"
+                " the artifact can read them."
+            )
         with registry_lock(settings.loan_home, console.say):
             for sentence in settle(client, settings.model_name).sentences:
                 console.say(sentence)
@@ -110,7 +115,7 @@ def train(
         records.record_end(
             client,
             parent.info.run_id,
-            name=f"{number} {choice.winner.candidate.name}",
+            name=f"{number} {choice.winner.candidate.name}{'' if isinstance(judged.model, NewModel) else ' again'}",
             description=f"{summary}. {choice.reason} {_standing(number, refusal)}",
             tags={"semantic_version": number, "registry_version": str(version.version)},
         )
@@ -173,7 +178,7 @@ def _judge(
             choice, baseline, material.split, material.profile, material.conditions, winner_run, material.commit
         )
         package = packaging.reference_package(choice.winner, material.split, card)
-        with mlflow.start_run(run_id=winner_run, nested=True):
+        with store.resumed_run(winner_run):
             logged = packaging.log_artifact(client, choice.winner, facts, package)
         artifact = fetch_artifact(logged.model_uri, folder / "challenger")
         verdict = judge(Contestant(artifact, facts.threshold), rival, material.split)
@@ -196,6 +201,7 @@ def _bring_in(
             return version, None
     if judged.verdict is None:
         return version, f"it was rolled back; python -m training promote {semantic_version(version)} puts it back"
+    keep_verdict(client, version, judged.verdict)
     console.show_verdict(judged.verdict)
     if not judged.verdict.passed:
         return version, judged.verdict.summary

@@ -129,10 +129,13 @@ class TestGate:
         assert in_production(two_versions) == "1.0.0"
         assert client.get_model_version(MODEL, challenger.version).tags["gate"] == "refused"
 
-    def test_a_champion_that_is_broken_does_not_stand_in_the_way(self, two_versions: TrainedHome) -> None:
+    def test_a_champion_that_is_broken_lets_a_challenger_pass_on_request_only(self, two_versions: TrainedHome) -> None:
         champion = find_version(two_versions.client, MODEL, "1.0.1")
         (artifact_of(two_versions, champion) / "model.skops").unlink()
-        finished = command(two_versions, "promote", "1.0.0")
+        refused = command(two_versions, "promote", "1.0.0")
+        assert refused.exit_code == 3
+        assert in_production(two_versions) == "1.0.1"
+        finished = command(two_versions, "promote", "1.0.0", "--despite-broken-champion")
         assert finished.exit_code == 0, finished.stderr
         assert "the champion cannot be compared with, it fails: its files are not" in " ".join(finished.stdout.split())
         assert in_production(two_versions) == "1.0.0"
@@ -232,7 +235,7 @@ def test_a_change_by_other_means_is_found_and_can_be_rolled_back(two_versions: T
         client.transition_model_version_stage(MODEL, "1", "Production", archive_existing_versions=False)
     assert unsettled(client, MODEL)
     sentences = settle(client, MODEL).sentences
-    assert sentences == ("Several versions were in Production; 1.0.1, the newest, stays.",)
+    assert sentences == ("Several versions were in Production; 1.0.1, the newest from training, stays.",)
     assert in_production(two_versions) == "1.0.1"
 
     with pytest.warns(FutureWarning):
@@ -249,6 +252,23 @@ def test_an_event_that_somebody_made_unreadable_is_left_out(two_versions: Traine
     client.set_registered_model_tag(MODEL, first.key, "edited by hand")
     client.set_registered_model_tag(MODEL, "production/else", "{}")
     assert read_events(client, MODEL) == [second]
+
+
+def test_a_version_that_somebody_else_registered_does_not_stay_beside_ours(two_versions: TrainedHome) -> None:
+    client = two_versions.client
+    foreign = client.create_model_version(MODEL, str(find_version(client, MODEL, "1.0.0").source))
+    with pytest.warns(FutureWarning):
+        client.transition_model_version_stage(MODEL, foreign.version, "Production", archive_existing_versions=False)
+    assert unsettled(client, MODEL)
+    settle(client, MODEL)
+    assert in_production(two_versions) == "1.0.1"
+
+
+def test_a_rollback_passes_over_a_version_that_is_gone(two_versions: TrainedHome) -> None:
+    client = two_versions.client
+    client.delete_model_version(MODEL, find_version(client, MODEL, "1.0.0").version)
+    with pytest.raises(VersionError, match=r"1\.0\.1 is the first in Production; there is none to go back to"):
+        previous_version(client, MODEL)
 
 
 def test_without_an_earlier_version_there_is_nothing_to_go_back_to(trained_home: TrainedHome) -> None:

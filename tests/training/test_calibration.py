@@ -1,10 +1,13 @@
 """Probabilities are calibrated where that makes them better, and only there."""
 
-import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from typing import Literal
 
-from training.selection.calibration import Folds, calibrated, choose_calibration
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from training.selection.calibration import Folds, _calibrate, calibrated, choose_calibration
 from training.selection.metrics import Outcomes, Probabilities
 
 ROWS = 2000
@@ -57,3 +60,14 @@ def test_the_fitted_model_is_calibrated_as_chosen() -> None:
     assert calibrated(estimator, "none", FOLDS) is estimator
     wrapped = calibrated(estimator, "isotonic", FOLDS)
     assert (wrapped.method, wrapped.ensemble, wrapped.cv) == ("isotonic", False, FOLDS)
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_what_is_judged_is_what_is_fitted(method: Literal["sigmoid", "isotonic"]) -> None:
+    outcomes, true, _ = world()
+    features = true.reshape(-1, 1)
+    scores = cross_val_predict(LogisticRegression(), features, outcomes, cv=FOLDS, method="decision_function")
+    fitted = calibrated(LogisticRegression(), method, FOLDS).fit(features, outcomes)
+    new_scores = LogisticRegression().fit(features, outcomes).decision_function(features)
+    judged = _calibrate(method, scores, outcomes, new_scores)
+    assert judged == pytest.approx(fitted.predict_proba(features)[:, 1], abs=1e-9)

@@ -49,5 +49,13 @@ def test_the_reason_names_who_was_considered() -> None:
     best = evaluation("best", 0.990, spread=0.01, brier=0.15)
     close = evaluation("close", 0.987, brier=0.01)
     reason = choose([best, close, evaluation("far", 0.9)], STUMP).reason
-    assert reason.startswith("close won: of 3 candidates, best and close had")
-    assert "far" not in reason
+    assert reason == (
+        "close won. Within one standard error of the best cross-validated F1 (0.9900, best): best, close. Of these,"
+        " within one standard error of the best Brier score (0.0100, close): close. It is the only one."
+    )
+
+
+def test_a_simple_candidate_below_the_baseline_does_not_hide_a_better_one() -> None:
+    simple = evaluation("simple", 0.949, complexity=Complexity.READABLE)
+    better = evaluation("better", 0.951, spread=0.01)
+    assert choose([simple, better], STUMP).winner.candidate.name == "better"

@@ -31,6 +31,9 @@ def events(*steps: tuple[Action, str]) -> list[Event]:
         ([(P, "1"), (P, "2"), (R, "1"), (P, "3")], ["1", "3"]),
         ([(P, "1"), (P, "2"), (R, "1"), (P, "2")], ["1", "2"]),
         ([(P, "1"), (F, "4")], ["1", "4"]),
+        ([(P, "1"), (P, "2"), (P, "1")], ["1", "2", "1"]),
+        ([(P, "1"), (P, "2"), (P, "1"), (R, "2")], ["2"]),
+        ([(R, "1")], ["1"]),
     ],
 )
 def test_a_promotion_comes_on_top_and_a_rollback_takes_the_top_away(

@@ -52,11 +52,12 @@ def test_metrics_stay_within_their_ranges(seed: int) -> None:
 
 def test_intervals_hold_the_value_and_stay_honest_where_nothing_was_wrong() -> None:
     metrics = measure(OUTCOMES, PROBABILITIES, 0.5)
-    for name, (low, high) in confidence_intervals(OUTCOMES, PROBABILITIES, 0.5, seed=1).items():
+    for name, (low, high) in confidence_intervals(OUTCOMES, PROBABILITIES, 0.5).items():
         assert low <= metrics[name] <= high
-    perfect = confidence_intervals(np.array([0, 1] * 50), np.array([0.0, 1.0] * 50), 0.5, seed=1)
+    perfect = confidence_intervals(np.array([0, 1] * 50), np.array([0.0, 1.0] * 50), 0.5)
     assert 0.92 < perfect["f1"][0] < 1
     assert perfect["f1"][1] == 1
+    assert 0.03 < perfect["brier"][1] < 0.05
     assert 0.95 < perfect["accuracy"][0] < 0.97  # Wilson: 100 / (100 + 1.96²)
 
 

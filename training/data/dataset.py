@@ -151,7 +151,8 @@ def _find_problems(table: pd.DataFrame) -> Iterator[str]:
     known = table[LABEL].isin(OUTCOMES).to_numpy()
     yield from _problems(table.index[~known], LABEL, f"expected one of {', '.join(OUTCOMES)}")
     if known.all() and table[LABEL].nunique() == 1:
-        yield f"column {LABEL}: every application has the same outcome; there is nothing to learn"
+        rows = "there is only one application" if len(table) == 1 else "every application has the same outcome"
+        yield f"column {LABEL}: {rows}; there is nothing to learn"
 
 
 def _problems(rows: pd.Index, column: str, problem: str) -> Iterator[str]:

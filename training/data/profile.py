@@ -19,7 +19,7 @@ from training.data.split import RULE, Split
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 TRANSFORMATIONS = (
     "Spaces around names and values are removed.",
-    "An application that stands in the file again, under another identifier, is dropped.",
+    "An application that stands in the file again with the same outcome, under another identifier, is dropped.",
     "The identifier is dropped; it is no feature.",
     "The outcome is 1 for Approved and 0 for Rejected.",
     "Applications are sorted by their values, so that the order of the file changes nothing.",
@@ -47,7 +47,7 @@ class FeatureProfile:
 
 @dataclass(frozen=True)
 class DataProfile:
-    """Everything that is kept of a run's data."""
+    """Everything that is kept of a run's data. `rows_contradictory` have a twin of the other outcome."""
 
     dataset: str
     dataset_digest: str
@@ -56,6 +56,7 @@ class DataProfile:
     rows_read: int
     rows_dropped: Mapping[str, int]
     rows_kept: int
+    rows_contradictory: int
     rows_train: int
     rows_holdout: int
     outcomes: Mapping[str, int]
@@ -76,8 +77,9 @@ def profile_dataset(dataset: Dataset, split: Split) -> DataProfile:
         feature_schema_digest=feature_schema_digest(),
         is_synthetic=dataset.is_sample,
         rows_read=dataset.rows_read,
-        rows_dropped={"the same application under another identifier": dataset.repeated_rows},
+        rows_dropped={"the same application and outcome under another identifier": dataset.repeated_rows},
         rows_kept=len(dataset.outcomes),
+        rows_contradictory=int(dataset.applications.duplicated(keep=False).sum()),
         rows_train=len(split.train_outcomes),
         rows_holdout=len(split.holdout_outcomes),
         outcomes=_balance(dataset.outcomes),

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loan_api.credit.features import CATEGORIES
+from loan_api.credit.features import CATEGORIES, NUMBERS
 from training.data.profile import DataProfile
 from training.data.split import FOLDS, Split
 from training.selection.choice import Choice
@@ -35,6 +36,7 @@ def model_card(
     """The card of the winner, in Markdown."""
     winner = choice.winner
     outcomes = split.holdout_outcomes.to_numpy()
+    applications = pd.concat([split.train_applications, split.holdout_applications])
     # Text, not HTML: nothing is to be escaped.
     templates = Environment(loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
     importance = sorted(((name, mean) for name, (mean, _) in winner.importance.items()), key=lambda item: -item[1])
@@ -44,7 +46,7 @@ def model_card(
         calibration=winner.calibration,
         profile=profile,
         metrics=winner.metrics,
-        intervals=confidence_intervals(outcomes, winner.holdout, winner.threshold, conditions.seed),
+        intervals=confidence_intervals(outcomes, winner.holdout, winner.threshold),
         wrong=int(((winner.holdout >= winner.threshold) != outcomes).sum()),
         others=_OTHER_METRICS,
         folds=FOLDS,
@@ -52,7 +54,13 @@ def model_card(
         baseline_f1=baseline.metrics["cv_f1_mean"],
         importance=importance,
         dominance=_dominance(importance),
-        folds_of_values=[(c.name, value, stand_in) for c in CATEGORIES for value, stand_in in c.folds.items()],
+        folds_of_values=[
+            (c.name, value, stand_in, int((applications[c.name] == value).sum()))
+            for c in CATEGORIES
+            for value, stand_in in c.folds.items()
+        ],
+        negative_values=[(n.name, rows) for n in NUMBERS if (rows := int((applications[n.name] < 0).sum()))],
+        keeps_applications=winner.candidate.keeps_applications,
         run_id=run_id,
         commit=commit,
         conditions=conditions,

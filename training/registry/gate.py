@@ -89,11 +89,14 @@ class _Performance:
     seconds: Mapping[str, float]
 
 
-def judge(challenger: Contestant, champion: Contestant | None, split: Split) -> Verdict:
+def judge(
+    challenger: Contestant, champion: Contestant | None, split: Split, *, despite_broken_champion: bool = False
+) -> Verdict:
     """Runs the challenger, and the champion where there is one, in clean processes on the same holdout.
 
     Passed where the challenger loads, reproduces its golden rows, decides at its threshold, keeps its latency budget,
     and is not worse than the champion: the 95 % paired bootstrap interval of the difference lies within the margin.
+    A champion that fails is no reason to let a challenger pass; `despite_broken_champion` is for people who know why.
     """
     try:
         performance = _perform(challenger, split.holdout_applications)
@@ -108,7 +111,8 @@ def judge(challenger: Contestant, champion: Contestant | None, split: Split) -> 
         rival = _perform(champion, split.holdout_applications)
     except LoadError as error:
         says = f"the champion cannot be compared with, it fails: {error}"
-        return Verdict((*checks, Check("not worse than the champion", passed=True, says=says)), figures)
+        check = Check("not worse than the champion", passed=despite_broken_champion, says=says)
+        return Verdict((*checks, check), figures)
     outcomes = split.holdout_outcomes.to_numpy()
     for check, compared in _compare(
         outcomes, (performance.holdout, challenger.threshold), (rival.holdout, champion.threshold)

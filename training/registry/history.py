@@ -81,12 +81,12 @@ def drop_event(client: MlflowClient, name: str, event: Event) -> None:
 def standing(events: Sequence[Event]) -> list[str]:
     """The registry versions that a rollback would go back through, the one in Production last.
 
-    A promotion comes on top; a rollback takes the top away.
+    A promotion comes on top; a rollback takes the top away, and all that was below it of the same version.
     """
     stack: list[str] = []
     for event in events:
-        if event.action == "rollback":
-            stack.pop()
+        if event.action == "rollback" and stack:
+            stack = [version for version in stack if version != stack[-1]]
         if not stack or stack[-1] != event.version:
             stack.append(event.version)
     return stack

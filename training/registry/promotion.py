@@ -25,7 +25,7 @@ from training.registry.history import (
 )
 from training.registry.versions import (
     PRODUCTION,
-    find_version,
+    count_in_production,
     production_version,
     registered_versions,
     semantic_version,
@@ -52,15 +52,17 @@ def previous_version(client: MlflowClient, name: str) -> ModelVersion:
 
     Raises VersionError where there is none.
     """
-    stack = standing(read_events(client, name))
     serving = production_version(client, name)
     if serving is None:
         raise VersionError(f"no version of {name} is in Production; there is nothing to roll back")
-    if len(stack) < 2:  # noqa: PLR2004  # today's and the one before
+    registered = {str(version.version) for version in registered_versions(client, name)}
+    # Somebody may have deleted a version since.
+    earlier = [version for version in standing(read_events(client, name))[:-1] if version in registered]
+    if not earlier:
         raise VersionError(
             f"{name} {semantic_version(serving)} is the first in Production; there is none to go back to"
         )
-    return find_version(client, name, stack[-2])
+    return client.get_model_version(name, earlier[-1])
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,9 @@ def settle(client: MlflowClient, name: str) -> Settlement:
     mended = []
     if serving is not None:
         number = semantic_version(serving)
-        staged = [v for v in registered_versions(client, name) if v.current_stage == PRODUCTION]
-        if len(staged) > 1:
+        if count_in_production(client, name) > 1:
             _move(client, serving)
-            mended.append(f"Several versions were in Production; {number}, the newest, stays.")
+            mended.append(f"Several versions were in Production; {number}, the newest from training, stays.")
         elif CHAMPION_ALIAS not in serving.aliases:
             _move(client, serving)
             mended.append(f"The alias {CHAMPION_ALIAS} now points at {number}, which is in Production.")
@@ -93,10 +94,9 @@ def unsettled(client: MlflowClient, name: str) -> bool:
     serving = production_version(client, name)
     events = read_events(client, name)
     if serving is None:
-        return any(not event.done for event in events)
-    staged = [v for v in registered_versions(client, name) if v.current_stage == PRODUCTION]
+        return bool(events) or count_in_production(client, name) > 0
     agrees = bool(events) and events[-1].done and events[-1].version == str(serving.version)
-    return len(staged) > 1 or CHAMPION_ALIAS not in serving.aliases or not agrees
+    return count_in_production(client, name) > 1 or CHAMPION_ALIAS not in serving.aliases or not agrees
 
 
 def _settle_history(client: MlflowClient, name: str, serving: ModelVersion | None) -> tuple[list[str], Action | None]:

@@ -91,3 +91,9 @@ def _ensure_registered_model(client: MlflowClient, name: str) -> None:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         client.create_registered_model(name, description=_MODEL_DESCRIPTION)
+
+
+def keep_verdict(client: MlflowClient, version: ModelVersion, verdict: Verdict) -> None:
+    """Puts the gate's verdict on a registered version, in the place of an earlier one."""
+    for key, value in verdict.to_tags().items():
+        client.set_model_version_tag(version.name, version.version, key, value)

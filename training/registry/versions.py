@@ -63,6 +63,11 @@ def production_version(client: MlflowClient, name: str) -> ModelVersion | None:
     return None if newest is None else client.get_model_version(name, newest.version)
 
 
+def count_in_production(client: MlflowClient, name: str) -> int:
+    """How many versions of `name` are in Production, whoever registered them."""
+    return sum(v.current_stage == PRODUCTION for v in client.search_model_versions(f"name='{name}'"))
+
+
 def find_version(client: MlflowClient, name: str, wanted: str | None) -> ModelVersion:
     """The version called `wanted`, a semantic version or the registry's number; without it the newest.
 

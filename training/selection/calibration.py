@@ -5,17 +5,15 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import BaseCrossValidator
 
 from training.selection.metrics import Outcomes, Probabilities
 
 Calibration = Literal["none", "sigmoid", "isotonic"]
 _METHODS: tuple[Literal["sigmoid", "isotonic"], ...] = ("sigmoid", "isotonic")
-# Just enough regularisation to keep the sigmoid of separable scores finite.
-_LITTLE_REGULARISATION = 1e6
 
 Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
@@ -26,7 +24,7 @@ def choose_calibration(
     """The calibration that lowers the Brier score most, or none, and the n probabilities that it leads to.
 
     `scores` (n, what the estimator ranks by) and `probabilities` (n) are out of fold. Each fold is calibrated with what
-    the other folds teach, so the comparison is honest. A calibration must lower the Brier score by more than the
+    the other folds teach. A calibration must lower the Brier score by more than the
     standard error of the difference; less is noise that would only make the model harder to read.
     """
     choice: tuple[Calibration, Probabilities] = ("none", probabilities)
@@ -50,16 +48,32 @@ def calibrated(estimator: Any, calibration: Calibration, folds: BaseCrossValidat
     return CalibratedClassifierCV(estimator, method=calibration, cv=folds, ensemble=False)
 
 
+class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A fitted classifier whose scores are its only input: what is put around it calibrates given scores."""
+
+    classes_ = np.array([0, 1])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, _scores: NDArray[np.float64], _outcomes: Outcomes) -> "_Scores":
+        return self
+
+    def decision_function(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        return scores[:, 0]
+
+    def predict(self, scores: NDArray[np.float64]) -> Outcomes:
+        return (scores[:, 0] > 0).astype("int64")
+
+
 def _calibrate(
     method: Literal["sigmoid", "isotonic"],
     scores: NDArray[np.float64],
     outcomes: Outcomes,
     new_scores: NDArray[np.float64],
 ) -> Probabilities:
-    if method == "isotonic":
-        isotonic = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, outcomes)
-        stepped: Probabilities = isotonic.predict(new_scores)
-        return stepped
-    sigmoid = LogisticRegression(C=_LITTLE_REGULARISATION).fit(scores.reshape(-1, 1), outcomes)
-    smooth: Probabilities = sigmoid.predict_proba(new_scores.reshape(-1, 1))[:, 1]
-    return smooth
+    """What the calibration of `calibrated` makes of new scores after learning from these."""
+    calibration = CalibratedClassifierCV(FrozenEstimator(_Scores()), method=method)
+    calibration.fit(scores.reshape(-1, 1), outcomes)
+    probabilities: Probabilities = calibration.predict_proba(new_scores.reshape(-1, 1))[:, 1]
+    return probabilities

@@ -36,6 +36,7 @@ class Candidate:
 
     `scaled` estimators compare magnitudes across features and see them standardised; the others see them as they are.
     `row_limit` is the most rows to learn from that it takes part with, where its cost grows faster than the rows.
+    `keeps_applications` says that the fitted model holds some of the applications it learnt from.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Candidate:
     scaled: bool = False
     library: str | None = None
     row_limit: int | None = None
+    keeps_applications: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -92,13 +94,14 @@ CANDIDATES: tuple[Candidate, ...] = (
     Candidate("random_forest", lambda seed: RandomForestClassifier(n_estimators=100, random_state=seed)),
     Candidate("extra_trees", lambda seed: ExtraTreesClassifier(n_estimators=100, random_state=seed)),
     Candidate("ada_boost", lambda seed: AdaBoostClassifier(n_estimators=100, random_state=seed)),
-    Candidate("svc", _svc, complexity=Complexity.OPAQUE, scaled=True, row_limit=15_000),
+    Candidate("svc", _svc, complexity=Complexity.OPAQUE, scaled=True, row_limit=15_000, keeps_applications=True),
     Candidate(
         "k_nearest_neighbours",
         lambda _: KNeighborsClassifier(n_neighbors=7),
         complexity=Complexity.OPAQUE,
         scaled=True,
         row_limit=15_000,
+        keeps_applications=True,
     ),
     Candidate("naive_bayes", lambda _: GaussianNB(), complexity=Complexity.READABLE, scaled=True),
     Candidate(

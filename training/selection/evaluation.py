@@ -1,8 +1,12 @@
 """How good a candidate is: cross-validated, calibrated, given a threshold, fitted, measured on the holdout."""
 
+import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +32,7 @@ _TIMED_BATCH = 1000
 _TIMED_REPEATS = 5
 _SHUFFLED_ROWS = 1000
 _SHUFFLES = 5
+_LOOK_FOR_PARENT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,27 @@ def evaluate_all(
     candidates: Sequence[Candidate], split: Split, conditions: Conditions, jobs: int
 ) -> Iterator[Evaluation]:
     """Evaluates the candidates on `jobs` processes and yields each in its order, as soon as it is there."""
-    tasks = (joblib.delayed(evaluate)(candidate, split, conditions) for candidate in candidates)
+    tasks = (joblib.delayed(_evaluate_for)(os.getpid(), candidate, split, conditions) for candidate in candidates)
     evaluations: Iterator[Evaluation] = joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
     yield from evaluations
+
+
+def _evaluate_for(parent: int, candidate: Candidate, split: Split, conditions: Conditions) -> Evaluation:
+    if os.getpid() != parent:
+        _end_with(parent)
+    return evaluate(candidate, split, conditions)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Ends this worker once its parent is gone: one that was killed cannot tell it to."""
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_FOR_PARENT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Evaluation:

@@ -106,8 +106,9 @@ def _precision_recall(outcomes: Outcomes, probabilities: Probabilities) -> bytes
 
 
 def _calibration(outcomes: Outcomes, probabilities: Probabilities) -> bytes:
-    figure = Figure(figsize=(6, 6), layout="constrained", dpi=110)
-    axes, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    figure = Figure(figsize=(6, 6), dpi=110)
+    margins = {"left": 0.13, "right": 0.96, "bottom": 0.1, "top": 0.94}
+    axes, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True, gridspec_kw=margins)
     CalibrationDisplay.from_predictions(outcomes, probabilities, n_bins=10, ax=axes, color=_FIRST)
     axes.set_title("Out of fold: probability and share of approved")
     axes.set(xlabel="", ylabel="share of approved")
@@ -130,7 +131,7 @@ def _threshold(outcomes: Outcomes, probabilities: Probabilities, threshold: floa
 
 def _permutation_importance(importance: Mapping[str, tuple[float, float]]) -> bytes:
     ranked = sorted(importance.items(), key=lambda item: item[1])
-    with _plot("Holdout: what shuffling a feature costs") as (axes, png):
+    with _plot("Holdout: what shuffling a feature costs", left=0.33) as (axes, png):
         means, spreads = zip(*(measured for _, measured in ranked), strict=True)
         axes.barh([name for name, _ in ranked], means, xerr=spreads, color=_FIRST)
         axes.set_xlabel("Brier score lost (mean and spread of the shuffles)")
@@ -138,10 +139,11 @@ def _permutation_importance(importance: Mapping[str, tuple[float, float]]) -> by
 
 
 @contextmanager
-def _plot(title: str) -> Iterator[tuple[Any, BytesIO]]:
-    """Axes to draw on; the finished picture is in the buffer after the block."""
-    figure = Figure(figsize=(6, 5), layout="constrained", dpi=110)
-    axes = figure.subplots()
+def _plot(title: str, left: float = 0.13) -> Iterator[tuple[Any, BytesIO]]:
+    """Axes to draw on, from `left` of the figure's width; the finished picture is in the buffer after the block."""
+    # With fixed margins: a layout that is computed draws every picture twice.
+    figure = Figure(figsize=(6, 5), dpi=110)
+    axes = figure.subplots(gridspec_kw={"left": left, "right": 0.96, "bottom": 0.12, "top": 0.92})
     png = BytesIO()
     yield axes, png
     axes.set_title(title)

@@ -6,7 +6,7 @@ from training.selection.metrics import Outcomes, Probabilities
 
 
 def choose_threshold(outcomes: Outcomes, probabilities: Probabilities, wrong_approval_cost: float) -> float:
-    """The threshold with the lowest cost over n out-of-fold probabilities.
+    """The threshold with the lowest cost over n out-of-fold probabilities, approving all or none included.
 
     A wrong rejection costs 1, a wrong approval `wrong_approval_cost`. Of equally cheap thresholds the one nearest to
     c / (1 + c) wins, which is the best one where the probabilities are exact (Elkan, The Foundations of Cost-Sensitive
@@ -15,7 +15,8 @@ def choose_threshold(outcomes: Outcomes, probabilities: Probabilities, wrong_app
     exact = wrong_approval_cost / (1 + wrong_approval_cost)
     distinct = np.unique(probabilities)
     between = (distinct[:-1] + distinct[1:]) / 2
-    thresholds = np.unique(np.concatenate([between, [exact]]))
+    all_or_none = [distinct[0], np.nextafter(distinct[-1], np.inf)]
+    thresholds = np.unique(np.concatenate([between, all_or_none, [exact]]))
     # Rejected are those below the threshold: count them in sorted order instead of once for every threshold.
     approved_below = np.searchsorted(np.sort(probabilities[outcomes == 1]), thresholds, side="left")
     rejected_below = np.searchsorted(np.sort(probabilities[outcomes == 0]), thresholds, side="left")

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from loan_api.credit.drift import population_stability_index
 from training.errors import RunNotFoundError
-from training.tracking.records import PROFILE
+from training.tracking.records import ENVIRONMENT, PROFILE
 from training.tracking.store import ROLE_TRAINING, TAG_ROLE, training_runs
 
 
@@ -58,15 +58,15 @@ def find_run(client: MlflowClient, name: str, wanted: str) -> Run:
 
 
 def compare_runs(client: MlflowClient, before: Run, after: Run) -> RunComparison:
-    """Everything that differs. Raises RunNotFoundError where a run has no data version."""
+    """Everything that differs. Raises RunNotFoundError where a run ended before it kept its data version."""
     old, new = _profile(client, before), _profile(client, after)
     same_data = old["dataset_digest"] == new["dataset_digest"]
     return RunComparison(
         same_data=same_data,
         data=_changes(_data_facts(old), _data_facts(new)),
         drift={} if same_data else _drift(old, new),
-        parameters=_changes(before.data.params, after.data.params),
-        metrics=_changes(_rounded(before.data.metrics), _rounded(after.data.metrics)),
+        parameters=_changes(_parameters(client, before), _parameters(client, after)),
+        metrics=_changes(_measured(before), _measured(after)),
     )
 
 
@@ -79,13 +79,23 @@ def _parent(client: MlflowClient, run: Run) -> Run:
 
 
 def _profile(client: MlflowClient, run: Run) -> Mapping[str, Any]:
+    return _content(client, run, PROFILE)
+
+
+def _parameters(client: MlflowClient, run: Run) -> dict[str, str]:
+    """The run's own, the winner's, and the libraries."""
+    libraries = _content(client, run, ENVIRONMENT)["libraries"]
+    return run.data.params | {f"library {name}": version for name, version in libraries.items()}
+
+
+def _content(client: MlflowClient, run: Run, artifact: str) -> Mapping[str, Any]:
     with TemporaryDirectory() as folder:
         try:
-            path = client.download_artifacts(run.info.run_id, PROFILE, folder)
+            path = client.download_artifacts(run.info.run_id, artifact, folder)
         except (MlflowException, OSError) as error:
-            raise RunNotFoundError(f"run {run.info.run_id} has no data version ({PROFILE})") from error
-        profile: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return profile
+            raise RunNotFoundError(f"run {run.info.run_id} has no {artifact}; it did not get that far") from error
+        content: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return content
 
 
 def _data_facts(profile: Mapping[str, Any]) -> dict[str, str]:
@@ -117,8 +127,9 @@ def _drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _rounded(metrics: Mapping[str, float]) -> dict[str, str]:
-    return {name: f"{value:.6g}" for name, value in metrics.items()}
+def _measured(run: Run) -> dict[str, str]:
+    """Without the timings, which are never the same."""
+    return {name: f"{value:.6g}" for name, value in run.data.metrics.items() if "_seconds" not in name}
 
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:

@@ -24,6 +24,7 @@ from training.tracking.environment import code_archive, describe_environment
 from training.tracking.store import TAG_ROLE, tracked_run
 
 PROFILE = "data/profile.json"
+ENVIRONMENT = "environment/environment.json"
 # MLflow takes 36 characters.
 _DIGEST_LENGTH = 36
 
@@ -77,7 +78,7 @@ def record_setup(
         profile_picture(profile).savefig(folder / "data/profile.png")
         (folder / "data/split.csv").write_text(_split_table(split), encoding="utf-8")
         (folder / "code/source.zip").write_bytes(archive)
-        _write_json(folder / "environment/environment.json", environment)
+        _write_json(folder / ENVIRONMENT, environment)
         (folder / "environment/requirements.txt").write_text("\n".join(libraries) + "\n", encoding="utf-8")
         mlflow.log_artifacts(str(folder))
 
@@ -87,7 +88,12 @@ def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None
     winner = choice.winner
     mlflow.log_metrics({**winner.metrics, **winner.timings})
     mlflow.log_params(
-        {"winner": winner.candidate.name, "calibration": winner.calibration, "threshold": winner.threshold}
+        {
+            "winner": winner.candidate.name,
+            "calibration": winner.calibration,
+            "threshold": winner.threshold,
+            **{f"winner {name}": value for name, value in winner.parameters.items()},
+        }
     )
     mlflow.set_tag("winner", winner.candidate.name)
     with TemporaryDirectory() as folder:

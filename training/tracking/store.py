@@ -104,7 +104,21 @@ def tracked_run(
     name: str, description: str, tags: Mapping[str, str], *, nested: bool = False
 ) -> Iterator[mlflow.ActiveRun]:
     """An MLflow run around the block: FINISHED, FAILED where it raises, KILLED where it is interrupted."""
-    run = mlflow.start_run(run_name=name, nested=nested, description=description, tags=dict(tags))
+    with _ended_as_the_block_does(
+        mlflow.start_run(run_name=name, nested=nested, description=description, tags=dict(tags))
+    ) as run:
+        yield run
+
+
+@contextmanager
+def resumed_run(run_id: str) -> Iterator[mlflow.ActiveRun]:
+    """An ended child run that is active again during the block, and ends as `tracked_run` does."""
+    with _ended_as_the_block_does(mlflow.start_run(run_id=run_id, nested=True)) as run:
+        yield run
+
+
+@contextmanager
+def _ended_as_the_block_does(run: mlflow.ActiveRun) -> Iterator[mlflow.ActiveRun]:
     try:
         yield run
     except KeyboardInterrupt:
