@@ -24,24 +24,31 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report  # type: ignore[return-value]
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 # What the homes need takes seconds to import; tests that have none do not wait for it.
 @pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainedHome]:
+def trained_home(shared_folder: Path) -> Iterator[TrainedHome]:
     """1.0.0 is in Production. Not to be changed; tests that do take `own_home`."""
     import mlflow
 
-    from tests.homes import new_home
+    from tests.homes import made_once, new_home
 
-    yield new_home(tmp_path_factory.mktemp("home"))
+    yield made_once(shared_folder / "trained", new_home)
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # back to the default
 
 
 @pytest.fixture(scope="session")
-def twice_trained_home(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> TrainedHome:
+def twice_trained_home(trained_home: TrainedHome, shared_folder: Path) -> TrainedHome:
     """1.0.0 was in Production, 1.0.1 is. Not to be changed; tests that do take `two_versions`."""
-    from tests.homes import with_refit
+    from tests.homes import made_once, with_refit
 
-    return with_refit(trained_home, tmp_path_factory.mktemp("twice") / "home")
+    return made_once(shared_folder / "twice-trained", lambda home: with_refit(trained_home, home))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from io import StringIO
@@ -20,6 +21,8 @@ from loan_api.settings import PROJECT_ROOT, Settings, read_settings
 from training.cli import cli
 from training.console import TrainingConsole
 from training.data.sample import write_sample
+from training.interruption import Interrupts
+from training.lock import exclusive
 from training.run import train
 from training.selection.candidates import select_candidates
 from training.selection.evaluation import Conditions
@@ -57,17 +60,18 @@ def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK, conditions
     """Trains a few candidates and returns what was printed."""
     output = StringIO()
     console = TrainingConsole(Console(file=output, width=200))
-    train(settings, select_candidates(names), console, conditions=conditions, jobs=1)
+    train(settings, select_candidates(names), console, conditions=conditions, jobs=1, interrupts=Interrupts())
     return output.getvalue()
 
 
 def command(home: TrainedHome, *arguments: str) -> Result:
     """`python -m training …`, in this process."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return CliRunner().invoke(cli, arguments, env=home.environ)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_training(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -83,12 +87,26 @@ def run_training(environ: dict[str, str], *arguments: str) -> subprocess.Complet
     )
 
 
+def made_once(folder: Path, make: Callable[[Path], TrainedHome]) -> TrainedHome:
+    """The home that `make` makes in `folder`, by whichever process of the test run comes first."""
+    folder.mkdir(exist_ok=True)
+    home, output = folder / "home", folder / "output"
+    with exclusive(folder / "lock"):
+        if not output.exists():
+            output.write_text(make(home).output, encoding="utf-8")
+    return TrainedHome(settings_of(home), output.read_text(encoding="utf-8"))
+
+
+def settings_of(home: Path) -> Settings:
+    """For a home that keeps its data beside everything else."""
+    return read_settings({"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv"), "MODEL_POLL_SECONDS": "3600"})
+
+
 def new_home(home: Path) -> TrainedHome:
     """1.0.0 is in Production, trained on 600 synthetic applications."""
+    home.mkdir()
     write_sample(home / "data.csv", rows=600, seed=11)
-    settings = read_settings(
-        {"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv"), "MODEL_POLL_SECONDS": "3600"}
-    )
+    settings = settings_of(home)
     return TrainedHome(settings, train_quickly(settings))
 
 
@@ -116,5 +134,4 @@ def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
                 f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
                 (str(original.settings.loan_home), str(home)),
             )
-    settings = read_settings({"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv")})
-    return TrainedHome(settings, original.output)
+    return TrainedHome(settings_of(home), original.output)

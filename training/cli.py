@@ -15,7 +15,7 @@ from loan_api.settings import Settings, SettingsError, read_settings
 from training.data.dataset import SAMPLE_PATH
 from training.data.sample import ROWS, SEED, write_sample
 from training.errors import GateRefusedError, TrainingError
-from training.interruption import interrupt_on_sigterm
+from training.interruption import Interrupts, is_interruption
 from training.registry.versions import production_version, semantic_version
 from training.tracking.store import connect
 
@@ -46,7 +46,7 @@ def cli() -> None:
 @click.option("--unless-in-production", is_flag=True, help="Do nothing where a version is in Production already.")
 def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unless_in_production: bool) -> None:
     """Ingest the dataset, evaluate every candidate, register the best and promote it to Production."""
-    with _told_in_one_line() as settings:
+    with _told_in_one_line() as (settings, interrupts):
         if unless_in_production:
             serving = production_version(connect(settings), settings.model_name)
             if serving is not None:
@@ -62,7 +62,14 @@ def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unles
 
         names = [name.strip() for name in candidates.split(",") if name.strip()]
         conditions = Conditions(seed, wrong_approval_cost)
-        train(settings, select_candidates(names), TrainingConsole(), conditions=conditions, jobs=jobs)
+        train(
+            settings,
+            select_candidates(names),
+            TrainingConsole(),
+            conditions=conditions,
+            jobs=jobs,
+            interrupts=interrupts,
+        )
 
 
 @cli.command()
@@ -77,27 +84,29 @@ def promote(version: str | None, *, despite_broken_champion: bool) -> None:
 
     VERSION is a semantic version or the registry's number.
     """
-    with _told_in_one_line() as settings:
+    with _told_in_one_line() as (settings, interrupts):
         from training import promote as promoting
         from training.console import TrainingConsole
 
-        promoting.promote(settings, version, TrainingConsole(), despite_broken_champion=despite_broken_champion)
+        promoting.promote(
+            settings, version, TrainingConsole(), interrupts, despite_broken_champion=despite_broken_champion
+        )
 
 
 @cli.command()
 def rollback() -> None:
     """Put the version back that was in Production before."""
-    with _told_in_one_line() as settings:
+    with _told_in_one_line() as (settings, interrupts):
         from training import promote as promoting
         from training.console import TrainingConsole
 
-        promoting.rollback(settings, TrainingConsole())
+        promoting.rollback(settings, TrainingConsole(), interrupts)
 
 
 @cli.command()
 def history() -> None:
     """Show which version was in Production when."""
-    with _told_in_one_line() as settings:
+    with _told_in_one_line() as (settings, _):
         from training.console import TrainingConsole
         from training.registry.history import read_events
         from training.registry.promotion import unsettled
@@ -124,7 +133,7 @@ def diff(before: str, after: str) -> None:
 
     RUN is a run id, its beginning, or the semantic version that the run made.
     """
-    with _told_in_one_line() as settings:
+    with _told_in_one_line() as (settings, _):
         from training.console import TrainingConsole
         from training.tracking.comparison import compare_runs, find_run
 
@@ -136,7 +145,7 @@ def diff(before: str, after: str) -> None:
 @cli.command()
 def ui() -> None:
     """Open the MLflow UI on the tracking store, on the port after the service's."""
-    with _told_in_one_line() as settings:
+    with _told_in_one_line() as (settings, _):
         connect(settings)
     port = str(settings.port + 1)
     click.echo(f"MLflow UI on http://localhost:{port}; Ctrl-C stops it.")
@@ -177,25 +186,29 @@ class _Stopped(click.ClickException):
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[Settings]:
-    """The settings for a command; whatever stops it is told in one line and by the exit code."""
-    interrupt_on_sigterm()
+def _told_in_one_line() -> Iterator[tuple[Settings, Interrupts]]:
+    """What a command needs; whatever stops it is told in one line and by the exit code."""
+    interrupts = Interrupts()
+    interrupts.listen()
     try:
-        yield read_settings()
-    except GateRefusedError as error:
-        raise _Stopped(str(error), EXIT_REFUSED) from error
-    except (SettingsError, TrainingError) as error:
-        raise click.ClickException(str(error)) from error
-    except (MlflowException, SQLAlchemyError) as error:
+        yield read_settings(), interrupts
+    except BaseException as error:
+        raise _told(error) from error
+
+
+def _told(error: BaseException) -> BaseException:
+    """The error as click tells it: in a line, with its exit code."""
+    if is_interruption(error):
+        return _Stopped("interrupted before anything was changed in the registry", EXIT_INTERRUPTED)
+    if isinstance(error, GateRefusedError):
+        return _Stopped(str(error), EXIT_REFUSED)
+    if isinstance(error, SettingsError | TrainingError):
+        return click.ClickException(str(error))
+    if isinstance(error, MlflowException | SQLAlchemyError):
         reason = str(error).partition("\n")[0]
-        raise click.ClickException(f"the tracking store cannot be used: {reason}") from error
-    except OSError as error:
-        raise click.ClickException(f"{error.filename or 'a file'} cannot be used: {error.strerror}") from error
-    except click.ClickException:
-        raise
-    except Exception as error:
-        # A defect: the stack without the message, as messages of libraries quote what they choke on.
-        click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
-        raise click.ClickException(f"unexpected {type(error).__name__}, from the place above") from error
-    except KeyboardInterrupt as interruption:
-        raise _Stopped("interrupted before anything was changed in the registry", EXIT_INTERRUPTED) from interruption
+        return click.ClickException(f"the tracking store cannot be used: {reason}")
+    if isinstance(error, OSError):
+        return click.ClickException(f"{error.filename or 'a file'} cannot be used: {error.strerror}")
+    # A defect: the stack without the message, as messages of libraries quote what they choke on.
+    click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
+    return click.ClickException(f"unexpected {type(error).__name__}, from the place above")

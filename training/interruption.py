@@ -1,4 +1,4 @@
-"""Steps that an interrupt must not cut in two."""
+"""Interrupts: what one leaves behind, and what must not be cut in two by one."""
 
 import signal
 from collections.abc import Iterator
@@ -8,21 +8,43 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM have no effect inside the block, which is to be short. For the main thread."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+class Interrupts:
+    """Ctrl-C and SIGTERM as KeyboardInterrupt, and remembered.
 
+    One that comes while Python runs a finaliser is swallowed there; `check` makes good for it. For the main thread.
+    """
 
-def interrupt_on_sigterm() -> None:
-    """SIGTERM ends the process as Ctrl-C does: whatever is open is closed on the way out."""
+    def __init__(self) -> None:
+        self._requested = False
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def listen(self) -> None:
+        """From now on both signals interrupt."""
+        for number in _SIGNALS:
+            signal.signal(number, self._interrupt)
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt where there was an interrupt, swallowed or not."""
+        if self._requested:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def held_off(self) -> Iterator[None]:
+        """Checks a last time; then neither signal has an effect inside the block, which is to be short."""
+        self.check()
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._requested = True
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether an interrupt is behind the error: what is cut short in the middle may fail in a way of its own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None

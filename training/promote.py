@@ -12,7 +12,7 @@ from training.console import TrainingConsole
 from training.data.dataset import locate_dataset, read_dataset
 from training.data.split import split_dataset
 from training.errors import GateRefusedError
-from training.interruption import uninterrupted
+from training.interruption import Interrupts
 from training.lock import registry_lock
 from training.registry.artifacts import fetch_contestant
 from training.registry.gate import Verdict, inspect, judge
@@ -23,7 +23,12 @@ from training.tracking.store import connect
 
 
 def promote(
-    settings: Settings, wanted: str | None, console: TrainingConsole, *, despite_broken_champion: bool = False
+    settings: Settings,
+    wanted: str | None,
+    console: TrainingConsole,
+    interrupts: Interrupts,
+    *,
+    despite_broken_champion: bool = False,
 ) -> None:
     """Puts the version called `wanted`, or the newest, through the gate and into Production.
 
@@ -46,10 +51,10 @@ def promote(
             rival = fetch_contestant(champion, Path(folder, "champion")) if champion is not None else None
             challenger = fetch_contestant(version, Path(folder, "challenger"))
             verdict = judge(challenger, rival, split_dataset(dataset), despite_broken_champion=despite_broken_champion)
-        _carry_out(client, version, verdict, console, is_rollback=False)
+        _carry_out(client, version, verdict, console, interrupts, is_rollback=False)
 
 
-def rollback(settings: Settings, console: TrainingConsole) -> None:
+def rollback(settings: Settings, console: TrainingConsole, interrupts: Interrupts) -> None:
     """Puts the previous Production version back, if it still loads and decides as it did.
 
     Raises VersionError where there is none, GateRefusedError where it is broken.
@@ -62,7 +67,7 @@ def rollback(settings: Settings, console: TrainingConsole) -> None:
         version = previous_version(client, settings.model_name)
         with TemporaryDirectory() as folder:
             verdict = inspect(fetch_contestant(version, Path(folder, "previous")))
-        _carry_out(client, version, verdict, console, is_rollback=True)
+        _carry_out(client, version, verdict, console, interrupts, is_rollback=True)
 
 
 def _settle(client: MlflowClient, settings: Settings, console: TrainingConsole) -> Settlement:
@@ -73,11 +78,17 @@ def _settle(client: MlflowClient, settings: Settings, console: TrainingConsole) 
 
 
 def _carry_out(
-    client: MlflowClient, version: ModelVersion, verdict: Verdict, console: TrainingConsole, *, is_rollback: bool
+    client: MlflowClient,
+    version: ModelVersion,
+    verdict: Verdict,
+    console: TrainingConsole,
+    interrupts: Interrupts,
+    *,
+    is_rollback: bool,
 ) -> None:
     console.show_verdict(verdict)
     number = semantic_version(version)
-    with uninterrupted():
+    with interrupts.held_off():
         if not is_rollback:
             keep_verdict(client, version, verdict)
         if verdict.passed:

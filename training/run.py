@@ -18,7 +18,7 @@ from training.data.dataset import Dataset, locate_dataset, read_dataset
 from training.data.profile import DataProfile, profile_dataset
 from training.data.split import Split, split_dataset
 from training.errors import GateRefusedError
-from training.interruption import uninterrupted
+from training.interruption import Interrupts
 from training.lock import registry_lock
 from training.registry import packaging
 from training.registry.artifacts import fetch_artifact, fetch_contestant
@@ -70,6 +70,7 @@ def train(
     *,
     conditions: Conditions,
     jobs: int,
+    interrupts: Interrupts,
 ) -> TrainedModel:
     """Ingests, evaluates the candidates and the baseline, registers the winner and promotes it through the gate.
 
@@ -109,7 +110,7 @@ def train(
                 console.say(sentence)
             judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run)
             # From here on the run is brought to its end: half a registration would be worse than a late Ctrl-C.
-            until_the_end.enter_context(uninterrupted())
+            until_the_end.enter_context(interrupts.held_off())
             version, refusal = _bring_in(client, settings.model_name, console, judged)
         number = semantic_version(version)
         records.record_end(

@@ -13,6 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 from loan_api.scoring.package import artifact_digest
 from tests.homes import REFIT, TrainedHome, command, train_quickly
 from training.errors import GateRefusedError, VersionError
+from training.interruption import Interrupts
 from training.registry.history import Action, read_events, standing
 from training.registry.promotion import previous_version, put_into_production, settle, unsettled
 from training.registry.versions import find_version, production_version, semantic_version
@@ -125,7 +126,7 @@ class TestGate:
             monkeypatch.setitem(gate.LATENCY_BUDGET_SECONDS, "seconds_1_row", 1e-6)
             expected = "latency, 1 row"
         with pytest.raises(GateRefusedError, match=expected):
-            promoting.promote(two_versions.settings, "1.0.1", TrainingConsole())
+            promoting.promote(two_versions.settings, "1.0.1", TrainingConsole(), Interrupts())
         assert in_production(two_versions) == "1.0.0"
         assert client.get_model_version(MODEL, challenger.version).tags["gate"] == "refused"
 

@@ -24,6 +24,7 @@ from training.data.dataset import read_dataset, row_texts
 from training.data.sample import write_sample
 from training.data.split import split_dataset
 from training.errors import NoWinnerError
+from training.interruption import Interrupts
 from training.run import train
 from training.selection.candidates import Candidate
 from training.selection.evaluation import Conditions
@@ -267,7 +268,14 @@ def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Pat
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
     coin = Candidate("coin", lambda seed: DummyClassifier(strategy="uniform", random_state=seed))
     with pytest.raises(NoWinnerError):
-        train(settings, [coin], TrainingConsole(Console(quiet=True)), conditions=Conditions(1), jobs=1)
+        train(
+            settings,
+            [coin],
+            TrainingConsole(Console(quiet=True)),
+            conditions=Conditions(1),
+            jobs=1,
+            interrupts=Interrupts(),
+        )
     client = mlflow.MlflowClient(settings.mlflow_tracking_uri)
     assert client.search_registered_models() == []
     (parent,) = training_runs(client)
@@ -286,7 +294,14 @@ def test_the_log_of_a_failure_holds_no_message_of_a_library(tmp_path: Path) -> N
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
     broken = Candidate("broken", lambda _: Broken())
     with pytest.raises(ValueError, match="4711"):
-        train(settings, [broken], TrainingConsole(Console(quiet=True)), conditions=Conditions(1), jobs=1)
+        train(
+            settings,
+            [broken],
+            TrainingConsole(Console(quiet=True)),
+            conditions=Conditions(1),
+            jobs=1,
+            interrupts=Interrupts(),
+        )
     (log,) = settings.logs_path.iterdir()
     assert "ValueError" in log.read_text(encoding="utf-8")
     assert "4711" not in log.read_text(encoding="utf-8")

@@ -180,7 +180,7 @@ def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
     # Ctrl-C reaches the whole group, a stop only the process.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, stderr
     assert stderr.splitlines()[-1] == "Error: interrupted before anything was changed in the registry"
     assert "Traceback" not in stderr
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 from skops import io as skops_io
 
 from training.data.dataset import Dataset
 from training.errors import CandidateError
+from training.selection.calibration import calibrated
 from training.selection.candidates import BASELINE, CANDIDATES, Candidate, able_to_learn_from, select_candidates
 from training.selection.pipeline import build_pipeline
 
@@ -43,7 +45,10 @@ def test_names_choose_candidates_in_declared_order() -> None:
 def test_a_fitted_pipeline_survives_being_saved_without_pickle(candidate: Candidate, small_dataset: Dataset) -> None:
     if not candidate.is_installed:
         pytest.skip("make boosters")
-    pipeline = build_pipeline(candidate.build(0), scaled=candidate.scaled)
+    """In its most elaborate form: calibrated, and deciding at a threshold of its own."""
+    estimator = calibrated(candidate.build(0), "isotonic", StratifiedKFold(2))
+    decider = FixedThresholdClassifier(estimator, threshold=0.7, pos_label=1, response_method="predict_proba")
+    pipeline = build_pipeline(decider, scaled=candidate.scaled)
     pipeline.fit(small_dataset.applications, small_dataset.outcomes)
     saved = skops_io.dumps(pipeline)
     loaded = skops_io.loads(saved, trusted=skops_io.get_untrusted_types(data=saved))

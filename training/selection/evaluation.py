@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -71,18 +70,15 @@ def evaluate_all(
     candidates: Sequence[Candidate], split: Split, conditions: Conditions, jobs: int
 ) -> Iterator[Evaluation]:
     """Evaluates the candidates on `jobs` processes and yields each in its order, as soon as it is there."""
-    tasks = (joblib.delayed(_evaluate_for)(os.getpid(), candidate, split, conditions) for candidate in candidates)
-    evaluations: Iterator[Evaluation] = joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
-    yield from evaluations
+    if jobs == 1:
+        yield from (evaluate(candidate, split, conditions) for candidate in candidates)
+        return
+    processes = joblib.Parallel(
+        n_jobs=jobs, return_as="generator", backend="loky", initializer=_end_with, initargs=(os.getpid(),)
+    )
+    yield from processes(joblib.delayed(evaluate)(candidate, split, conditions) for candidate in candidates)
 
 
-def _evaluate_for(parent: int, candidate: Candidate, split: Split, conditions: Conditions) -> Evaluation:
-    if os.getpid() != parent:
-        _end_with(parent)
-    return evaluate(candidate, split, conditions)
-
-
-@cache
 def _end_with(parent: int) -> None:
     """Ends this worker once its parent is gone: one that was killed cannot tell it to."""
 

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from loan_api.settings import Settings
 from training.errors import TrainingError
+from training.interruption import is_interruption
 from training.lock import exclusive
 from training.tracking.execution_log import execution_log
 
@@ -83,20 +84,22 @@ def training_run(settings: Settings, description: str) -> Iterator[mlflow.Active
         ):
             try:
                 yield run
-            except KeyboardInterrupt:
-                _log.warning("interrupted")
-                raise
-            except TrainingError as error:
-                _log.error("%s", error)  # the text is all there is to say
-                raise
             except BaseException as error:
-                # Without its message: those of libraries quote what they choke on.
-                stack = "".join(traceback.format_tb(error.__traceback__))
-                _log.error("%s\n%s", type(error).__name__, stack)
+                _log_end(error)
                 raise
     finally:
         if log is not None:
             MlflowClient().log_artifact(run.info.run_id, str(log), "logs")
+
+
+def _log_end(error: BaseException) -> None:
+    if is_interruption(error):
+        _log.warning("interrupted")
+    elif isinstance(error, TrainingError):
+        _log.error("%s", error)
+    else:
+        # Without its message: those of libraries quote what they choke on.
+        _log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
 
 @contextmanager
@@ -121,11 +124,8 @@ def resumed_run(run_id: str) -> Iterator[mlflow.ActiveRun]:
 def _ended_as_the_block_does(run: mlflow.ActiveRun) -> Iterator[mlflow.ActiveRun]:
     try:
         yield run
-    except KeyboardInterrupt:
-        mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
-        raise
-    except BaseException:
-        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+    except BaseException as error:
+        mlflow.end_run(RunStatus.to_string(RunStatus.KILLED if is_interruption(error) else RunStatus.FAILED))
         raise
     mlflow.end_run()
 
