@@ -202,7 +202,9 @@ def _bring_in(
             return version, None
     if judged.verdict is None:
         return version, f"it was rolled back; python -m training promote {semantic_version(version)} puts it back"
-    keep_verdict(client, version, judged.verdict)
+    if version is judged.model:
+        # A new version was registered with its verdict.
+        keep_verdict(client, version, judged.verdict)
     console.show_verdict(judged.verdict)
     if not judged.verdict.passed:
         return version, judged.verdict.summary

@@ -51,7 +51,8 @@ class Verdict:
     @property
     def summary(self) -> str:
         """The checks that refused it, or all of them, in a line."""
-        shown = [check for check in self.checks if self.passed or not check.passed]
+        refusing = [check for check in self.checks if not check.passed]
+        shown = refusing or self.checks
         return "; ".join(f"{check.name}: {check.says}" for check in shown)
 
     def to_tags(self) -> dict[str, str]:
