@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run train test check format ui boosters lock clean
+.PHONY: help run train test check bench format ui boosters lock clean
 
 # The first Python on the path that is one of the supported ones; PYTHON=... chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -35,6 +35,9 @@ check: .venv/dev  ## Format, lint, types, import contracts, Prometheus rules, Do
 	promtool check rules prometheus/rules/*.yml
 	promtool test rules prometheus/tests/*.yml
 	$(BIN)/hadolint Dockerfile
+
+bench: .venv/train  ## Measure the service beside `mlflow models serve` and a bare Flask view; needs wrk
+	@$(BIN)/python -m benchmarks.serving $(BENCHFLAGS)
 
 format: .venv/dev  ## Format and mend what can be mended
 	$(BIN)/ruff format .

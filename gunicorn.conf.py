@@ -2,9 +2,12 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
+from loan_api.batches.queue import VARIABLE as QUEUE_VARIABLE
+from loan_api.batches.queue import BatchQueue
 from loan_api.logs import logging_config
 from loan_api.metrics.slots import (
     FOLDER_VARIABLE,
@@ -13,6 +16,7 @@ from loan_api.metrics.slots import (
     lowest_free_slot,
     reset_folder,
 )
+from loan_api.server_start import VARIABLE as START_VARIABLE
 from loan_api.settings import read_settings
 
 _settings = read_settings()
@@ -20,7 +24,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its own ungues
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "gevent"
+worker_class = "loan_api.worker.DrainingWorker"
 # The time that a worker's heartbeat may stay away, not a limit on requests.
 timeout = 60
 graceful_timeout = 30
@@ -37,8 +41,11 @@ os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
 
 
 def on_starting(server: Any) -> None:
-    """Counters start anew with the server, not with each reload."""
+    """Counters start anew with the server, not with each reload; the queue for batches is one for all workers."""
     reset_folder(_metrics_folder)
+    os.environ[START_VARIABLE] = repr(time.time())
+    queue = BatchQueue.make()
+    os.environ[QUEUE_VARIABLE] = f"{queue.sending.detach()},{queue.receiving.detach()}"
 
 
 def pre_fork(server: Any, worker: Any) -> None:

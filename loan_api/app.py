@@ -11,21 +11,35 @@ from prometheus_client import CollectorRegistry
 from loan_api.api.health import health_blueprint
 from loan_api.api.metrics import metrics_blueprint
 from loan_api.api.model import model_blueprint
-from loan_api.api.openapi import document_api
+from loan_api.api.openapi import document_api, route_to_views
 from loan_api.api.predictions import predictions_blueprint
 from loan_api.api.problems import register_problem_handlers
 from loan_api.api.requests import observe_requests
+from loan_api.aside import run_aside
+from loan_api.batches.pool import BatchProcesses
+from loan_api.batches.queue import BatchQueue
+from loan_api.child_process import ChildProcess
 from loan_api.metrics import multiprocess
 from loan_api.metrics.instruments import Instruments
 from loan_api.metrics.observers import HttpMetrics, PredictionMetrics, ReloadMetrics
-from loan_api.registry.mlflow_source import MlflowModelSource
+from loan_api.registry.cache import ModelCache
+from loan_api.registry.cached_source import CachedModelSource
 from loan_api.secrets import read_or_make_password
+from loan_api.server_start import server_start
+from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.health import Database as HealthDatabase
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
-from loan_api.services.prediction import PredictionService
+from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, read_settings
 from loan_api.storage.database import Database
+
+# How often a worker reads what the follower of the registry has written, which costs next to nothing.
+_LOOK_EVERY_SECONDS = 0.5
+# A worker that is later than this sends single requests away; batches wait their turn for a while.
+_LATEST_SECONDS = 0.5
+_WAITING_BATCHES = 64
+_WAITING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,15 +47,22 @@ class Adapters:
     """What the service needs from outside; a test passes fakes."""
 
     models: ModelSource
+    batches: BatchRunner
     database: HealthDatabase
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 
 
 def real_adapters(settings: Settings) -> Adapters:
-    """The MLflow registry, the decision log's database, the clock, and time-ordered UUIDs."""
+    """The model registry, processes for batches, the decision log's database, the clock, and time-ordered UUIDs."""
+    follower = ChildProcess("loan_api.registry_follower")
+    queue = BatchQueue.inherited()
+    receiving = queue.receiving.fileno()
+    process = ChildProcess("loan_api.batch_process", [str(receiving)], pass_fds=[receiving])
+    cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
-        models=MlflowModelSource(settings.mlflow_tracking_uri, settings.model_name, settings.model_stage),
+        models=CachedModelSource(cache, follower, settings.model_poll_seconds, server_start(), run_aside),
+        batches=BatchProcesses(queue, process),
         database=Database(settings.database_url),
         now=lambda: datetime.now(UTC),
         new_id=lambda: str(uuid_utils.uuid7()),
@@ -59,7 +80,16 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     instruments = Instruments(metrics_registry)
 
     registry = ModelRegistry(adapters.models, ReloadMetrics(instruments), adapters.now)
-    predictions = PredictionService(registry, PredictionMetrics(instruments), adapters.now, adapters.new_id)
+    predictions = PredictionService(
+        registry,
+        adapters.batches,
+        PredictionMetrics(instruments),
+        adapters.now,
+        adapters.new_id,
+        settings.max_batch_rows,
+    )
+    backlog = Backlog(_LATEST_SECONDS)
+    budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
     health = HealthService(registry, adapters.database, adapters.now)
 
     app = Flask("loan_api", static_folder=None)
@@ -70,13 +100,15 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     api = document_api(app)
     password = read_or_make_password(settings.metrics_password_file)
     for blueprint in (
-        predictions_blueprint(predictions, settings.max_batch_rows),
+        predictions_blueprint(predictions, backlog, budget, settings.max_batch_rows, settings.max_request_bytes),
         health_blueprint(health),
         model_blueprint(registry),
         metrics_blueprint(lambda: multiprocess.expose(metrics_registry), settings.metrics_username, password),
     ):
         api.register_blueprint(blueprint)
+    route_to_views(app)
 
     registry.refresh()
-    registry.watch(settings.model_poll_seconds)
+    registry.watch(_LOOK_EVERY_SECONDS)
+    backlog.watch()
     return app

@@ -111,6 +111,12 @@ class Settings:
     max_request_bytes: int = _setting(
         "MAX_REQUEST_BYTES", _number_from(1024, 2**30), "16777216", "the largest request body; more is a 413"
     )
+    max_held_bytes: int = _setting(
+        "MAX_HELD_BYTES",
+        _number_from(2**20, 2**36),
+        "67108864",
+        "the most bytes of batches that a worker holds at a time; what is beyond waits, then gets a 503",
+    )
     git_commit: str | None = _setting(
         "GIT_COMMIT", _text, None, "the commit that the code was built from, where there is no checkout to ask"
     )

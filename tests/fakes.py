@@ -1,13 +1,20 @@
 """Stand-ins for what lies outside the service: small, real classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from loan_api.credit.errors import ModelUnavailableError, StorageError
+from loan_api.scoring.columns import Application, Columns
+from loan_api.scoring.loading import LoadedScorer
 from loan_api.scoring.package import ModelFacts, ModelVersion
-from loan_api.scoring.scorer import Application, Scorer
-from loan_api.services.model_registry import ServedModel
+from loan_api.scoring.scorer import Scorer
+from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
+from loan_api.services.model_registry import ServedModel, Wish
 
 NOW = datetime(2024, 3, 13, 10, 30, tzinfo=UTC)
 
@@ -29,6 +36,7 @@ def model_version(registry_version: str = "1", semantic_version: str = "1.0.0") 
         stage="Production",
         aliases=("champion",),
         run_id="r" * 32,
+        artifact_digest="a" * 64,
         facts=facts,
     )
 
@@ -38,8 +46,12 @@ class ScoreByCreditScore:
 
     name = "fake"
 
-    def probabilities(self, applications: Sequence[Application]) -> list[float]:
-        return [(application["cibil_score"] - 300) / 600 for application in applications]
+    def probability(self, application: Application) -> float:
+        return float((application["cibil_score"] - 300) / 600)
+
+    def probabilities(self, applications: Columns) -> NDArray[np.float64]:
+        probabilities: NDArray[np.float64] = (applications["cibil_score"] - 300) / 600
+        return probabilities
 
 
 class BrokenScorer:
@@ -47,13 +59,25 @@ class BrokenScorer:
 
     name = "broken"
 
-    def probabilities(self, applications: Sequence[Application]) -> list[float]:
-        raise ValueError(f"cannot score {applications[0]['income_annum']}")
+    def probability(self, application: Application) -> float:
+        raise ValueError(f"cannot score {application['income_annum']}")
+
+    def probabilities(self, applications: Columns) -> NDArray[np.float64]:
+        raise ValueError(f"cannot score {applications['income_annum'][0]}")
+
+
+class InlineBatches:
+    """Runs batches where they are asked for."""
+
+    def run(
+        self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
+    ) -> tuple[BatchSummary, Iterable[bytes]]:
+        return run_batch(job, body, scorer, is_gone)
 
 
 @dataclass
 class FakeModelSource:
-    """A registry in memory: what should be served, and the versions that can be loaded."""
+    """A registry in memory: what should be served, the versions that can be loaded, and the one that last was good."""
 
     wanted: str | None = "1"
     versions: Mapping[str, tuple[ModelVersion, Scorer]] = field(
@@ -63,18 +87,32 @@ class FakeModelSource:
         }
     )
     is_reachable: bool = True
+    has_looked: bool = True
+    good: str | None = None
+    why_not_compiled: str | None = None
     loads: list[str] = field(default_factory=list)
+    looks: int = 0
 
-    def find_served_version(self) -> str | None:
+    def wish(self) -> Wish | None:
+        if not self.has_looked:
+            return None
+        self.looks += 1
         if not self.is_reachable:
-            raise ModelUnavailableError("the registry is away")
-        return self.wanted
+            return Wish(None, "the registry is away", self.looks)
+        return Wish(None if self.wanted is None else self._version(self.wanted), None, self.looks)
 
-    def load(self, registry_version: str) -> tuple[ModelVersion, Scorer]:
-        self.loads.append(registry_version)
-        if registry_version not in self.versions:
-            raise ModelUnavailableError(f"version {registry_version} is broken")
-        return self.versions[registry_version]
+    def last_good(self) -> ModelVersion | None:
+        return None if self.good is None else self._version(self.good)
+
+    def load(self, version: ModelVersion) -> LoadedScorer:
+        number = version.registry_version
+        self.loads.append(number)
+        if number not in self.versions:
+            raise ModelUnavailableError("it is broken")
+        return LoadedScorer(self.versions[number][1], Path("artifact"), self.why_not_compiled)
+
+    def _version(self, number: str) -> ModelVersion:
+        return self.versions[number][0] if number in self.versions else model_version(number)
 
 
 @dataclass
@@ -101,8 +139,11 @@ class RecordingObserver:
     def model_load_failed(self) -> None:
         self.events.append(("load failed",))
 
-    def decided(self, endpoint: str, decisions: Sequence[object], model_version: str, seconds: float) -> None:
-        self.events.append(("decided", endpoint, len(decisions), model_version))
+    def decided(self, prediction: int, probability: float, model_version: str, seconds: float) -> None:
+        self.events.append(("decided", prediction, model_version))
+
+    def batch_decided(self, summary: BatchSummary, model_version: str) -> None:
+        self.events.append(("batch decided", summary.rows, summary.approved, model_version))
 
     def failed(self, reason: str) -> None:
         self.events.append(("failed", reason))

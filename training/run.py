@@ -179,8 +179,9 @@ def _judge(
             choice, baseline, material.split, material.profile, material.conditions, winner_run, material.commit
         )
         package = packaging.reference_package(choice.winner, material.split, card)
+        compiled = packaging.compile_winner(choice.winner)
         with store.resumed_run(winner_run):
-            logged = packaging.log_artifact(client, choice.winner, facts, package)
+            logged = packaging.log_artifact(client, choice.winner, facts, package, compiled)
         artifact = fetch_artifact(logged.model_uri, folder / "challenger")
         verdict = judge(Contestant(artifact, facts.threshold), rival, material.split)
         return _Judged(NewModel(logged, facts, identity, artifact_digest(artifact), verdict), verdict)

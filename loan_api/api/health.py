@@ -4,8 +4,8 @@ from typing import Any
 
 from loan_api.api.blueprint import LoanBlueprint
 from loan_api.api.schemas import HealthSchema, ProbeSchema
-from loan_api.api.timestamps import utc_text
 from loan_api.services.health import HealthService
+from loan_api.wire.timestamps import utc_text
 
 
 def health_blueprint(health: HealthService) -> LoanBlueprint:

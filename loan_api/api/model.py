@@ -4,9 +4,9 @@ from typing import Any
 
 from loan_api.api.blueprint import LoanBlueprint
 from loan_api.api.schemas import ModelSchema
-from loan_api.api.timestamps import utc_text
 from loan_api.credit.features import FEATURES, describe
 from loan_api.services.model_registry import ModelRegistry
+from loan_api.wire.timestamps import utc_text
 
 
 def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
@@ -29,6 +29,7 @@ def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
             "aliases": list(version.aliases),
             "algorithm": facts.algorithm,
             "scorer": served.scorer.name,
+            "scorer_reason": served.why_not_compiled,
             "threshold": facts.threshold,
             "metrics": dict(facts.metrics),
             "features": [describe(feature) for feature in FEATURES],

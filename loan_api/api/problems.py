@@ -9,16 +9,28 @@ from typing import Any, cast
 from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
-from loan_api.api.refusals import RequestRefusedError
-from loan_api.credit.errors import BatchTooLargeError, LoanError, NoModelError
+from loan_api.credit.errors import (
+    BatchTooLargeError,
+    ClientGoneError,
+    LoanError,
+    NoModelError,
+    SaturatedError,
+    SlowBodyError,
+)
+from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 
 CONTENT_TYPE = "application/problem+json"
-_RETRY_AFTER_SECONDS = "10"
+_WITHOUT_MODEL = {"Retry-After": "10"}
+_SATURATED = {"Retry-After": "1"}
+# As nginx logs it; nobody receives it.
+_CLIENT_GONE = 499
 _TYPES = "urn:loan-api:problem:"
 
 # status, type, headers; an error that is not here is a defect of ours.
 _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
-    NoModelError: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model", {"Retry-After": _RETRY_AFTER_SECONDS}),
+    NoModelError: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model", _WITHOUT_MODEL),
+    SaturatedError: (HTTPStatus.SERVICE_UNAVAILABLE, "saturated", _SATURATED),
+    SlowBodyError: (HTTPStatus.REQUEST_TIMEOUT, "slow-body", {"Connection": "close"}),
     BatchTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch-too-large", {}),
 }
 
@@ -49,6 +61,8 @@ def register_problem_handlers(app: Flask) -> None:
     """Makes every error that leaves a view a problem response."""
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(RequestRefusedError, _refused_problem)
+    app.register_error_handler(MalformedBodyError, _malformed_problem)
+    app.register_error_handler(ClientGoneError, lambda _: Response(status=_CLIENT_GONE))
     app.register_error_handler(LoanError, _domain_problem)
     app.register_error_handler(Exception, _unexpected_problem)
 
@@ -63,8 +77,15 @@ def _http_problem(error: HTTPException) -> Response:
 
 
 def _refused_problem(error: RequestRefusedError) -> Response:
-    g.refused = error.counts
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.detail, kind="invalid-request", errors=error.shown)
+    refusals = error.refusals
+    g.refused = refusals.counts
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, refusals.detail, kind="invalid-request", errors=list(refusals.shown)
+    )
+
+
+def _malformed_problem(error: MalformedBodyError) -> Response:
+    return problem(HTTPStatus.BAD_REQUEST, str(error))
 
 
 def _domain_problem(error: LoanError) -> Response:

@@ -6,9 +6,10 @@ from time import perf_counter
 from typing import Protocol
 
 import uuid_utils
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_REQUEST_ID_VARIABLE = "HTTP_X_REQUEST_ID"
 UNMATCHED_ROUTE = "unmatched"
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -32,31 +33,39 @@ class HttpObserver(Protocol):
         """`field` was refused for `reason`, `times` times in one request."""
 
 
+def current_request() -> Request:
+    """The request itself: each look through Flask's proxy for it costs as much as counting does."""
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    return asked
+
+
 def observe_requests(app: Flask, observer: HttpObserver) -> None:
     """Gives every request an id, a log line and metrics. The log line never holds a value of an applicant."""
 
     def start() -> None:
         g.started = perf_counter()
-        g.request_id = _request_id(request.headers.get(REQUEST_ID_HEADER, ""))
+        g.request_id = _request_id(request.environ.get(_REQUEST_ID_VARIABLE, ""))
         observer.request_started()
 
     def finish(response: Response) -> Response:
-        seconds = perf_counter() - g.started
-        method = request.method if request.method in _METHODS else "other"
-        route = request.url_rule.rule if request.url_rule else UNMATCHED_ROUTE
-        response.headers[REQUEST_ID_HEADER] = g.request_id
+        asked = current_request()
+        noted = vars(g._get_current_object())  # noqa: SLF001
+        seconds = perf_counter() - noted["started"]
+        method = asked.method if asked.method in _METHODS else "other"
+        route = asked.url_rule.rule if asked.url_rule else UNMATCHED_ROUTE
+        response.headers[REQUEST_ID_HEADER] = noted["request_id"]
         observer.request_answered(method, route, response.status_code, seconds)
-        for (field, reason), times in g.get("refused", {}).items():
+        for (field, reason), times in noted.get("refused", {}).items():
             observer.field_refused(field, reason, times)
         _log.info(
             "request",
             extra={
-                "request_id": g.request_id,
+                "request_id": noted["request_id"],
                 "method": method,
                 "route": route,
                 "status": response.status_code,
                 "duration_ms": round(seconds * 1000, 3),
-                **g.get("logged", {}),
+                **noted.get("logged", {}),
             },
         )
         return response

@@ -19,3 +19,19 @@ class BatchTooLargeError(LoanError):
 
 class StorageError(LoanError):
     """The decision log's database cannot be used."""
+
+
+class SaturatedError(LoanError):
+    """There is more to do than can be done; what was asked is not begun and may be asked again."""
+
+
+class ClientGoneError(LoanError):
+    """Whoever asked does not wait for the answer any more."""
+
+
+class SlowBodyError(LoanError):
+    """A request's body did not arrive in time."""
+
+
+class BatchFailedError(LoanError):
+    """A batch could not be decided, for a reason that is in the log."""

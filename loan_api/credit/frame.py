@@ -13,6 +13,11 @@ def applications_frame(applications: Iterable[Mapping[str, Any]]) -> pd.DataFram
     return conform(pd.DataFrame.from_records(list(applications), columns=list(FEATURE_NAMES)))
 
 
+def columns_frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """The same frame from a column (n) for each feature, categories as text."""
+    return conform(pd.DataFrame(dict(columns)))
+
+
 def conform(frame: pd.DataFrame) -> pd.DataFrame:
     """The feature columns of `frame` in declared order and types.
 

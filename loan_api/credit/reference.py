@@ -1,14 +1,18 @@
 """The reference distribution: what the features and the scores looked like when the model was made."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pandas as pd
 from numpy.typing import NDArray
 
 from loan_api.credit.bins import SCORE_BINS, Bins, CategoryBins, NumberBins, bins_of
 from loan_api.credit.features import FEATURES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 Metrics live in the files of the multiprocess mode (see `multiprocess.py`), so every gauge says how workers add up.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from loan_api.services.batch_job import PROBABILITY_BOUNDS
+
 # From a compiled single prediction to the point where a client gives up.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_TENTHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _ROWS = (1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
 
 
@@ -48,7 +50,7 @@ PREDICTION_PROBABILITY = MetricDeclaration(
     "histogram",
     "Approval probability of decided applications.",
     ("model_version",),
-    buckets=_TENTHS,
+    buckets=PROBABILITY_BOUNDS,
 )
 PREDICTION_DURATION = MetricDeclaration(
     "loan_prediction_duration_seconds",
@@ -118,3 +120,14 @@ def _gauge(metric: MetricDeclaration, registry: CollectorRegistry) -> Gauge:
 
 def _histogram(metric: MetricDeclaration, registry: CollectorRegistry) -> Histogram:
     return Histogram(metric.name, metric.description, metric.labels, registry=registry, buckets=metric.buckets)
+
+
+def observe_counted(histogram: Histogram, counts: Sequence[int], total: float) -> None:
+    """Observes many values at once: how many fell into each of the histogram's intervals, and their sum.
+
+    prometheus_client has no public way to do so but one by one, which would take a large batch tens of milliseconds.
+    """
+    for bucket, count in zip(histogram._buckets, counts, strict=False):  # noqa: SLF001
+        if count:
+            bucket.inc(count)
+    histogram._sum.inc(total)  # noqa: SLF001

@@ -1,14 +1,14 @@
 """Turns what happens in the service into metrics. The services and the API know only the protocols these fulfil."""
 
-from collections.abc import Sequence
-from typing import Literal
+from functools import cache
 
 from prometheus_client import Gauge
 
 from loan_api.credit.decision import APPROVED
-from loan_api.metrics.instruments import Instruments
+from loan_api.metrics.instruments import Instruments, observe_counted
+from loan_api.services.batch_job import BatchSummary
 from loan_api.services.model_registry import ServedModel
-from loan_api.services.prediction import Decision, Endpoint
+from loan_api.services.prediction import FailureReason
 
 
 class HttpMetrics:
@@ -16,6 +16,11 @@ class HttpMetrics:
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
+        # Looking a series up by its labels costs more than counting.
+        self._requests = cache(
+            lambda method, route, status: instruments.http_requests.labels(method, route, str(status))
+        )
+        self._duration = cache(instruments.http_request_duration.labels)
 
     def request_started(self) -> None:
         """A request is being handled."""
@@ -23,8 +28,8 @@ class HttpMetrics:
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered with `status` after `seconds`."""
-        self._instruments.http_requests.labels(method, route, str(status)).inc()
-        self._instruments.http_request_duration.labels(method, route).observe(seconds)
+        self._requests(method, route, status).inc()
+        self._duration(method, route).observe(seconds)
 
     def request_ended(self) -> None:
         """A request is not being handled any more."""
@@ -40,22 +45,41 @@ class PredictionMetrics:
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
+        self._of_version = cache(lambda version: _VersionMetrics(instruments, version))
+        self._single_duration = instruments.prediction_duration.labels("single")
+        self._batch_duration = instruments.prediction_duration.labels("batch")
 
-    def decided(self, endpoint: Endpoint, decisions: Sequence[Decision], model_version: str, seconds: float) -> None:
-        """Counts the decisions by outcome, and how they spread."""
-        approved = sum(decision.prediction == APPROVED for decision in decisions)
-        for outcome, count in (("approved", approved), ("rejected", len(decisions) - approved)):
-            self._instruments.predictions.labels(endpoint, outcome, model_version).inc(count)
-        probability = self._instruments.prediction_probability.labels(model_version)
-        for decision in decisions:
-            probability.observe(decision.probability)
-        self._instruments.prediction_duration.labels(endpoint).observe(seconds)
-        if endpoint == "batch":
-            self._instruments.batch_rows.observe(len(decisions))
+    def decided(self, prediction: int, probability: float, model_version: str, seconds: float) -> None:
+        """Counts one decision by outcome."""
+        version = self._of_version(model_version)
+        (version.single_approved if prediction == APPROVED else version.single_rejected).inc()
+        version.probability.observe(probability)
+        self._single_duration.observe(seconds)
 
-    def failed(self, reason: Literal["no_model", "scoring_failed"]) -> None:
+    def batch_decided(self, summary: BatchSummary, model_version: str) -> None:
+        """Counts a batch's decisions by outcome, and how they spread."""
+        version = self._of_version(model_version)
+        version.batch_approved.inc(summary.approved)
+        version.batch_rejected.inc(summary.rows - summary.approved)
+        observe_counted(version.probability, summary.probability_counts, summary.probability_sum)
+        self._batch_duration.observe(summary.seconds)
+        self._instruments.batch_rows.observe(summary.rows)
+
+    def failed(self, reason: FailureReason) -> None:
         """Counts the failure."""
         self._instruments.prediction_errors.labels(reason).inc()
+
+
+class _VersionMetrics:
+    """The series of one model version; each is there, at 0, from the version's first decision on."""
+
+    def __init__(self, instruments: Instruments, version: str) -> None:
+        predictions = instruments.predictions
+        self.single_approved = predictions.labels("single", "approved", version)
+        self.single_rejected = predictions.labels("single", "rejected", version)
+        self.batch_approved = predictions.labels("batch", "approved", version)
+        self.batch_rejected = predictions.labels("batch", "rejected", version)
+        self.probability = instruments.prediction_probability.labels(version)
 
 
 class ReloadMetrics:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from loan_api.credit.reference import ReferenceDistribution
 
 CHAMPION_ALIAS = "champion"
@@ -46,8 +48,14 @@ class ModelFacts:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self:
-        """The facts that `to_metadata` wrote; what it does not know is ignored. Raises KeyError for a missing one."""
-        return cls(**{field.name: metadata[field.name] for field in dataclasses.fields(cls)})
+        """The facts that `to_metadata` wrote; what it does not know is ignored.
+
+        Raises ValueError for one that is missing or not of its type.
+        """
+        try:
+            return msgspec.convert(dict(metadata), cls)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,13 @@ class ModelVersion:
     stage: str
     aliases: tuple[str, ...]
     run_id: str
+    artifact_digest: str
     facts: ModelFacts
+
+    @property
+    def key(self) -> str:
+        """Names the model itself: registries that were made anew count their versions from 1 again."""
+        return f"{self.registry_version}-{self.artifact_digest[:12]}"
 
 
 def artifact_digest(artifact: Path) -> str:

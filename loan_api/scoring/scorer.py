@@ -1,31 +1,20 @@
 """From applications to probabilities of approval."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from loan_api.credit.frame import applications_frame
+import numpy as np
+from numpy.typing import NDArray
 
-Application = Mapping[str, Any]
+from loan_api.scoring.columns import Application, Columns
 
 
 class Scorer(Protocol):
-    """Anything that turns n applications into n probabilities of approval."""
+    """Anything that turns valid applications into probabilities of approval."""
 
     name: str
 
-    def probabilities(self, applications: Sequence[Application]) -> list[float]:
-        """P(approved) of each application, in order. The applications hold the declared features, already validated."""
+    def probability(self, application: Application) -> float:
+        """P(approved) of one valid application."""
 
-
-class PipelineScorer:
-    """Scores with the registered pipeline itself: the reference that every faster form must equal."""
-
-    name = "pipeline"
-
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
-
-    def probabilities(self, applications: Sequence[Application]) -> list[float]:
-        """P(approved) of each application, as float64 from the pipeline's second class."""
-        probabilities: list[float] = self._pipeline.predict_proba(applications_frame(applications))[:, 1].tolist()
-        return probabilities
+    def probabilities(self, applications: Columns) -> NDArray[np.float64]:
+        """P(approved) of n valid applications, in order (n)."""

@@ -3,34 +3,55 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from loan_api.credit.errors import ModelUnavailableError, NoModelError
+from loan_api.scoring.loading import LoadedScorer
 from loan_api.scoring.package import ModelVersion
 from loan_api.scoring.scorer import Scorer
+
+_NOBODY_LOOKED = "the registry has not been looked at yet"
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What the registry was seen to want at `looked_at` (Unix seconds), and why that could not be found out or fetched.
+
+    With a problem, `version` is what it wanted when it could last be read, if that is known.
+    """
+
+    version: ModelVersion | None
+    problem: str | None
+    looked_at: float
+
+
+@dataclass(frozen=True)
 class ServedModel:
-    """A model ready to score, and since when."""
+    """A model ready to score, and since when; `why_not_compiled` where the reference pipeline scores."""
 
     version: ModelVersion
     scorer: Scorer
+    artifact: Path
     loaded_at: datetime
+    why_not_compiled: str | None = None
 
 
 class ModelSource(Protocol):
-    """Where models come from. Both methods raise ModelUnavailableError."""
+    """Where models come from."""
 
-    def find_served_version(self) -> str | None:
-        """The registry version that should be served, or None where there is none."""
+    def wish(self) -> Wish | None:
+        """What the registry wants; None while nobody has looked yet. Never waits."""
 
-    def load(self, registry_version: str) -> tuple[ModelVersion, Scorer]:
-        """That version, ready to score."""
+    def last_good(self) -> ModelVersion | None:
+        """The version that was last loaded and proved itself, by whichever process."""
+
+    def load(self, version: ModelVersion) -> LoadedScorer:
+        """That version, verified and ready to score. Raises ModelUnavailableError."""
 
 
 class ReloadObserver(Protocol):
@@ -40,14 +61,15 @@ class ReloadObserver(Protocol):
         """`model` is served from now on."""
 
     def model_load_failed(self) -> None:
-        """Another version should be served, but it could not be found or loaded."""
+        """The registry could not be read, or another version should be served and could not be loaded."""
 
 
 class ModelRegistry:
-    """Caches the served model and follows the registry.
+    """Caches the served model and follows the registry's wish.
 
     Reading `current` never waits and never touches the registry. A version that cannot be loaded stays out; what was
-    served before it is served on, and `problem` says why.
+    served before it is served on, and `problem` says why. A process that has just started and cannot follow the wish
+    serves the last version that was good.
     """
 
     def __init__(self, source: ModelSource, observer: ReloadObserver, now: Callable[[], datetime]) -> None:
@@ -55,7 +77,9 @@ class ModelRegistry:
         self._observer = observer
         self._now = now
         self._served: ServedModel | None = None
-        self._problem: str | None = None
+        self._problem: str | None = _NOBODY_LOOKED
+        self._refused: tuple[Wish, str] | None = None
+        self._looked_at = 0.0
 
     @property
     def current(self) -> ServedModel:
@@ -76,18 +100,23 @@ class ModelRegistry:
         return self._problem
 
     def refresh(self) -> None:
-        """Looks at the registry once and loads what should be served, if that is another version."""
-        try:
-            wanted = self._source.find_served_version()
-            if wanted is not None and (self._served is None or self._served.version.registry_version != wanted):
-                self._swap(*self._source.load(wanted))
-        except ModelUnavailableError as error:
+        """Looks at the wish once and loads what should be served, if that is another version."""
+        wish = self._source.wish()
+        if wish is None:
+            return
+        problem = wish.problem
+        if problem is not None and wish.looked_at != self._looked_at:
             self._observer.model_load_failed()
-            if self._problem != str(error):
-                _log.error("model not loaded", extra={"problem": str(error)})
-            self._problem = str(error)
-        else:
-            self._problem = None
+        self._looked_at = wish.looked_at
+        if wish.version is not None:
+            problem = self._follow(wish, wish.version) or problem
+        if self._served is None:
+            self._fall_back()
+        if self._served is not None and wish.version is None:
+            problem = problem or "the registry names no version to serve; the last good one is served on"
+        if problem is not None and problem != self._problem:
+            _log.error("model not loaded", extra={"problem": problem})
+        self._problem = problem
 
     def watch(self, seconds: float) -> None:
         """Calls `refresh` every `seconds` from a background thread for as long as the process lives."""
@@ -95,14 +124,53 @@ class ModelRegistry:
         def follow() -> None:
             pause = threading.Event()
             while not pause.wait(seconds):
-                self.refresh()
+                try:
+                    self.refresh()
+                except Exception:  # noqa: BLE001
+                    # The thread must outlive whatever the disk does to it.
+                    _log.exception("the registry's wish could not be followed")
 
         threading.Thread(target=follow, name="model-registry", daemon=True).start()
 
-    def _swap(self, version: ModelVersion, scorer: Scorer) -> None:
-        replaced, self._served = self._served, ServedModel(version, scorer, loaded_at=self._now())
+    def _follow(self, wish: Wish, version: ModelVersion) -> str | None:
+        """Serves the version; why it cannot be, where it cannot. A wish that failed is not tried again."""
+        served = self._served
+        if served is not None and served.version.key == version.key:
+            if served.version != version:
+                self._served = replace(served, version=version)
+            return None
+        if self._refused is not None and self._refused[0] == wish:
+            return self._refused[1]
+        try:
+            self._swap(version)
+        except ModelUnavailableError as error:
+            self._observer.model_load_failed()
+            problem = f"version {version.registry_version} of {version.name} stays out: {error}"
+            self._refused = (wish, problem)
+            return problem
+        return None
+
+    def _fall_back(self) -> None:
+        good = self._source.last_good()
+        if good is None:
+            return
+        try:
+            self._swap(good)
+        except ModelUnavailableError as error:
+            _log.error("last good model not loaded", extra={"problem": str(error)})
+
+    def _swap(self, version: ModelVersion) -> None:
+        loaded = self._source.load(version)
+        replaced = self._served
+        self._served = ServedModel(version, loaded.scorer, loaded.artifact, self._now(), loaded.why_not_compiled)
         self._observer.model_loaded(self._served, replaced)
         _log.info(
             "model loaded",
-            extra={"model_version": version.semantic_version, "registry_version": version.registry_version},
+            extra={
+                "model_version": version.semantic_version,
+                "registry_version": version.registry_version,
+                "scorer": loaded.scorer.name,
+            },
         )
+        if loaded.why_not_compiled is not None:
+            _log.warning("the reference pipeline scores", extra={"why": loaded.why_not_compiled})

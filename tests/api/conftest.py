@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from loan_api.app import Adapters, create_app
 from loan_api.settings import read_settings
-from tests.fakes import FakeDatabase, FakeModelSource, now
+from tests.fakes import FakeDatabase, FakeModelSource, InlineBatches, now
 
 MakeClient = Callable[..., FlaskClient]
 
@@ -24,6 +24,7 @@ def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
         settings = read_settings({"LOAN_HOME": str(tmp_path), "MODEL_POLL_SECONDS": "3600"} | environ)
         adapters = Adapters(
             models=source or FakeModelSource(),
+            batches=InlineBatches(),
             database=database or FakeDatabase(),
             now=now,
             new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from loan_api.api.refusals import UNKNOWN
+from loan_api.wire.refusals import UNKNOWN
 from tests.api.conftest import MakeClient
 from tests.applications import ASSESSMENT_BATCH, application
 from tests.fakes import FakeModelSource

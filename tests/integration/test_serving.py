@@ -1,24 +1,36 @@
 """The service with a real registry: it gives exactly what was trained, and follows the registry."""
 
 import csv
+import dataclasses
+import json
+import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from loan_api.app import create_app, real_adapters
+from loan_api.app import Adapters, create_app
 from loan_api.credit.errors import ModelUnavailableError
 from loan_api.credit.features import NUMBERS
 from loan_api.credit.frame import applications_frame
-from loan_api.registry.mlflow_source import MlflowModelSource
+from loan_api.registry.cache import ModelCache
+from loan_api.registry.cached_source import CachedModelSource
+from loan_api.registry.following import Follower
+from loan_api.registry.mlflow_source import MlflowModels
+from loan_api.scoring.compiled import CompiledForm
+from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
 from loan_api.services.model_registry import ModelRegistry
-from loan_api.storage.database import upgrade_database
+from loan_api.storage.database import Database, upgrade_database
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
-from tests.fakes import RecordingObserver, now
+from tests.fakes import InlineBatches, RecordingObserver, now
 from tests.homes import TrainedHome
+from training.compilation.graph import Graph
 from training.data.dataset import COLUMNS
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
@@ -26,15 +38,37 @@ from training.registry.versions import find_version
 MODEL = "loan_approval_model"
 
 
-def source_of(home: TrainedHome) -> MlflowModelSource:
-    return MlflowModelSource(home.settings.mlflow_tracking_uri, MODEL, "Production")
+class FollowerInThisProcess:
+    """Looks at the registry whenever a worker makes sure that somebody does."""
+
+    def __init__(self, home: TrainedHome) -> None:
+        models = MlflowModels(home.settings.mlflow_tracking_uri, MODEL, "Production")
+        self._follower = Follower(models, cache_of(home))
+
+    def ensure_running(self) -> None:
+        self._follower.look()
+
+
+def cache_of(home: TrainedHome) -> ModelCache:
+    return ModelCache.of(home.settings.loan_home, home.settings.mlflow_tracking_uri, MODEL, "Production")
+
+
+def source_of(home: TrainedHome) -> CachedModelSource:
+    return CachedModelSource(cache_of(home), FollowerInThisProcess(home), poll_seconds=1, believed_from=0)
 
 
 @pytest.fixture
 def client(trained_home: TrainedHome, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     upgrade_database(trained_home.settings.database_url)
-    return create_app(trained_home.settings, real_adapters(trained_home.settings)).test_client()
+    adapters = Adapters(
+        models=source_of(trained_home),
+        batches=InlineBatches(),
+        database=Database(trained_home.settings.database_url),
+        now=now,
+        new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
+    )
+    return create_app(trained_home.settings, adapters).test_client()
 
 
 def raw_applications(path: Path) -> list[dict[str, Any]]:
@@ -95,50 +129,209 @@ def test_the_model_page_tells_where_the_model_came_from(client: FlaskClient, tra
 
 
 def test_an_empty_registry_has_nothing_to_serve(tmp_path: Path) -> None:
-    source = MlflowModelSource(f"sqlite:///{tmp_path}/mlflow.db", MODEL, "Production")
-    assert source.find_served_version() is None
+    models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", MODEL, "Production")
+    assert models.find_staged() is None
     assert list(tmp_path.iterdir()) == [], "the service must not make the registry's database"
 
 
 def test_a_registry_that_cannot_be_read_is_told_without_details(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"this is no database at all, whatever its name says")
-    source = MlflowModelSource(f"sqlite:///{tmp_path}/mlflow.db", MODEL, "Production")
+    models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", MODEL, "Production")
     with pytest.raises(ModelUnavailableError, match=r"the model registry cannot be read \(\w+\)$"):
-        source.find_served_version()
+        models.find_staged()
+
+
+def registry_of(home: TrainedHome) -> ModelRegistry:
+    """The registry of a worker that has just started."""
+    registry = ModelRegistry(source_of(home), RecordingObserver(), now)
+    registry.refresh()
+    return registry
 
 
 def serve_the_first_then_promote_the_second(home: TrainedHome) -> ModelRegistry:
     """A registry that has loaded 1.0.0 and has yet to see that 1.0.1 is in Production."""
     put_into_production(home.client, find_version(home.client, MODEL, "1.0.0"), "rollback")
-    registry = ModelRegistry(source_of(home), RecordingObserver(), now)
-    registry.refresh()
+    registry = registry_of(home)
     assert registry.current.version.semantic_version == "1.0.0"
     put_into_production(home.client, find_version(home.client, MODEL, "1.0.1"))
     return registry
+
+
+def newest_artifact(home: TrainedHome) -> Path:
+    return max(home.settings.artifacts_path.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def sign_anew(home: TrainedHome) -> None:
+    """Registers the newest artifact as it is now: what was done to it is no damage, but what was registered."""
+    version = find_version(home.client, MODEL, "1.0.1")
+    digest = artifact_digest(newest_artifact(home))
+    home.client.set_model_version_tag(MODEL, version.version, TAG_ARTIFACT_DIGEST, digest)
 
 
 def test_a_new_production_version_is_picked_up(two_versions: TrainedHome) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.1"
+    assert registry.current.scorer.name == "compiled"
+    assert registry.problem is None
 
 
-@pytest.mark.parametrize("damage", ["truncated", "gone", "other features"])
+def test_a_rollback_needs_no_files_from_the_registry(two_versions: TrainedHome) -> None:
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    registry.refresh()
+    shutil.rmtree(two_versions.settings.artifacts_path)
+    put_into_production(two_versions.client, find_version(two_versions.client, MODEL, "1.0.0"), "rollback")
+    registry.refresh()
+    assert registry.current.version.semantic_version == "1.0.0"
+    assert registry.problem is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "gone", "extended"])
 def test_a_damaged_version_stays_out(two_versions: TrainedHome, damage: str) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
-    newest = max(
-        two_versions.settings.artifacts_path.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns
-    )
+    newest = newest_artifact(two_versions)
     model_file = newest / "model.skops"
     if damage == "truncated":
         model_file.write_bytes(model_file.read_bytes()[:1000])
     elif damage == "gone":
         shutil.rmtree(newest)
     else:
-        description = newest / "MLmodel"
-        digest = registry.current.version.facts.feature_schema_digest
-        description.write_text(description.read_text().replace(digest, "0" * 64))
+        (newest / "more.txt").write_text("smuggled in", encoding="utf-8")
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
-    expected = "was trained on other features" if damage == "other features" else "cannot be loaded"
-    assert expected in str(registry.problem)
+    assert registry.problem == f"version 2 of {MODEL} stays out: its files are not those that were registered"
+
+
+def test_a_version_for_other_features_stays_out(two_versions: TrainedHome) -> None:
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    description = newest_artifact(two_versions) / "MLmodel"
+    digest = registry.current.version.facts.feature_schema_digest
+    description.write_text(description.read_text().replace(digest, "f" * 64))
+    sign_anew(two_versions)
+    registry.refresh()
+    assert registry.current.version.semantic_version == "1.0.0"
+    assert "was trained on other features" in str(registry.problem)
+
+
+def test_a_version_without_a_digest_stays_out(two_versions: TrainedHome) -> None:
+    """It was not registered by training; there is nothing to check its files by."""
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    version = find_version(two_versions.client, MODEL, "1.0.1")
+    two_versions.client.delete_model_version_tag(MODEL, version.version, TAG_ARTIFACT_DIGEST)
+    registry.refresh()
+    assert registry.current.version.semantic_version == "1.0.0"
+    assert "has no digest" in str(registry.problem)
+
+
+def move_the_threshold_of_the_graph(artifact: Path) -> None:
+    """A graph that answers 0.3 for everything, in place of the right one."""
+    form = CompiledForm.read(artifact)
+    shutil.rmtree(artifact / "compiled")
+    dataclasses.replace(form, graph=constant_graph(len(form.inputs), 0.3)).write(artifact)
+
+
+def constant_graph(inputs: int, probability: float) -> bytes:
+    graph = Graph(inputs)
+    zero = graph.add("Mul", graph.add("ReduceSum", "inputs", graph.constant(np.array([1]))), graph.constant(0.0))
+    return graph.finish(graph.add("Add", zero, graph.constant(probability)))
+
+
+def remove_the_compiled_form(artifact: Path) -> None:
+    shutil.rmtree(artifact / "compiled")
+
+
+def cut_the_graph(artifact: Path) -> None:
+    graph = artifact / "compiled" / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (move_the_threshold_of_the_graph, "the compiled form is not the pipeline: probabilities are off by up to 0.7"),
+        (remove_the_compiled_form, "the model was registered without a compiled form"),
+        (cut_the_graph, "the compiled form cannot be loaded"),
+    ],
+)
+def test_where_the_compiled_form_is_not_the_pipeline_the_pipeline_serves(
+    two_versions: TrainedHome, change: Callable[[Path], None], why: str
+) -> None:
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    change(newest_artifact(two_versions))
+    sign_anew(two_versions)
+    registry.refresh()
+    served = registry.current
+    assert served.version.semantic_version == "1.0.1"
+    assert served.scorer.name == "pipeline"
+    assert why in str(served.why_not_compiled)
+    golden = ReferencePackage.read(newest_artifact(two_versions)).golden_rows
+    assert served.scorer.probability(golden.applications[0]) == golden.probabilities[0]
+
+
+def test_a_pipeline_that_decides_otherwise_than_it_was_registered_stays_out(two_versions: TrainedHome) -> None:
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    newest = newest_artifact(two_versions)
+    remove_the_compiled_form(newest)
+    file = newest / "reference" / "golden_rows.json"
+    golden = json.loads(file.read_text(encoding="utf-8"))
+    golden["probabilities"][0] = 0.25
+    file.write_text(json.dumps(golden), encoding="utf-8")
+    sign_anew(two_versions)
+    registry.refresh()
+    assert registry.current.version.semantic_version == "1.0.0"
+    assert "does not decide as it did when it was registered" in str(registry.problem)
+
+
+@pytest.mark.parametrize("fate", ["deleted", "corrupt"])
+def test_without_the_registry_the_last_good_model_serves_also_after_a_restart(own_home: TrainedHome, fate: str) -> None:
+    registry = registry_of(own_home)
+    database = own_home.settings.loan_home / "mlflow.db"
+    if fate == "deleted":
+        database.unlink()
+        shutil.rmtree(own_home.settings.artifacts_path)
+    else:
+        database.write_bytes(b"no database any more")
+    registry.refresh()
+    for worker in (registry, registry_of(own_home)):
+        assert worker.current.version.semantic_version == "1.0.0"
+        assert worker.problem is not None
+
+
+def test_damaged_files_in_the_cache_are_fetched_again(own_home: TrainedHome) -> None:
+    version = registry_of(own_home).current.version
+    graph = cache_of(own_home).path(version.key) / "compiled" / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+    restarted = registry_of(own_home)
+    assert "were damaged; they will be fetched again" in str(restarted.problem)
+    restarted.refresh()
+    assert restarted.current.version == version
+    assert restarted.problem is None
+
+
+def test_what_was_wished_before_the_server_started_is_no_news(own_home: TrainedHome) -> None:
+    """A version may have been promoted while nobody looked."""
+    registry_of(own_home)
+
+    class NobodyLooks:
+        def ensure_running(self) -> None:
+            """It is somebody else's turn."""
+
+    source = CachedModelSource(cache_of(own_home), NobodyLooks(), poll_seconds=1, believed_from=time.time() + 1)
+    assert source.wish() is None
+
+
+def test_only_one_process_follows_a_registry(own_home: TrainedHome) -> None:
+    cache = cache_of(own_home)
+    with cache.followed() as first, cache.followed() as second:
+        assert (first, second) == (True, False)
+    with cache.followed() as again:
+        assert again
+
+
+def test_the_cache_keeps_what_is_in_use_and_little_else(tmp_path: Path) -> None:
+    cache = ModelCache(tmp_path)
+    for number in range(1, 7):
+        cache.path(f"{number}-a").mkdir(parents=True)
+        os.utime(tmp_path / f"{number}-a", (number, number))
+    cache.prune(in_use="1-a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-a", "5-a", "6-a"]

@@ -36,5 +36,5 @@ def test_a_broken_new_version_degrades_but_does_not_stop() -> None:
     registry.refresh()
     health = HealthService(registry, FakeDatabase(), now)
     assert health.report().status == "degraded"
-    assert health.report().registry == "version 3 is broken"
+    assert health.report().registry == "version 3 of loan_approval_model stays out: it is broken"
     assert health.can_score

@@ -1,12 +1,13 @@
 """The registry serves one model, follows the source, and never gives up what works."""
 
+import dataclasses
 import threading
 
 import pytest
 
 from loan_api.credit.errors import NoModelError
 from loan_api.services.model_registry import ModelRegistry
-from tests.fakes import NOW, FakeModelSource, RecordingObserver, now
+from tests.fakes import NOW, FakeModelSource, RecordingObserver, ScoreByCreditScore, model_version, now
 
 
 def registry_of(source: FakeModelSource) -> tuple[ModelRegistry, RecordingObserver]:
@@ -52,7 +53,7 @@ def test_a_version_that_cannot_be_loaded_stays_out() -> None:
     source.wanted = "3"
     registry.refresh()
     assert registry.current.version.registry_version == "1"
-    assert registry.problem == "version 3 is broken"
+    assert registry.problem == "version 3 of loan_approval_model stays out: it is broken"
     assert observer.events[-1] == ("load failed",)
 
 
@@ -76,6 +77,66 @@ def test_a_model_taken_out_of_production_is_served_until_another_comes() -> None
     source.wanted = None
     registry.refresh()
     assert registry.is_loaded
+    assert "names no version" in str(registry.problem)
+
+
+def test_nothing_is_loaded_before_anyone_has_looked_at_the_registry() -> None:
+    source = FakeModelSource(has_looked=False, good="1")
+    registry, _ = registry_of(source)
+    registry.refresh()
+    assert not registry.is_loaded
+    assert registry.problem == "the registry has not been looked at yet"
+    source.has_looked = True
+    registry.refresh()
+    assert registry.problem is None
+
+
+@pytest.mark.parametrize("wanted", [None, "3"])
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_a_process_that_cannot_follow_the_registry_serves_the_last_good_version(
+    wanted: str | None, is_reachable: bool
+) -> None:
+    registry, observer = registry_of(FakeModelSource(wanted, is_reachable=is_reachable, good="1"))
+    registry.refresh()
+    assert registry.current.version.registry_version == "1"
+    assert registry.problem is not None
+    assert ("loaded", "1", None) in observer.events
+
+
+def test_a_wish_that_failed_is_tried_again_with_the_next_look() -> None:
+    source = FakeModelSource(wanted="3")
+    registry, _ = registry_of(source)
+    registry.refresh()
+    registry.refresh()
+    assert source.loads == ["3", "3"]
+
+
+def test_the_same_version_of_another_registry_is_another_model() -> None:
+    """A registry that was made anew counts its versions from 1 again."""
+    source = FakeModelSource()
+    registry, _ = registry_of(source)
+    registry.refresh()
+    other = dataclasses.replace(model_version("1", "2.0.0"), artifact_digest="b" * 64)
+    source.versions = {"1": (other, ScoreByCreditScore())}
+    registry.refresh()
+    assert registry.current.version.semantic_version == "2.0.0"
+
+
+def test_what_the_registry_says_of_the_served_version_is_kept_up_to_date() -> None:
+    source = FakeModelSource()
+    registry, _ = registry_of(source)
+    registry.refresh()
+    renamed = dataclasses.replace(model_version(), aliases=("champion", "spring"))
+    source.versions = {"1": (renamed, ScoreByCreditScore())}
+    registry.refresh()
+    assert registry.current.version.aliases == ("champion", "spring")
+    assert source.loads == ["1"]
+
+
+def test_it_is_known_why_the_pipeline_scores() -> None:
+    registry, _ = registry_of(FakeModelSource(why_not_compiled="the compiled form differs"))
+    registry.refresh()
+    assert registry.current.why_not_compiled == "the compiled form differs"
 
 
 def test_watching_picks_up_a_new_version() -> None:

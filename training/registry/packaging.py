@@ -20,8 +20,11 @@ from skops import io as skops_io
 from loan_api.credit.features import FEATURES, describe, feature_schema_digest
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
+from loan_api.scoring.compiled import CompiledForm, write_why_not
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ModelFacts, ReferencePackage
 from loan_api.settings import PROJECT_ROOT
+from training.compilation.errors import NotCompilableError
+from training.compilation.form import compiled_form
 from training.data.dataset import Dataset
 from training.data.split import Split
 from training.registry.golden import golden_applications, probe_applications
@@ -33,8 +36,25 @@ _RUNTIME = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
 _EXAMPLES = 3
 
 
-def log_artifact(client: MlflowClient, winner: Evaluation, facts: ModelFacts, package: ReferencePackage) -> ModelInfo:
-    """Logs the winner's pipeline with its reference package in the active run. Nothing is registered by it."""
+def compile_winner(winner: Evaluation) -> CompiledForm | NotCompilableError:
+    """The winner's compiled form, proven equal to its pipeline, or why there is none."""
+    try:
+        return compiled_form(winner.pipeline, winner.threshold, [*golden_applications(), *probe_applications()])
+    except NotCompilableError as error:
+        return error
+
+
+def log_artifact(
+    client: MlflowClient,
+    winner: Evaluation,
+    facts: ModelFacts,
+    package: ReferencePackage,
+    compiled: CompiledForm | NotCompilableError,
+) -> ModelInfo:
+    """Logs the winner's pipeline with its compiled form and reference package in the active run.
+
+    Nothing is registered by it.
+    """
     example = applications_frame(package.golden_rows.applications[:_EXAMPLES])
     signature = infer_signature(example, winner.pipeline.predict(example))
     with shipped_code() as code:
@@ -52,9 +72,13 @@ def log_artifact(client: MlflowClient, winner: Evaluation, facts: ModelFacts, pa
     if logged.signature is None or logged.saved_input_example_info is None:
         raise RuntimeError("the model was logged without signature or input example")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary, REFERENCE_FOLDER)
-        package.write(folder)
-        client.log_model_artifacts(logged.model_id, str(folder), REFERENCE_FOLDER)
+        folder = Path(temporary)
+        package.write(folder / REFERENCE_FOLDER)
+        if isinstance(compiled, CompiledForm):
+            compiled.write(folder)
+        else:
+            write_why_not(folder, str(compiled))
+        client.log_model_artifacts(logged.model_id, temporary)
     return logged
 
 

@@ -1,7 +1,7 @@
 """Why a request's content is refused: texts that name no value, each with a reason that metrics can count."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -48,29 +48,41 @@ class RefusedField:
         return name if name in _LABELS else UNKNOWN
 
 
-class RequestRefusedError(Exception):
-    """The request's content is not valid."""
+@dataclass(frozen=True)
+class Refusals:
+    """All that is wrong with a request: the number of errors, how often each (field label, reason), and the first."""
 
-    def __init__(self, messages: Any) -> None:
-        super().__init__("the request is not valid")
-        self.fields = list(_flatten(messages, ()))
+    total: int
+    counts: Mapping[tuple[str, str], int]
+    shown: Sequence[Mapping[str, str]]
 
-    @property
-    def counts(self) -> dict[tuple[str, str], int]:
-        """How often each (field label, reason) was refused."""
-        return dict(Counter((field.label, field.refusal.reason) for field in self.fields))
-
-    @property
-    def shown(self) -> list[dict[str, str]]:
-        """The first of the errors, as problem details list them."""
-        return [{"pointer": field.pointer, "detail": str(field.refusal)} for field in self.fields[:_SHOWN_AT_MOST]]
+    @classmethod
+    def of(cls, messages: Any) -> Self:
+        """Those in marshmallow's nested messages."""
+        fields = list(_flatten(messages, ()))
+        return cls(
+            total=len(fields),
+            counts=dict(Counter((field.label, field.refusal.reason) for field in fields)),
+            shown=[{"pointer": field.pointer, "detail": str(field.refusal)} for field in fields[:_SHOWN_AT_MOST]],
+        )
 
     @property
     def detail(self) -> str:
         """How many there are, and whether all are shown."""
-        count = len(self.fields)
-        found = f"{count} error{'s' if count != 1 else ''} in the request"
-        return f"{found}; the first {_SHOWN_AT_MOST} are listed." if count > _SHOWN_AT_MOST else f"{found}."
+        found = f"{self.total} error{'s' if self.total != 1 else ''} in the request"
+        return f"{found}; the first {_SHOWN_AT_MOST} are listed." if self.total > _SHOWN_AT_MOST else f"{found}."
+
+
+class RequestRefusedError(Exception):
+    """The request's content is not valid."""
+
+    def __init__(self, refusals: Refusals) -> None:
+        super().__init__("the request is not valid")
+        self.refusals = refusals
+
+
+class MalformedBodyError(Exception):
+    """The body is not of the format that it says it is; the text names no value."""
 
 
 def _flatten(messages: Any, path: tuple[str | int, ...]) -> Iterator[RefusedField]:

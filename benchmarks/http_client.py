@@ -1,0 +1,196 @@
+"""Keep-alive connections that cost little: whole requests go out, answers are told when they have arrived whole.
+
+For load from one thread. Connections wait in `select`, whose pause is exact to the microsecond (that of epoll is to the
+millisecond); there are never more than some dozens.
+"""
+
+import re
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+TIMEOUT_SECONDS = 60.0
+_CHUNK = 1 << 18
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+_VERSION_KEY = b'"model_version":'
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer and when it was complete (seconds of the monotonic clock).
+
+    `status` is 0 where none came, and `problem` says why. `retry_after` in seconds, where the server said it.
+    """
+
+    at: float
+    status: int
+    problem: str = ""
+    retry_after: float | None = None
+    model_version: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is what was asked for."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether a busy server asks to come again later."""
+        return self.status in (429, 503) and self.retry_after is not None
+
+
+class Connection:
+    """One connection to a server on this machine; opened when it is needed, and again where it was closed."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket: socket.socket | None = None
+        self._unsent = memoryview(b"")
+        self._received = bytearray()
+        self._expected: int | None = None
+        self._head_end = 0
+        self.started = 0.0
+
+    def open(self) -> None:
+        """Connects, unless it is connected."""
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT_SECONDS)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._connected.fileno()
+
+    def close(self) -> None:
+        """Closes; the next request opens it again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    @property
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            raise ConnectionError("not connected")
+        return self._socket
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a part of the request waits to be sent."""
+        return bool(self._unsent)
+
+    def start(self, request: bytes) -> None:
+        """Begins to send. Raises OSError where it cannot."""
+        self.started = time.monotonic()
+        self._unsent = memoryview(request)
+        self._received.clear()
+        self._expected = None
+        self.open()
+        self.send()
+
+    def send(self) -> None:
+        """Sends as much as fits. A server that has stopped reading may have answered: that shows in `receive`."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._connected.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent = memoryview(b"")
+
+    def receive(self) -> Answer | None:
+        """Takes what has arrived; the answer when it is whole. Raises OSError where the connection ends before."""
+        with suppress(BlockingIOError):
+            while arrived := self._connected.recv(_CHUNK):
+                self._received += arrived
+                if len(arrived) < _CHUNK:
+                    break
+            if not arrived:
+                raise ConnectionError("closed by the server")
+        if self._expected is None:
+            self._head_end = self._received.find(b"\r\n\r\n")
+            if self._head_end < 0:
+                return None
+            length = _LENGTH.search(self._received, 0, self._head_end)
+            if length is None:
+                raise ConnectionError("an answer without Content-Length")
+            self._expected = self._head_end + 4 + int(length[1])
+        if len(self._received) < self._expected:
+            return None
+        return self._whole_answer()
+
+    def _whole_answer(self) -> Answer:
+        head = bytes(self._received[: self._head_end])
+        if self._unsent or _CLOSE.search(head):
+            # The rest of a request that was answered early would be taken for the next one.
+            self._unsent = memoryview(b"")
+            self.close()
+        retry_after = _RETRY_AFTER.search(head)
+        return Answer(
+            time.monotonic(),
+            status=int(head[9:12]),
+            retry_after=float(retry_after[1]) if retry_after else None,
+            model_version=self._model_version(),
+        )
+
+    def _model_version(self) -> str | None:
+        key = self._received.rfind(_VERSION_KEY)
+        if key < 0:
+            return None
+        opening = self._received.find(b'"', key + len(_VERSION_KEY))
+        return self._received[opening + 1 : self._received.find(b'"', opening + 1)].decode()
+
+
+class Connections:
+    """The connections that have a request under way."""
+
+    def __init__(self) -> None:
+        self._busy: set[Connection] = set()
+        self._failed: list[tuple[Connection, Answer]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._busy or self._failed)
+
+    def start(self, connection: Connection, request: bytes) -> None:
+        """Sends a request; its end, good or bad, comes from `finished`."""
+        try:
+            connection.start(request)
+            self._busy.add(connection)
+        except OSError as error:
+            self._fail(connection, type(error).__name__)
+
+    def finished(self, seconds: float) -> Iterator[tuple[Connection, Answer]]:
+        """Waits for something to arrive, `seconds` at most, and tells each request that has come to its end."""
+        sending = [connection for connection in self._busy if connection.is_sending]
+        pause = 0.0 if self._failed else max(seconds, 0.0)
+        readable, writable, _ = select.select(self._busy, sending, (), pause)
+        for connection in writable:
+            connection.send()
+        for connection in readable:
+            try:
+                answer = connection.receive()
+            except OSError as error:
+                self._fail(connection, type(error).__name__)
+                continue
+            if answer is not None:
+                self._busy.remove(connection)
+                yield connection, answer
+        if not readable:
+            self._give_up_on_the_late()
+        failed, self._failed = self._failed, []
+        yield from failed
+
+    def _fail(self, connection: Connection, problem: str) -> None:
+        connection.close()
+        self._busy.discard(connection)
+        self._failed.append((connection, Answer(time.monotonic(), 0, problem)))
+
+    def _give_up_on_the_late(self) -> None:
+        latest = time.monotonic() - TIMEOUT_SECONDS
+        for connection in [connection for connection in self._busy if connection.started < latest]:
+            self._fail(connection, "timeout")

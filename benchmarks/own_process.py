@@ -1,0 +1,58 @@
+"""Work in a process of its own, so that clients don't hold each other up, and heavy imports stay out of this one."""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_PROCESSES = multiprocessing.get_context("spawn")
+
+
+class Work(Generic[T]):
+    """Work under way."""
+
+    def __init__(self, receiver: "Connection[T, T]") -> None:
+        self._receiver = receiver
+
+    def result(self) -> T:
+        """Waits for the end. Raises RuntimeError where the process ended without a result; it has told why."""
+        try:
+            return self._receiver.recv()
+        except EOFError:
+            raise RuntimeError("a process of the benchmark failed") from None
+
+
+@contextmanager
+def begun(work: Callable[[], T]) -> Iterator[Work[T]]:
+    """Calls `work`, which can be pickled, in a process of its own; the process has ended when the block has."""
+    receiver, sender = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_report, args=(work, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        yield Work(receiver)
+    finally:
+        process.terminate()
+        process.join()
+        receiver.close()
+
+
+def stop_signal() -> Event:
+    """An event that can be handed on to work under way."""
+    return _PROCESSES.Event()
+
+
+def done(work: Callable[[], T]) -> T:
+    """The result of `work`, from a process of its own."""
+    with begun(work) as running:
+        return running.result()
+
+
+def _report(work: Callable[[], T], sender: "Connection[T, T]") -> None:
+    # Ctrl-C reaches every process of the terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sender.send(work())

@@ -1,0 +1,59 @@
+"""Closed-loop load of single requests by wrk, which takes little of the processors that the server needs too."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+HOW_TO_INSTALL = "wrk makes the load of single requests and is missing: apt-get install wrk, or brew install wrk"
+_SCRIPT = Path(__file__).with_name("post.lua")
+_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class WrkResult:
+    """Successful answers a second, their latency, and how many requests failed: not 2xx, or without an answer."""
+
+    per_second: float
+    p50_milliseconds: float
+    p99_milliseconds: float
+    failed: int
+
+
+def is_installed() -> bool:
+    """Whether there is a wrk on the path."""
+    return shutil.which("wrk") is not None
+
+
+def wrk_version() -> str:
+    """As it says itself."""
+    # It tells its version and fails, as it was given no address.
+    told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
+    return told.stdout.partition("[")[0].strip()
+
+
+def run_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -> WrkResult:
+    """Posts `bodies` in turn over `connections` for `seconds`. Raises RuntimeError where wrk cannot."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "bodies")
+        file.write_bytes(b"\n".join(bodies) + b"\n")
+        command = ("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={_TIMEOUT_SECONDS}s", "-s")
+        finished = subprocess.run([*command, _SCRIPT, url, "--", file], capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        raise RuntimeError(f"wrk failed: {finished.stderr.strip() or finished.stdout.strip()}")
+    return read_result(finished.stdout)
+
+
+def read_result(output: str) -> WrkResult:
+    """What the script has printed last."""
+    told = json.loads(output.splitlines()[-1])
+    failed = sum(told[kind] for kind in ("status", "connect", "read", "write", "timeout"))
+    return WrkResult(
+        per_second=(told["answers"] - told["status"]) / (told["microseconds"] / 1e6),
+        p50_milliseconds=told["p50"] / 1000,
+        p99_milliseconds=told["p99"] / 1000,
+        failed=failed,
+    )

@@ -1,0 +1,55 @@
+"""`python -m loan_api.batch_process DESCRIPTOR`: a process for batches, started and ended by a web worker.
+
+DESCRIPTOR is the receiving end of the queue. It is niced, so that whatever else there is to do goes first.
+"""
+
+import logging.config
+import os
+import resource
+import signal
+import socket
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from loan_api.batches.server import BatchServer
+from loan_api.logs import logging_config
+from loan_api.registry.pipelines import load_pipeline
+from loan_api.scoring.compiled import CompiledForm, CompiledScorer
+from loan_api.scoring.scorer import Scorer
+from loan_api.services.batch_job import BatchJob
+from loan_api.settings import read_settings
+
+_NICENESS = 10
+# Whatever arrives, a process takes no more than this; the largest batch by default takes a tenth of it.
+_MEMORY_BYTES = 2 * 2**30
+
+
+def main(descriptor: int) -> None:
+    """Serves until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+    logging.config.dictConfig(logging_config(read_settings().log_level))
+    BatchServer(socket.socket(fileno=descriptor), sys.stdin.fileno(), _scorer_of).serve()
+
+
+def _scorer_of(job: BatchJob) -> Scorer:
+    return _load(job.artifact, job.scorer)
+
+
+# The served model and, while it changes, the one before.
+@lru_cache(maxsize=2)
+def _load(artifact: str, scorer: str) -> Scorer:
+    """What the worker has verified, and has found to be the one to score with."""
+    if scorer == CompiledScorer.name:
+        form = CompiledForm.read(Path(artifact))
+        return CompiledScorer(form.inputs, form.graph)
+    from loan_api.scoring.pipeline import PipelineScorer
+
+    return PipelineScorer(load_pipeline(Path(artifact)))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Batches in processes of their own, so that they hold up nobody else."""

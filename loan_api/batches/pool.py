@@ -1,0 +1,81 @@
+"""The web worker's side: hands batches to the batch processes and sees to one of them."""
+
+import select
+import socket
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_pieces, receive_reply, send_job
+from loan_api.batches.queue import BatchQueue
+from loan_api.credit.errors import BatchFailedError, BatchTooLargeError, ClientGoneError, SaturatedError
+from loan_api.scoring.scorer import Scorer
+from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
+from loan_api.wire.refusals import MalformedBodyError, Refusals, RequestRefusedError
+
+# A batch this small is decided within a millisecond or two, which is less than handing it over takes.
+_INLINE_BYTES = 65_536
+_LOOK_AFTER_CLIENT_EVERY = 0.25
+# A process that is killed while it works takes its batch with it; the batch is handed to another.
+_ATTEMPTS = 3
+
+
+class Process(Protocol):
+    """A process that can be started."""
+
+    def ensure_running(self) -> object:
+        """Starts it where it does not run."""
+
+
+class BatchProcesses:
+    """Runs batches; `own` is the batch process that this worker sees to."""
+
+    def __init__(self, queue: BatchQueue, own: Process) -> None:
+        self._queue = queue
+        self._own = own
+
+    def run(
+        self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
+    ) -> tuple[BatchSummary, Iterable[bytes]]:
+        """The batch's summary and the pieces of its answer.
+
+        Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, BatchFailedError, SaturatedError where no
+        process can be had, or ClientGoneError.
+        """
+        if len(body) <= _INLINE_BYTES:
+            return run_batch(job, body, scorer, is_gone)
+        for _ in range(_ATTEMPTS):
+            self._own.ensure_running()
+            connection, theirs = socket.socketpair()
+            with connection:
+                try:
+                    with theirs:
+                        self._queue.put(theirs)
+                    send_job(connection, job, body)
+                    reply = self._await_reply(connection, is_gone)
+                    if isinstance(reply, Decided):
+                        # All of it at once: a client that reads slowly must not hold a process.
+                        return reply.summary, list(receive_pieces(connection))
+                except ConnectionError:
+                    continue
+                raise _error_of(reply)
+        raise SaturatedError("No process for batches is to be had at the moment.")
+
+    def _await_reply(self, connection: socket.socket, is_gone: Callable[[], bool]) -> Reply:
+        while True:
+            readable, _, _ = select.select([connection], [], [], _LOOK_AFTER_CLIENT_EVERY)
+            if readable:
+                return receive_reply(connection)
+            if is_gone():
+                raise ClientGoneError("the client is gone")
+            self._own.ensure_running()
+
+
+def _error_of(reply: Refused | NotDone) -> Exception:
+    if isinstance(reply, Refused):
+        counts = {(field, reason): times for field, reason, times in reply.counts}
+        return RequestRefusedError(Refusals(reply.total, counts, reply.shown))
+    if reply.why == "malformed":
+        return MalformedBodyError(reply.says)
+    if reply.why == "too_large":
+        return BatchTooLargeError(reply.says)
+    return BatchFailedError(f"a batch process failed with {reply.says}")

@@ -1,0 +1,85 @@
+"""A batch process at work: takes one batch after another from the queue until its parent is gone."""
+
+import logging
+import select
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+
+from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_job, send_pieces, send_reply
+from loan_api.batches.queue import take
+from loan_api.credit.errors import BatchTooLargeError, ClientGoneError
+from loan_api.scoring.scorer import Scorer
+from loan_api.services.batch_job import BatchJob, run_batch
+from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
+
+# How long a worker may take to hand over a batch that it holds already.
+_HANDOVER_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class BatchServer:
+    """`scorer_of` gives the scorer that a job names; the descriptor `parent` is at its end once the parent is gone."""
+
+    def __init__(self, receiving: socket.socket, parent: int, scorer_of: Callable[[BatchJob], Scorer]) -> None:
+        self._receiving = receiving
+        self._parent = parent
+        self._scorer_of = scorer_of
+
+    def serve(self) -> None:
+        """Returns once the parent is gone; what is in work then is finished first."""
+        while True:
+            readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
+            if self._parent in readable:
+                return
+            connection = take(self._receiving)
+            if connection is not None:
+                with connection:
+                    self._handle(connection)
+
+    def _handle(self, connection: socket.socket) -> None:
+        connection.settimeout(_HANDOVER_SECONDS)
+        try:
+            job, body = receive_job(connection)
+            reply, pieces = self._run(connection, job, bytes(body))
+            del body
+            send_reply(connection, reply)
+            if pieces is not None:
+                send_pieces(connection, pieces)
+        except (OSError, ClientGoneError):
+            # Nobody waits for it.
+            return
+
+    def _run(self, connection: socket.socket, job: BatchJob, body: bytes) -> tuple[Reply, Iterator[bytes] | None]:
+        try:
+            summary, pieces = run_batch(job, body, self._scorer_of(job), lambda: has_hung_up(connection))
+        except RequestRefusedError as error:
+            refusals = error.refusals
+            counts = [(field, reason, times) for (field, reason), times in refusals.counts.items()]
+            return Refused(refusals.total, counts, refusals.shown), None
+        except MalformedBodyError as error:
+            return NotDone("malformed", str(error)), None
+        except BatchTooLargeError as error:
+            return NotDone("too_large", str(error)), None
+        except MemoryError:
+            return NotDone("too_large", "The batch needs more memory than one batch may have."), None
+        except ClientGoneError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # Its text may quote an applicant: the log gets where it happened, the client nothing.
+            frames = traceback.extract_tb(error.__traceback__)
+            stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+            name = f"{type(error).__module__}.{type(error).__qualname__}"
+            _log.error("batch failed", extra={"batch_id": job.batch_id, "error": name, "stack": stack})
+            return NotDone("failed", name), None
+        return Decided(summary), pieces
+
+
+def has_hung_up(connection: socket.socket) -> bool:
+    """Whether the other side of a socket that has nothing more to say is gone."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    try:
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True

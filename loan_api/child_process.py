@@ -1,0 +1,34 @@
+"""A child process that ends with its parent, and is started again when it dies."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from time import monotonic
+
+# A child that dies at once is not started again at once.
+_PAUSE_SECONDS = 2.0
+
+
+class ChildProcess:
+    """`python -m MODULE`, run beside this process. It reads its standard input and ends when that does."""
+
+    def __init__(
+        self, module: str, arguments: Sequence[str] = (), pass_fds: Sequence[int] = (), cwd: str | None = None
+    ) -> None:
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._pass_fds = tuple(pass_fds)
+        self._cwd = cwd
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = float("-inf")
+
+    def ensure_running(self) -> bool:
+        """Starts it where it does not run; whether that was done."""
+        if self._process is not None and self._process.poll() is None:
+            return False
+        if monotonic() - self._started < _PAUSE_SECONDS:
+            return False
+        self._started = monotonic()
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, pass_fds=self._pass_fds, cwd=self._cwd)
+        return True

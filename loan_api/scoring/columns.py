@@ -1,0 +1,49 @@
+"""Many applications as columns: what a batch is decoded into, scored from and recorded as."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_api.credit.features import CATEGORIES, FEATURES, CategoryFeature
+
+Application = Mapping[str, Any]
+
+# One array (n) for each declared feature: float64 for a number; for a category int8, the position of the value in the
+# feature's `values`.
+Columns = Mapping[str, NDArray[Any]]
+
+CODES: Mapping[str, Mapping[str, int]] = {
+    category.name: {value: code for code, value in enumerate(category.values)} for category in CATEGORIES
+}
+
+
+def columns_of(applications: Sequence[Application]) -> Columns:
+    """The columns of n valid applications, in declared order."""
+    columns: dict[str, NDArray[Any]] = {}
+    for feature in FEATURES:
+        values = [application[feature.name] for application in applications]
+        if isinstance(feature, CategoryFeature):
+            codes = CODES[feature.name]
+            columns[feature.name] = np.array([codes[value] for value in values], dtype=np.int8)
+        else:
+            columns[feature.name] = np.array(values, dtype=np.float64)
+    return columns
+
+
+def row_count(columns: Columns) -> int:
+    """How many applications the columns hold."""
+    return len(next(iter(columns.values())))
+
+
+def rows_of(columns: Columns, start: int = 0, stop: int | None = None) -> Columns:
+    """The applications from `start` up to `stop`, as views."""
+    return {name: values[start:stop] for name, values in columns.items()}
+
+
+def texts(columns: Columns) -> Columns:
+    """The same columns with every category's codes as the texts that they stand for."""
+    return dict(columns) | {
+        category.name: np.array(category.values, dtype=object)[columns[category.name]] for category in CATEGORIES
+    }

@@ -1,0 +1,75 @@
+"""One batch from its body to its answer: the same wherever it runs, in a web worker or in a process for batches."""
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+
+import msgspec
+import numpy as np
+
+from loan_api.credit.bins import SCORE_BINS
+from loan_api.credit.errors import ClientGoneError
+from loan_api.scoring.columns import row_count, rows_of
+from loan_api.scoring.scorer import Scorer
+from loan_api.wire.decided import DecidedBatch
+from loan_api.wire.formats import format_of
+
+# Upper bounds of the intervals that P(approved) is counted in.
+PROBABILITY_BOUNDS = SCORE_BINS.edges[1:]
+# Between slices it is seen whether anyone still waits for the answer.
+_SLICE_ROWS = 10_000
+
+
+class BatchJob(msgspec.Struct, frozen=True):
+    """What is to be done: by which model, from and to which media type, and under which id and time."""
+
+    artifact: str
+    scorer: str
+    threshold: float
+    model_version: str
+    accepts: str
+    answers: str
+    max_rows: int
+    batch_id: str
+    timestamp: str
+
+
+class BatchSummary(msgspec.Struct, frozen=True):
+    """What was decided, in numbers. `probability_counts` has one count for each of `PROBABILITY_BOUNDS`."""
+
+    rows: int
+    approved: int
+    probability_sum: float
+    probability_counts: tuple[int, ...]
+    seconds: float
+
+
+def run_batch(
+    job: BatchJob, body: bytes, scorer: Scorer, is_abandoned: Callable[[], bool]
+) -> tuple[BatchSummary, Iterator[bytes]]:
+    """Decides the batch; the answer comes piece by piece.
+
+    Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, or ClientGoneError once nobody waits for it.
+    """
+    applications = format_of(job.accepts).decode(body, job.max_rows)
+    started = perf_counter()
+    rows = row_count(applications)
+    probabilities = np.empty(rows)
+    for start in range(0, rows, _SLICE_ROWS):
+        if is_abandoned():
+            raise ClientGoneError("the client is gone")
+        stop = start + _SLICE_ROWS
+        probabilities[start:stop] = scorer.probabilities(rows_of(applications, start, stop))
+    predictions = (probabilities >= job.threshold).astype(np.int8)
+    seconds = perf_counter() - started
+    bounds = np.searchsorted(PROBABILITY_BOUNDS, probabilities, side="left")
+    summary = BatchSummary(
+        rows=rows,
+        approved=int(predictions.sum()),
+        probability_sum=float(probabilities.sum()),
+        probability_counts=tuple(np.bincount(bounds, minlength=len(PROBABILITY_BOUNDS)).tolist()),
+        seconds=seconds,
+    )
+    decided = DecidedBatch(
+        predictions, probabilities, job.model_version, job.timestamp, f"{seconds:.3f}s", job.batch_id
+    )
+    return summary, format_of(job.answers).encode(decided)

@@ -1,0 +1,1 @@
+"""What travels: applications in, decisions out, in every format. No HTTP."""

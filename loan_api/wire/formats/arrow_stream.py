@@ -1,0 +1,40 @@
+"""An Arrow IPC stream of applications, answered by one of decisions."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from loan_api.scoring.columns import Columns
+from loan_api.wire.decided import DecidedBatch
+from loan_api.wire.formats.arrow_tables import columns_of_table, decided_table
+from loan_api.wire.formats.rows import check_names, check_size, too_many
+from loan_api.wire.refusals import MalformedBodyError
+
+
+def decode(body: bytes, max_rows: int) -> Columns:
+    """The valid applications in the body; read batch by batch, so that the limit holds before it is all unpacked."""
+    batches = []
+    rows = 0
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+            check_names(reader.schema.names)
+            for batch in reader:
+                rows += batch.num_rows
+                if rows > max_rows:
+                    raise too_many(max_rows)
+                batch.validate(full=True)
+                batches.append(batch)
+            table = pa.Table.from_batches(batches, schema=reader.schema)
+    except (pa.ArrowException, OSError):
+        raise MalformedBodyError("The body is not a valid Arrow stream.") from None
+    check_size(rows, max_rows)
+    return columns_of_table(table, max_rows)
+
+
+def encode(batch: DecidedBatch) -> Iterator[bytes]:
+    """One stream."""
+    table = decided_table(batch)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    yield sink.getvalue().to_pybytes()

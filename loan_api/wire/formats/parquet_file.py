@@ -1,0 +1,37 @@
+"""A Parquet file of applications, answered by one of decisions."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loan_api.credit.errors import BatchTooLargeError
+from loan_api.scoring.columns import Columns
+from loan_api.wire.decided import DecidedBatch
+from loan_api.wire.formats.arrow_tables import columns_of_table, decided_table, text_bytes_limit
+from loan_api.wire.formats.rows import check_names, check_size
+from loan_api.wire.refusals import MalformedBodyError
+
+
+def decode(body: bytes, max_rows: int) -> Columns:
+    """The valid applications in the body; what the file says of itself is checked before anything is unpacked."""
+    try:
+        file = pq.ParquetFile(pa.py_buffer(body))
+        check_names(file.schema_arrow.names)
+        check_size(file.metadata.num_rows, max_rows)
+        groups = (file.metadata.row_group(place) for place in range(file.metadata.num_row_groups))
+        if sum(group.total_byte_size for group in groups) > text_bytes_limit(max_rows):
+            raise BatchTooLargeError("The file unpacks to more than a batch of that many rows can be.")
+        table = file.read(use_threads=False)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError):
+        raise MalformedBodyError("The body is not a valid Parquet file.") from None
+    check_size(table.num_rows, max_rows)
+    return columns_of_table(table, max_rows)
+
+
+def encode(batch: DecidedBatch) -> Iterator[bytes]:
+    """One file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(decided_table(batch), sink)
+    yield sink.getvalue().to_pybytes()

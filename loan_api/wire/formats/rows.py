@@ -1,0 +1,77 @@
+"""Rows and columns: what the formats have in common."""
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_api.credit.errors import BatchTooLargeError
+from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, NUMBERS, CategoryFeature
+from loan_api.scoring.columns import CODES, Columns
+from loan_api.wire.decided import DecidedBatch
+from loan_api.wire.refusals import Refusal, Refusals, RequestRefusedError
+
+
+class DecidedRow(msgspec.Struct, gc=False):
+    """The decision on one application, its members in the order of the contract."""
+
+    prediction: int
+    probability: float
+    row_id: int
+
+
+def decided_rows(batch: DecidedBatch, start: int, stop: int) -> list[DecidedRow]:
+    """The decisions from row `start` up to `stop`."""
+    predictions, probabilities = batch.predictions[start:stop].tolist(), batch.probabilities[start:stop].tolist()
+    return list(map(DecidedRow, predictions, probabilities, range(start, stop)))
+
+
+def columns_of_structs(applications: Sequence[Any]) -> Columns:
+    """The columns of n valid applications as the fast decoder makes them."""
+    rows = len(applications)
+    columns: dict[str, NDArray[Any]] = {}
+    for feature in FEATURES:
+        values = map(attrgetter(feature.name), applications)
+        if isinstance(feature, CategoryFeature):
+            columns[feature.name] = np.fromiter(map(CODES[feature.name].__getitem__, values), np.int8, rows)
+        else:
+            columns[feature.name] = np.fromiter(values, np.float64, rows)
+    return columns
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises RequestRefusedError unless a table's columns are the declared features, in any order."""
+    messages = {name: [Refusal("This field is not known.", "unknown")] for name in names if name not in FEATURE_NAMES}
+    messages |= {name: [Refusal("This field is missing.", "missing")] for name in FEATURE_NAMES if name not in names}
+    messages |= {name: [Refusal("This field is there twice.", "unknown")] for name in names if names.count(name) > 1}
+    if messages:
+        raise RequestRefusedError(Refusals.of(messages))
+
+
+def check_size(rows: int, max_rows: int) -> None:
+    """Raises BatchTooLargeError for more than `max_rows`, RequestRefusedError for none."""
+    if rows > max_rows:
+        raise too_many(max_rows)
+    if rows == 0:
+        messages = {"instances": [Refusal("Must hold at least one application.", "range")]}
+        raise RequestRefusedError(Refusals.of(messages))
+
+
+def too_many(max_rows: int) -> BatchTooLargeError:
+    """For a batch whose rows need not all be counted to know that they are too many."""
+    return BatchTooLargeError(f"The batch has more than {max_rows} rows, which is the most that are accepted.")
+
+
+def all_valid(columns: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether every number is within its range, and whole where it has to be, and every category has a code."""
+    for number in NUMBERS:
+        values = columns[number.name]
+        # NaN fails every comparison.
+        if not bool(((values >= number.minimum) & (values <= number.maximum)).all()):
+            return False
+        if number.whole and not bool((values == np.trunc(values)).all()):
+            return False
+    return all(bool((columns[category.name] >= 0).all()) for category in CATEGORIES)

@@ -1,0 +1,244 @@
+"""A compiled form answers as the pipeline that it was made from, or there is none."""
+
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
+from loan_api.scoring.columns import Application, Columns, columns_of, texts
+from loan_api.scoring.compiled import CompiledForm, CompiledScorer
+from loan_api.scoring.pipeline import PipelineScorer
+from training.compilation.errors import NotCompilableError
+from training.compilation.form import compile_pipeline, compiled_form, prove, split_turns
+from training.compilation.proof import proof_applications
+from training.data.dataset import read_dataset
+from training.data.sample import write_sample
+from training.registry.golden import golden_applications, probe_applications
+from training.selection.calibration import Calibration, calibrated
+from training.selection.candidates import BASELINE, CANDIDATES
+from training.selection.pipeline import build_pipeline
+
+NEIGHBOURS = "k_nearest_neighbours"
+COMPETITORS = {c.name: c for c in (BASELINE, *CANDIDATES) if c.is_installed}
+CALIBRATIONS: tuple[Calibration, ...] = ("none", "sigmoid", "isotonic")
+EVERY_KIND = pytest.mark.parametrize(
+    ("name", "calibration"),
+    [(name, calibration) for name in COMPETITORS if name != NEIGHBOURS for calibration in CALIBRATIONS],
+)
+THRESHOLD = 0.5
+# Enough to see every operation of a large ensemble.
+TREES = 25
+ROWS = 300
+
+# The same operations in the same order, so that every bit is the same.
+SHARES = {"stump", "decision_tree", "random_forest", "extra_trees"}
+BIT_EQUAL = {(name, calibration) for name in SHARES for calibration in ("none", "isotonic")}
+BIT_EQUAL |= {("ada_boost", "isotonic"), ("lightgbm", "isotonic")}
+# XGBoost's own exponential is float32 and now and then off by a last bit of that.
+SINGLE_PRECISION = {("xgboost", "none"), ("xgboost", "sigmoid")}
+# Rounding that is left in these scores is multiplied by the steepness of the calibration; a proof may refuse them.
+STEEP = {("xgboost", "isotonic"), ("naive_bayes", "isotonic")}
+
+
+def made_up() -> list[Application]:
+    return [*golden_applications(), *probe_applications()[:500]]
+
+
+@cache
+def sample() -> tuple[Any, Any]:
+    """Applications and outcomes, some of which are turned around, so that no model is certain."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "small.csv")
+        write_sample(path, rows=ROWS, seed=7)
+        dataset = read_dataset(path)
+    turned = np.random.default_rng(3).random(len(dataset.outcomes)) < 0.08
+    return dataset.applications, dataset.outcomes.where(~turned, 1 - dataset.outcomes)
+
+
+def fit(estimator: Any, *, scaled: bool = False) -> Pipeline:
+    decider = FixedThresholdClassifier(estimator, threshold=THRESHOLD, pos_label=1, response_method="predict_proba")
+    return build_pipeline(decider, scaled=scaled).fit(sample()[0], sample()[1].to_numpy())
+
+
+@cache
+def fitted(name: str, calibration: Calibration = "none") -> Pipeline:
+    estimator = COMPETITORS[name].build(1)
+    for size in {"n_estimators", "iterations"} & estimator.get_params().keys():
+        estimator.set_params(**{size: TREES})
+    folds = StratifiedKFold(3, shuffle=True, random_state=1)
+    return fit(calibrated(estimator, calibration, folds), scaled=COMPETITORS[name].scaled)
+
+
+@cache
+def proof_rows(name: str, calibration: Calibration) -> Columns:
+    columns = columns_of(made_up())
+    return proof_applications(columns, split_turns(fitted(name, calibration), columns))
+
+
+def fresh_rows(rows: int = 2000) -> Columns:
+    """Random applications, with fractions, that no proof has seen."""
+    random = np.random.default_rng(11)
+    columns: dict[str, Any] = {n.name: random.uniform(n.bins[0] + 1, n.bins[-1], rows) for n in NUMBERS}
+    columns |= {c.name: random.integers(0, len(c.values), rows).astype(np.int8) for c in CATEGORIES}
+    return columns
+
+
+def single(columns: Columns, row: int) -> Application:
+    written = texts(columns)
+    values = {name: written[name][row] for name in FEATURE_NAMES}
+    return values | {number.name: float(values[number.name]) for number in NUMBERS}
+
+
+def changed(graph: bytes, change: Callable[[Any], None]) -> bytes:
+    """The graph with a change to its trees."""
+    model = onnx.load_from_string(graph)
+    [trees] = [node for node in model.graph.node if node.op_type == "TreeEnsemble"]
+    change({attribute.name: attribute for attribute in trees.attribute})
+    return bytes(model.SerializeToString())
+
+
+@EVERY_KIND
+def test_it_answers_as_the_pipeline(name: str, calibration: Calibration) -> None:
+    """On the rows of the proof, which lie on every split, and on rows that nobody thought of."""
+    pipeline = fitted(name, calibration)
+    scorer = CompiledScorer(*compile_pipeline(pipeline))
+    for applications in (proof_rows(name, calibration), fresh_rows()):
+        expected = PipelineScorer(pipeline).probabilities(applications)
+        actual = scorer.probabilities(applications)
+        assert actual.dtype == np.float64
+        if (name, calibration) in BIT_EQUAL:
+            assert np.array_equal(actual, expected)
+            # So no decision can differ, even at a threshold that is one of the probabilities.
+            continue
+        allowed = 1e-9
+        if (name, calibration) in SINGLE_PRECISION:
+            allowed = 1e-6
+        if (name, calibration) in STEEP:
+            allowed = 1e-4
+        assert np.max(np.abs(actual - expected)) <= allowed
+
+
+@EVERY_KIND
+def test_an_application_gets_the_same_bits_alone_and_in_a_batch(name: str, calibration: Calibration) -> None:
+    scorer = CompiledScorer(*compile_pipeline(fitted(name, calibration)))
+    applications = fresh_rows(103)
+    together = scorer.probabilities(applications)
+    assert [scorer.probability(single(applications, row)) for row in range(103)] == together.tolist()
+
+
+@pytest.mark.parametrize("name", sorted(SHARES & COMPETITORS.keys()))
+def test_it_decides_the_same_at_every_probability_that_occurs(name: str) -> None:
+    pipeline = fitted(name, "isotonic")
+    form = compiled_form(pipeline, THRESHOLD, made_up())
+    actual = CompiledScorer(form.inputs, form.graph).probabilities(form.proof.applications)
+    for threshold in np.unique(form.proof.probabilities)[:50]:
+        assert np.array_equal(actual >= threshold, form.proof.probabilities >= threshold)
+
+
+def test_a_form_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
+    form = compiled_form(fitted("random_forest"), THRESHOLD, made_up())
+    form.write(tmp_path)
+    read = CompiledForm.read(tmp_path)
+    assert (read.inputs, read.graph) == (form.inputs, form.graph)
+    assert np.array_equal(read.proof.probabilities, form.proof.probabilities)
+    assert all(np.array_equal(read.proof.applications[name], form.proof.applications[name]) for name in FEATURE_NAMES)
+    scorer = CompiledScorer(read.inputs, read.graph)
+    assert np.array_equal(scorer.probabilities(read.proof.applications), form.proof.probabilities)
+
+
+def test_a_tree_that_never_splits_is_compiled() -> None:
+    pipeline = fit(DecisionTreeClassifier(min_impurity_decrease=1.0))
+    form = compiled_form(pipeline, THRESHOLD, made_up())
+    assert split_turns(pipeline, columns_of(made_up())) == {}
+    assert np.array_equal(np.unique(form.proof.probabilities), [sample()[1].mean()])
+
+
+@pytest.mark.parametrize("name", ["stump", "decision_tree", "random_forest", "lightgbm"])
+@pytest.mark.parametrize("way", [-np.inf, np.inf])
+def test_a_threshold_that_is_moved_by_a_last_bit_is_refused(name: str, way: float) -> None:
+    """The first split of the first tree: every row comes by.
+
+    A threshold that a model compares float32 numbers with is moved by a last bit of those.
+    """
+    pipeline = fitted(name)
+    inputs, graph = compile_pipeline(pipeline)
+
+    def move_first_threshold(trees: Any) -> None:
+        thresholds = onnx.numpy_helper.to_array(trees["nodes_splits"].t).copy()
+        if name == "lightgbm":
+            thresholds[0] = np.nextafter(thresholds[0], way)
+        else:
+            thresholds[0] = np.nextafter(np.float32(thresholds[0]), np.float32(way))
+        trees["nodes_splits"].t.CopyFrom(onnx.numpy_helper.from_array(thresholds))
+
+    prove(pipeline, inputs, changed(graph, lambda _: None), THRESHOLD, made_up())
+    with pytest.raises(NotCompilableError, match="off by up to"):
+        prove(pipeline, inputs, changed(graph, move_first_threshold), THRESHOLD, made_up())
+
+
+def test_a_leaf_that_is_changed_a_little_is_refused() -> None:
+    pipeline = fitted("decision_tree")
+    inputs, graph = compile_pipeline(pipeline)
+
+    def change_first_leaf(trees: Any) -> None:
+        values = onnx.numpy_helper.to_array(trees["leaf_weights"].t).copy()
+        values[0] += 1e-5
+        trees["leaf_weights"].t.CopyFrom(onnx.numpy_helper.from_array(values))
+
+    with pytest.raises(NotCompilableError, match=r"DecisionTreeClassifier is not the pipeline: .* off by up to 1e-05"):
+        prove(pipeline, inputs, changed(graph, change_first_leaf), THRESHOLD, made_up())
+
+
+def test_a_form_that_decides_differently_is_refused() -> None:
+    """Even where its probabilities are as good as equal: the threshold may lie in between."""
+    pipeline = fitted("decision_tree")
+    inputs, graph = compile_pipeline(pipeline)
+
+    def lower_certainty(trees: Any) -> None:
+        values = onnx.numpy_helper.to_array(trees["leaf_weights"].t)
+        trees["leaf_weights"].t.CopyFrom(onnx.numpy_helper.from_array(np.nextafter(values, 0.0)))
+
+    with pytest.raises(NotCompilableError, match="decisions differ"):
+        prove(pipeline, inputs, changed(graph, lower_certainty), 1.0, made_up())
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS)
+def test_nearest_neighbours_are_refused(calibration: Calibration) -> None:
+    with pytest.raises(NotCompilableError, match="KNeighborsClassifier is not compiled: which of equally near"):
+        compile_pipeline(fitted(NEIGHBOURS, calibration))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "why"),
+    [
+        (CalibratedClassifierCV(DecisionTreeClassifier(), cv=3), "one classifier only"),
+        (CalibratedClassifierCV(LogisticRegression(), method="temperature", cv=3, ensemble=False), "Temperature"),
+    ],
+)
+def test_a_calibration_that_nobody_wrote_down_is_refused(estimator: Any, why: str) -> None:
+    with pytest.raises(NotCompilableError, match=why):
+        compile_pipeline(fit(estimator, scaled=True))
+
+
+def test_a_preprocessing_that_nobody_wrote_down_is_refused() -> None:
+    pipeline = build_pipeline(FixedThresholdClassifier(LogisticRegression(), threshold=THRESHOLD), scaled=True)
+    pipeline.set_params(preprocessing__numbers=MinMaxScaler()).fit(*sample())
+    with pytest.raises(NotCompilableError, match="preprocessing with MinMaxScaler"):
+        compile_pipeline(pipeline)
+
+
+def test_trees_over_standardised_numbers_are_refused() -> None:
+    with pytest.raises(NotCompilableError, match="cannot be proven"):
+        compiled_form(fit(DecisionTreeClassifier(max_depth=2), scaled=True), THRESHOLD, made_up())

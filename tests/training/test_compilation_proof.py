@@ -1,0 +1,108 @@
+"""The rows of a proof lie where a compiled form could part from its pipeline."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from loan_api.credit.derivation import DERIVED, derived_values
+from loan_api.credit.features import CATEGORIES, NUMBERS
+from loan_api.scoring.columns import Columns, columns_of, row_count
+from loan_api.scoring.compiled import ModelInput
+from training.compilation.levers import lever_of, smallest_reaching
+from training.compilation.proof import Turns, proof_applications
+from training.compilation.trees import Tree, TreeEnsemble, turning_points
+from training.compilation.visits import turns_of
+from training.registry.golden import probe_applications
+
+
+def made_up() -> Columns:
+    return columns_of(probe_applications()[:200])
+
+
+def rows_with(columns: Columns, column: str) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = {**columns, **derived_values(columns)}[column]
+    return values
+
+
+def one_split(threshold: float) -> Tree:
+    return Tree(np.array([4]), np.array([threshold]), np.array([-1]), np.array([-2]), np.array([0.0, 1.0]))
+
+
+@pytest.mark.parametrize("derived", sorted(DERIVED))
+def test_the_lever_is_the_smallest_number_that_reaches_a_value(derived: str) -> None:
+    applications = made_up()
+    values = np.random.default_rng(5).permutation(rows_with(applications, derived)) * 1.01
+    reaching = smallest_reaching(applications, derived, values)
+    below = np.nextafter(reaching, -np.inf)
+    assert (rows_with({**applications, lever_of(derived): reaching}, derived) >= values).all()
+    assert (rows_with({**applications, lever_of(derived): below}, derived) < values).all()
+
+
+@pytest.mark.parametrize("column", [*(number.name for number in NUMBERS), *DERIVED])
+def test_rows_lie_on_both_sides_of_every_split(column: str) -> None:
+    points = np.quantile(rows_with(made_up(), column), [0.3, 0.7]) * 1.0001
+    turns = Turns(np.repeat(points, 20), np.arange(40))
+    rows = rows_with(proof_applications(made_up(), {column: turns}), column)
+    for point in points:
+        # A derived feature does not take every value: it steps over some.
+        nearest = 1e-15 * abs(point) * 4
+        assert np.count_nonzero((rows < point) & (rows >= point - nearest)) > 10
+        assert np.count_nonzero((rows > point) & (rows <= point + nearest)) > 10
+        if column not in DERIVED:
+            assert {np.nextafter(point, -np.inf), point, np.nextafter(point, np.inf)} <= set(rows)
+
+
+def test_every_category_and_the_ends_of_every_range_are_there() -> None:
+    rows = proof_applications(made_up(), {})
+    for category in CATEGORIES:
+        assert set(rows[category.name]) == set(range(len(category.values)))
+    for number in NUMBERS:
+        assert {number.minimum, number.maximum, *number.bins} - {0} <= set(rows[number.name])
+        assert max(rows[number.name]) > number.maximum
+    assert np.isfinite(np.array(list(derived_values(rows).values()))).all()
+    assert min(rows["cibil_score"]) == 299
+    # Zero would divide by zero.
+    assert min(rows["income_annum"]) == 1
+
+
+def test_a_proof_is_never_too_large_and_always_the_same() -> None:
+    turns = Turns(np.linspace(1.5, 1e6, 6000), np.arange(6000) % 200)
+    first, second = (proof_applications(made_up(), {n.name: turns for n in NUMBERS}) for _ in range(2))
+    assert 39_000 < row_count(first) <= 40_000
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("threshold", [0.5, 0.1, 549.5, 1 / 3, 1e7 + 0.3, float(np.float32(0.1))])
+def test_rounded_inputs_change_sides_where_rounding_does(threshold: float, strict: bool) -> None:
+    ensemble = TreeEnsemble([one_split(threshold)], strict=strict, single_inputs=True)
+    [point] = turning_points(ensemble, ensemble.trees[0])
+    around = np.array([np.nextafter(point, -np.inf), point, np.nextafter(point, np.inf)])
+    rounded = around.astype(np.float32).astype(np.float64)
+    passed = rounded < threshold if strict else rounded <= threshold
+    assert passed[0]
+    assert not passed[2]
+
+
+def test_a_turn_is_tried_on_an_application_that_comes_by_its_split() -> None:
+    """The second split is reached above 1 only, the third by none."""
+    tree = Tree(
+        inputs=np.array([0, 1, 1]),
+        thresholds=np.array([1.0, 5.0, 7.0]),
+        passed=np.array([-1, -2, -3]),
+        failed=np.array([1, 2, -4]),
+        leaves=np.arange(4.0),
+    )
+    matrix = np.array([[0.0, 4.0], [1.0, 4.0], [2.0, 4.0], [3.0, 4.0]])
+    turns = turns_of(TreeEnsemble([tree]), [ModelInput("loan_term"), ModelInput("loan_amount")], matrix)
+    assert set(turns) == {"loan_term", "loan_amount"}
+    assert set(turns["loan_term"].points) == {1.0}
+    assert set(turns["loan_term"].bases) == {0, 1, 2, 3}
+    by_point = {p: set(turns["loan_amount"].bases[turns["loan_amount"].points == p]) for p in (5.0, 7.0)}
+    assert by_point == {5.0: {2, 3}, 7.0: {0, 1, 2, 3}}
+
+
+def test_categories_need_no_turns() -> None:
+    ensemble = TreeEnsemble([one_split(0.5)])
+    inputs = [ModelInput("education", equals="Graduate")] * 5
+    assert turns_of(ensemble, inputs, np.zeros((3, 5))) == {}

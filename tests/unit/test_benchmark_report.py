@@ -1,0 +1,76 @@
+"""The benchmark judges the median of the rounds, and its page keeps what people have written."""
+
+import pytest
+
+from benchmarks.processes import MASTER, WEB_WORKER, Process
+from benchmarks.promotion import seconds_until_followed
+from benchmarks.report import PageError, with_results
+from benchmarks.results import Results, Single
+from benchmarks.servers import BARE, MLFLOW, SERVICE
+from benchmarks.tables import tables
+from benchmarks.tally import Seen, Tally
+from benchmarks.targets import judge
+from benchmarks.wrk import read_result
+
+
+def singles(server: str, *rates: float) -> list[Single]:
+    return [Single(number, server, 16, rate, p50=1, p99=2, failed=0) for number, rate in enumerate(rates)]
+
+
+def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
+    measured = singles(SERVICE, 400, 900, 100) + singles(MLFLOW, 10, 10, 10) + singles(BARE, 1000, 1000, 1000)
+    against_mlflow, against_bare, failed = judge(Results({}, 2, "random_forest", singles=measured))
+    assert (against_mlflow.measured, against_mlflow.is_met) == ("40.00 times", True)
+    assert (against_bare.measured, against_bare.is_met) == ("0.40 times", False)
+    assert failed.is_met
+
+
+def test_only_what_was_measured_is_told() -> None:
+    assert tables(Results({}, 2, "random_forest")) == []
+    measured = Results({}, 2, "random_forest", singles=singles(SERVICE, 100))
+    assert [table.title for table in tables(measured)] == ["Targets", "Single requests"]
+
+
+def test_wrk_tells_its_result_last() -> None:
+    told = read_result(
+        'Running 1s test\n  90 requests\n\n{"microseconds": 2000000, "answers": 100, "p50": 1500, "p99": 9000,'
+        ' "status": 10, "connect": 1, "read": 2, "write": 3, "timeout": 4}\n'
+    )
+    assert (told.per_second, told.p50_milliseconds, told.p99_milliseconds, told.failed) == (45.0, 1.5, 9.0, 20)
+
+
+def test_the_page_keeps_what_is_outside_of_its_markers() -> None:
+    page = "# Ours\n<!-- measured -->\nold\n<!-- /measured -->\nA profile.\n"
+    assert with_results(page, "new\n") == "# Ours\n<!-- measured -->\nnew\n<!-- /measured -->\nA profile.\n"
+
+
+def test_a_page_without_markers_is_left_alone() -> None:
+    with pytest.raises(PageError, match="no place"):
+        with_results("# All by hand\n", "new")
+
+
+def test_workers_are_told_from_all_else() -> None:
+    gunicorn = ("python", "-m", "gunicorn", "wsgi:app")
+    master = Process(1, gunicorn)
+    worker = Process(2, gunicorn, master)
+    assert (master.kind, worker.kind) == (MASTER, WEB_WORKER)
+    assert Process(3, gunicorn, worker).kind == "fork of a web worker"
+    assert Process(4, ("python", "-m", "loan_api.batch"), master).kind == "loan_api.batch"
+
+
+@pytest.mark.parametrize(("workers", "kind"), [("2", MASTER), ("1", WEB_WORKER)])
+def test_one_uvicorn_worker_is_uvicorn_itself(workers: str, kind: str) -> None:
+    command = Process(1, ("python", "-m", "mlflow", "models", "serve"))
+    uvicorn = Process(2, ("python", "/bin/uvicorn", "--workers", workers, "app"), command)
+    spawned = Process(3, ("python", "-c", "from multiprocessing.spawn import spawn_main"), uvicorn)
+    assert (command.kind, uvicorn.kind, spawned.kind) == ("command", kind, WEB_WORKER)
+
+
+def test_a_move_has_taken_until_the_last_answer_of_the_version_before() -> None:
+    both = Tally(versions={"1.0.0": Seen(0, 13, 5), "1.0.1": Seen(12, 30, 5)})
+    assert seconds_until_followed(both, "1.0.0", "1.0.1", moved_at=10, ended=30) == 3
+
+
+@pytest.mark.parametrize("seen", [{"1.0.0": Seen(0, 30, 5)}, {"1.0.0": Seen(0, 29.9, 5), "1.0.1": Seen(12, 30, 5)}])
+def test_a_move_that_not_every_worker_has_followed_takes_for_ever(seen: dict[str, Seen]) -> None:
+    assert seconds_until_followed(Tally(versions=seen), "1.0.0", "1.0.1", moved_at=10, ended=30) == float("inf")

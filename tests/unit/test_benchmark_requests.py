@@ -1,0 +1,31 @@
+"""The benchmark sends valid applications, and each server gets them in its own form."""
+
+import json
+
+from benchmarks.requests_made import applications, mlflow_body, post, service_batch
+from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
+
+
+def test_every_application_keeps_to_the_declared_features() -> None:
+    for application in applications(300):
+        assert tuple(application) == FEATURE_NAMES
+        assert all(number.minimum <= application[number.name] <= number.maximum for number in NUMBERS)
+        assert all(application[category.name] in category.values for category in CATEGORIES)
+
+
+def test_the_same_seed_gives_the_same_applications() -> None:
+    assert applications(5, seed=3) == applications(5, seed=3) != applications(5, seed=4)
+
+
+def test_every_server_is_asked_about_the_same_rows() -> None:
+    rows = applications(2)
+    assert json.loads(service_batch(rows)) == {"instances": rows}
+    split = json.loads(mlflow_body(rows))["dataframe_split"]
+    assert [dict(zip(split["columns"], cells, strict=True)) for cells in split["data"]] == rows
+
+
+def test_a_request_is_whole() -> None:
+    head, _, body = post("/predict", b'{"a": 1}').partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /predict HTTP/1.1\r\n")
+    assert b"Content-Length: 8" in head
+    assert body == b'{"a": 1}'

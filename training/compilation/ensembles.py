@@ -1,0 +1,175 @@
+"""What each library's fitted tree model is made of, as trees."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.compilation.errors import NotCompilableError
+from training.compilation.trees import Tree, TreeEnsemble
+
+
+def is_made_of_trees(estimator: Any) -> bool:
+    """Whether `tree_ensemble` knows such models."""
+    return type(estimator).__name__ in _READERS
+
+
+def tree_ensemble(estimator: Any) -> TreeEnsemble:
+    """The trees of a fitted model that is made of trees. Raises NotCompilableError for those of an unknown kind."""
+    return _READERS[type(estimator).__name__](estimator)
+
+
+def _decision_tree(estimator: Any) -> TreeEnsemble:
+    return TreeEnsemble([_approval_tree(estimator)], single_inputs=True)
+
+
+def _forest(estimator: Any) -> TreeEnsemble:
+    return TreeEnsemble([_approval_tree(tree) for tree in estimator.estimators_], single_inputs=True)
+
+
+def _ada_boost(estimator: Any) -> TreeEnsemble:
+    """Each tree votes with its weight for approval or against it (AdaBoostClassifier.decision_function)."""
+    trees = [
+        _scikit_tree(tree, np.where(np.argmax(tree.tree_.value[:, 0], axis=1) == 1, weight, -weight))
+        for tree, weight in zip(estimator.estimators_, estimator.estimator_weights_, strict=False)
+    ]
+    return TreeEnsemble(trees, single_inputs=True)
+
+
+def _approval_tree(estimator: Any) -> Tree:
+    return _scikit_tree(estimator, estimator.tree_.value[:, 0, 1])
+
+
+def _scikit_tree(estimator: Any, values: NDArray[np.float64]) -> Tree:
+    """A tree of scikit-learn whose nodes, leaves among them, have these `values`."""
+    nodes = estimator.tree_
+    return _tree(
+        inputs=nodes.feature,
+        thresholds=nodes.threshold,
+        passed=nodes.children_left,
+        failed=nodes.children_right,
+        values=values,
+    )
+
+
+def _tree(
+    inputs: NDArray[Any], thresholds: NDArray[Any], passed: NDArray[Any], failed: NDArray[Any], values: NDArray[Any]
+) -> Tree:
+    """The tree of nodes in one numbering, the root first, in which leaves have -1 for `passed`, and a value."""
+    is_leaf = passed == -1
+    places = np.where(is_leaf, -np.cumsum(is_leaf), np.cumsum(~is_leaf) - 1)
+    splits = ~is_leaf
+    return Tree(
+        inputs[splits].astype(np.int64),
+        thresholds[splits].astype(np.float64),
+        places[passed[splits]],
+        places[failed[splits]],
+        values[is_leaf].astype(np.float64),
+    )
+
+
+def _lightgbm(estimator: Any) -> TreeEnsemble:
+    """The trees of `Booster.dump_model`, whose numbers have enough digits to be exact. Their sum is the log-odds."""
+    model = estimator.booster_.dump_model()
+    if model["objective"] != "binary sigmoid:1":
+        raise NotCompilableError(f"LGBMClassifier with objective {model['objective']} is not compiled")
+    return TreeEnsemble([_lightgbm_tree(tree["tree_structure"]) for tree in model["tree_info"]])
+
+
+def _lightgbm_tree(root: Mapping[str, Any]) -> Tree:
+    splits: list[Mapping[str, Any]] = []
+    leaves: list[float] = []
+    children: dict[int, tuple[int, int]] = {}
+
+    def grow(node: Mapping[str, Any]) -> int:
+        if "leaf_value" in node:
+            leaves.append(node["leaf_value"])
+            return -len(leaves)
+        # "Zero" takes a 0 for a missing value. With the others, a number is only ever compared.
+        if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
+            raise NotCompilableError("LGBMClassifier is compiled with plain numeric splits only")
+        split = len(splits)
+        splits.append(node)
+        children[split] = grow(node["left_child"]), grow(node["right_child"])
+        return split
+
+    grow(root)
+    return Tree(
+        np.array([node["split_feature"] for node in splits], dtype=np.int64),
+        np.array([node["threshold"] for node in splits], dtype=np.float64),
+        np.array([children[split][0] for split in range(len(splits))], dtype=np.int64),
+        np.array([children[split][1] for split in range(len(splits))], dtype=np.int64),
+        np.array(leaves, dtype=np.float64),
+    )
+
+
+def _xgboost(estimator: Any) -> TreeEnsemble:
+    """The trees of the saved model, after a leaf with the base score's log-odds, from which XGBoost starts its sum."""
+    learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
+    booster = learner["gradient_booster"]
+    kind = booster["name"], learner["objective"]["name"]
+    if kind != ("gbtree", "binary:logistic"):
+        raise NotCompilableError(f"XGBClassifier with {' and '.join(kind)} is not compiled")
+    [base] = np.atleast_1d(json.loads(learner["learner_model_param"]["base_score"])).astype(np.float32)
+    # ObjFunction::ProbToMargin of src/objective/regression_loss.h
+    start = -np.log(np.float32(1) / base - np.float32(1))
+    trees = [_leaf(float(start))]
+    for tree in booster["model"]["trees"]:
+        if any(tree["split_type"]):
+            raise NotCompilableError("XGBClassifier is compiled with numeric splits only")
+        conditions = np.array(tree["split_conditions"], dtype=np.float32)
+        left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
+        # A leaf keeps its value where a split keeps its threshold.
+        trees.append(_tree(np.array(tree["split_indices"]), conditions, left, right, conditions))
+    return TreeEnsemble(trees, strict=True, single_inputs=True, single_sum=True)
+
+
+def _catboost(estimator: Any) -> TreeEnsemble:
+    """The symmetric trees of the saved model, scaled, after a leaf with the bias: their sum is the log-odds."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.json"
+        estimator.save_model(str(file), format="json")
+        model = json.loads(file.read_text(encoding="utf-8"))
+    if "oblivious_trees" not in model or model["features_info"].get("categorical_features"):
+        raise NotCompilableError("CatBoostClassifier is compiled with symmetric trees over numbers only")
+    places = {
+        feature["feature_index"]: feature["flat_feature_index"] for feature in model["features_info"]["float_features"]
+    }
+    scale, [bias] = model["scale_and_bias"]
+    trees = [_symmetric_tree(tree, places, scale) for tree in model["oblivious_trees"]]
+    return TreeEnsemble([_leaf(bias), *trees], single_inputs=True)
+
+
+def _symmetric_tree(tree: Mapping[str, Any], places: Mapping[int, int], scale: float) -> Tree:
+    """All splits of a level are the same one. A leaf's number has bit i set where the row is above split i."""
+    levels = tree["splits"] or []
+    # Level after level, the splits that are reached with the bits 0 to 2^level - 1.
+    level_of = np.repeat(np.arange(len(levels)), 2 ** np.arange(len(levels)))
+    bits = np.arange(len(level_of)) - (2**level_of - 1)
+    next_level = 2 ** (level_of + 1) - 1
+    is_last = level_of == len(levels) - 1
+    passed, failed = (np.where(is_last, -reached - 1, next_level + reached) for reached in (bits, bits + 2**level_of))
+    borders = np.array([split["border"] for split in levels], dtype=np.float32).astype(np.float64)
+    inputs = np.array([places[split["float_feature_index"]] for split in levels], dtype=np.int64)
+    leaves = np.array(tree["leaf_values"], dtype=np.float64) * scale
+    return Tree(inputs[level_of], borders[level_of], passed, failed, leaves)
+
+
+def _leaf(value: float) -> Tree:
+    nothing = np.array([], dtype=np.int64)
+    return Tree(nothing, np.array([]), nothing, nothing, np.array([value], dtype=np.float64))
+
+
+_READERS: Mapping[str, Callable[[Any], TreeEnsemble]] = {
+    "DecisionTreeClassifier": _decision_tree,
+    "RandomForestClassifier": _forest,
+    "ExtraTreesClassifier": _forest,
+    "AdaBoostClassifier": _ada_boost,
+    "LGBMClassifier": _lightgbm,
+    "XGBClassifier": _xgboost,
+    "CatBoostClassifier": _catboost,
+}

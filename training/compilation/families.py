@@ -1,0 +1,99 @@
+"""Which operations each family of models is made of."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from training.compilation import formulas
+from training.compilation.calibration import add_calibration
+from training.compilation.ensembles import tree_ensemble
+from training.compilation.errors import NotCompilableError
+from training.compilation.graph import Graph
+from training.compilation.trees import add_sum
+
+_REFUSED: Mapping[str, str] = {
+    "KNeighborsClassifier": "which of equally near neighbours count depends on how the library goes through its memory",
+}
+
+
+def add_probability(graph: Graph, estimator: Any, inputs: str) -> str:
+    """P(approved) (n, 1), as `predict_proba` of the fitted estimator tells it, from inputs (n, inputs), both float64.
+
+    Raises NotCompilableError where nobody wrote down how.
+    """
+    family = type(estimator).__name__
+    if list(estimator.classes_) != [0, 1]:
+        raise NotCompilableError(f"{family} knows the outcomes {list(estimator.classes_)}, not 0 and 1")
+    if family == "CalibratedClassifierCV":
+        return _calibrated(graph, estimator, inputs)
+    if family in _LOG_ODDS:
+        return graph.logistic(_LOG_ODDS[family](graph, estimator, inputs))
+    if family in _PROBABILITIES:
+        return _PROBABILITIES[family](graph, estimator, inputs)
+    raise NotCompilableError(f"{family} is not compiled: {_REFUSED.get(family, 'it has no compiled form')}")
+
+
+def uncalibrated(estimator: Any) -> Any:
+    """The fitted estimator inside any number of calibrations. Raises NotCompilableError for a calibrated ensemble."""
+    while type(estimator).__name__ == "CalibratedClassifierCV":
+        estimator = _only_calibrated(estimator).estimator
+    return estimator
+
+
+def _calibrated(graph: Graph, estimator: Any, inputs: str) -> str:
+    inner = _only_calibrated(estimator)
+    [calibrator] = inner.calibrators
+    family = type(inner.estimator).__name__
+    # What scikit-learn calibrates: the decision function, or P(approved) where there is none.
+    if hasattr(inner.estimator, "decision_function") and family in _DECISIONS:
+        return add_calibration(graph, calibrator, _DECISIONS[family](graph, inner.estimator, inputs))
+    return add_calibration(graph, calibrator, add_probability(graph, inner.estimator, inputs))
+
+
+def _only_calibrated(estimator: Any) -> Any:
+    if len(estimator.calibrated_classifiers_) != 1:
+        raise NotCompilableError("CalibratedClassifierCV is compiled with one classifier only, ensemble=False")
+    return estimator.calibrated_classifiers_[0]
+
+
+def _tree_sum(graph: Graph, estimator: Any, inputs: str) -> str:
+    return add_sum(graph, tree_ensemble(estimator), inputs)
+
+
+def _tree_mean(graph: Graph, estimator: Any, inputs: str) -> str:
+    return graph.add("Div", _tree_sum(graph, estimator, inputs), graph.constant(float(len(estimator.estimators_))))
+
+
+def _ada_boost(graph: Graph, estimator: Any, inputs: str) -> str:
+    """Twice the mean vote: scikit-learn takes the votes for approval minus those, just as many, against rejection."""
+    total = graph.constant(float(estimator.estimator_weights_.sum()))
+    return graph.add("Mul", graph.add("Div", _tree_sum(graph, estimator, inputs), total), graph.constant(2.0))
+
+
+def _xgboost(graph: Graph, estimator: Any, inputs: str) -> str:
+    """The logistic in float32, as XGBoost works it out; only e^-x is worked out in float64 and then rounded."""
+    negative = graph.cast(graph.add("Neg", _tree_sum(graph, estimator, inputs)), np.float64)
+    one = graph.constant(np.float32(1))
+    exponential = graph.cast(graph.exponential(negative), np.float32)
+    return graph.cast(graph.add("Div", one, graph.add("Add", one, exponential)), np.float64)
+
+
+_Family = Callable[[Graph, Any, str], str]
+# Families whose decision function is the log-odds of their probability.
+_LOG_ODDS: Mapping[str, _Family] = {
+    "LogisticRegression": formulas.logistic_regression,
+    "AdaBoostClassifier": _ada_boost,
+    "LGBMClassifier": _tree_sum,
+}
+# SVC has no probability of its own.
+_DECISIONS: Mapping[str, _Family] = {**_LOG_ODDS, "SVC": formulas.svc}
+_PROBABILITIES: Mapping[str, _Family] = {
+    "DecisionTreeClassifier": _tree_sum,
+    "RandomForestClassifier": _tree_mean,
+    "ExtraTreesClassifier": _tree_mean,
+    "XGBClassifier": _xgboost,
+    "CatBoostClassifier": lambda graph, estimator, inputs: graph.logistic(_tree_sum(graph, estimator, inputs)),
+    "GaussianNB": formulas.gaussian_nb,
+    "MLPClassifier": formulas.mlp,
+}

@@ -1,0 +1,63 @@
+"""The inputs that a fitted pipeline's estimator sees, and how they are scaled."""
+
+from typing import Any
+
+import numpy as np
+
+from loan_api.scoring.compiled import ModelInput
+from training.compilation.errors import NotCompilableError
+from training.compilation.graph import Graph
+
+
+def model_inputs(preprocessing: Any) -> list[ModelInput]:
+    """The columns that the fitted ColumnTransformer hands on, in its order, before scaling.
+
+    Raises NotCompilableError for a transformation that is not known here.
+    """
+    inputs: list[ModelInput] = []
+    for _, transformer, columns in preprocessing.transformers_:
+        if type(transformer).__name__ == "OneHotEncoder":
+            dropped = [None] * len(columns) if transformer.drop_idx_ is None else transformer.drop_idx_
+            inputs += [
+                ModelInput(column, equals=str(value))
+                for column, values, drop in zip(columns, transformer.categories_, dropped, strict=True)
+                for place, value in enumerate(values)
+                if place != drop
+            ]
+        elif _is_scaler(transformer) or _hands_on(transformer):
+            inputs += [ModelInput(column) for column in columns]
+        else:
+            raise NotCompilableError(f"preprocessing with {type(transformer).__name__} is not compiled")
+    return inputs
+
+
+def add_scaling(graph: Graph, preprocessing: Any, inputs: str) -> str:
+    """The inputs as the estimator sees them: minus the mean, divided by the scale, where they are standardised.
+
+    Inputs that are not have 0 and 1 there, which changes nothing.
+    """
+    if not is_scaled(preprocessing):
+        return inputs
+    means, scales = [], []
+    for name, transformer, _ in preprocessing.transformers_:
+        place = preprocessing.output_indices_[name]
+        width = place.stop - place.start
+        scaled = _is_scaler(transformer)
+        means.append(transformer.mean_ if scaled else np.zeros(width))
+        scales.append(transformer.scale_ if scaled else np.ones(width))
+    centred = graph.add("Sub", inputs, graph.constant(np.concatenate(means)))
+    return graph.add("Div", centred, graph.constant(np.concatenate(scales)))
+
+
+def is_scaled(preprocessing: Any) -> bool:
+    """Whether the estimator sees standardised numbers."""
+    return any(_is_scaler(transformer) for _, transformer, _ in preprocessing.transformers_)
+
+
+def _is_scaler(transformer: Any) -> bool:
+    return type(transformer).__name__ == "StandardScaler"
+
+
+def _hands_on(transformer: Any) -> bool:
+    """Whether it is what scikit-learn fits for "passthrough"."""
+    return type(transformer).__name__ == "FunctionTransformer" and transformer.func is None
