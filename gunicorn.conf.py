@@ -24,7 +24,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its own ungues
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "loan_api.worker.DrainingWorker"
+worker_class = "loan_api.worker.LoanWorker"
 # The time that a worker's heartbeat may stay away, not a limit on requests.
 timeout = 60
 graceful_timeout = 30

@@ -44,8 +44,7 @@ def _scorer_of(job: BatchJob) -> Scorer:
 def _load(artifact: str, scorer: str) -> Scorer:
     """What the worker has verified, and has found to be the one to score with."""
     if scorer == CompiledScorer.name:
-        form = CompiledForm.read(Path(artifact))
-        return CompiledScorer(form.inputs, form.graph)
+        return CompiledForm.read(Path(artifact)).scorer()
     from loan_api.scoring.pipeline import PipelineScorer
 
     return PipelineScorer(load_pipeline(Path(artifact)))

@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from loan_api.credit.errors import SlowBodyError
 
 _JSON = "application/json"
-_PIECE_BYTES = 65_536
+_PIECE_BYTES = 262_144
 _DEADLINE_SECONDS = 30.0
 
 
@@ -47,15 +47,16 @@ def read_in_pieces(request: Request, limit: int) -> bytes:
     """
     request.max_content_length = limit
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    body = bytearray()
+    pieces = []
     with time_limit(client_socket(request), _DEADLINE_SECONDS):
         while piece := _next_piece(request):
-            body += piece
+            pieces.append(piece)
             if time.monotonic() > deadline:
                 raise SlowBodyError("The body did not arrive in time.")
             time.sleep(0)
+    body = b"".join(pieces)
     _check_whole(request, len(body), limit)
-    return bytes(body)
+    return body
 
 
 def client_socket(request: Request) -> socket.socket | None:

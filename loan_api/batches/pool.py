@@ -3,10 +3,10 @@
 import select
 import socket
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import IO, Protocol
 
 from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_pieces, receive_reply, send_job
-from loan_api.batches.queue import BatchQueue
+from loan_api.batches.queue import BatchQueue, in_memory_file
 from loan_api.credit.errors import BatchFailedError, BatchTooLargeError, ClientGoneError, SaturatedError
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
@@ -43,14 +43,21 @@ class BatchProcesses:
         """
         if len(body) <= _INLINE_BYTES:
             return run_batch(job, body, scorer, is_gone)
+        with in_memory_file() as file:
+            _write(file, body)
+            return self._hand_over(job, file, is_gone)
+
+    def _hand_over(
+        self, job: BatchJob, body: IO[bytes], is_gone: Callable[[], bool]
+    ) -> tuple[BatchSummary, Iterable[bytes]]:
         for _ in range(_ATTEMPTS):
             self._own.ensure_running()
             connection, theirs = socket.socketpair()
             with connection:
                 try:
                     with theirs:
-                        self._queue.put(theirs)
-                    send_job(connection, job, body)
+                        self._queue.put(theirs, body)
+                    send_job(connection, job)
                     reply = self._await_reply(connection, is_gone)
                     if isinstance(reply, Decided):
                         # All of it at once: a client that reads slowly must not hold a process.
@@ -79,3 +86,9 @@ def _error_of(reply: Refused | NotDone) -> Exception:
     if reply.why == "too_large":
         return BatchTooLargeError(reply.says)
     return BatchFailedError(f"a batch process failed with {reply.says}")
+
+
+def _write(file: IO[bytes], body: bytes) -> None:
+    rest = memoryview(body)
+    while rest:
+        rest = rest[file.write(rest) :]

@@ -1,7 +1,7 @@
 """What a web worker and a batch process say to each other over a socket of their own for each batch.
 
-The worker sends the job and the body, the process answers with one reply and, where the batch is decided, the pieces of
-the answer. Everything is MessagePack or raw bytes behind their length.
+The worker sends the job, the process answers with one reply and, where the batch is decided, the pieces of the answer.
+Everything is MessagePack or raw bytes behind their length. The batch itself comes as a file with the socket.
 """
 
 import socket
@@ -43,16 +43,14 @@ Reply = Decided | Refused | NotDone
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-def send_job(connection: socket.socket, job: BatchJob, body: bytes) -> None:
+def send_job(connection: socket.socket, job: BatchJob) -> None:
     """To the batch process."""
     _send(connection, _encoder.encode(job))
-    _send(connection, body)
 
 
-def receive_job(connection: socket.socket) -> tuple[BatchJob, bytearray]:
+def receive_job(connection: socket.socket) -> BatchJob:
     """From the worker. Raises ConnectionError where it hangs up."""
-    job = _job_decoder.decode(_receive(connection))
-    return job, _receive(connection)
+    return _job_decoder.decode(_receive(connection))
 
 
 def send_reply(connection: socket.socket, reply: Reply) -> None:

@@ -5,6 +5,7 @@ import select
 import socket
 import traceback
 from collections.abc import Callable, Iterator
+from typing import IO
 
 from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_job, send_pieces, send_reply
 from loan_api.batches.queue import take
@@ -33,17 +34,18 @@ class BatchServer:
             readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
             if self._parent in readable:
                 return
-            connection = take(self._receiving)
-            if connection is not None:
-                with connection:
-                    self._handle(connection)
+            taken = take(self._receiving)
+            if taken is not None:
+                connection, body = taken
+                with connection, body:
+                    self._handle(connection, body)
 
-    def _handle(self, connection: socket.socket) -> None:
+    def _handle(self, connection: socket.socket, body: IO[bytes]) -> None:
         connection.settimeout(_HANDOVER_SECONDS)
         try:
-            job, body = receive_job(connection)
-            reply, pieces = self._run(connection, job, bytes(body))
-            del body
+            job = receive_job(connection)
+            body.seek(0)
+            reply, pieces = self._run(connection, job, body.read())
             send_reply(connection, reply)
             if pieces is not None:
                 send_pieces(connection, pieces)

@@ -51,7 +51,7 @@ def _proven(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledSco
         if why_not is not None:
             return why_not
         form = CompiledForm.read(artifact)
-        scorer = CompiledScorer(form.inputs, form.graph)
+        scorer = form.scorer()
         found = disagreement(
             form.proof.probabilities, scorer.probabilities(form.proof.applications), threshold
         ) or _golden_disagreement(scorer, golden, threshold)

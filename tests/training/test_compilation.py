@@ -142,7 +142,7 @@ def test_an_application_gets_the_same_bits_alone_and_in_a_batch(name: str, calib
 def test_it_decides_the_same_at_every_probability_that_occurs(name: str) -> None:
     pipeline = fitted(name, "isotonic")
     form = compiled_form(pipeline, THRESHOLD, made_up())
-    actual = CompiledScorer(form.inputs, form.graph).probabilities(form.proof.applications)
+    actual = form.scorer().probabilities(form.proof.applications)
     for threshold in np.unique(form.proof.probabilities)[:50]:
         assert np.array_equal(actual >= threshold, form.proof.probabilities >= threshold)
 
@@ -151,11 +151,21 @@ def test_a_form_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
     form = compiled_form(fitted("random_forest"), THRESHOLD, made_up())
     form.write(tmp_path)
     read = CompiledForm.read(tmp_path)
-    assert (read.inputs, read.graph) == (form.inputs, form.graph)
+    assert (read.inputs, read.graph, read.order_by) == (form.inputs, form.graph, form.order_by)
     assert np.array_equal(read.proof.probabilities, form.proof.probabilities)
     assert all(np.array_equal(read.proof.applications[name], form.proof.applications[name]) for name in FEATURE_NAMES)
-    scorer = CompiledScorer(read.inputs, read.graph)
-    assert np.array_equal(scorer.probabilities(read.proof.applications), form.proof.probabilities)
+    assert np.array_equal(read.scorer().probabilities(read.proof.applications), form.proof.probabilities)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("decision_tree", None), ("random_forest", "cibil_score")])
+def test_a_batch_is_put_in_the_order_of_the_input_that_decides_most_about_many_trees(
+    name: str, expected: str | None
+) -> None:
+    form = compiled_form(fitted(name), THRESHOLD, made_up())
+    assert expected == (None if form.order_by is None else form.inputs[form.order_by].column)
+    unordered = CompiledScorer(form.inputs, form.graph)
+    rows = fresh_rows()
+    assert np.array_equal(form.scorer().probabilities(rows), unordered.probabilities(rows))
 
 
 def test_a_tree_that_never_splits_is_compiled() -> None:

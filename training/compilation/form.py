@@ -1,6 +1,7 @@
 """The compiled form of a fitted pipeline, proven equal to it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from training.compilation.families import add_probability, uncalibrated
 from training.compilation.graph import Graph
 from training.compilation.preprocessing import add_scaling, is_scaled, model_inputs
 from training.compilation.proof import Turns, proof_applications
+from training.compilation.trees import leading_input
 from training.compilation.visits import turns_of
 
 
@@ -28,7 +30,8 @@ def compiled_form(pipeline: Pipeline, threshold: float, made_up: Sequence[Applic
 
     Raises NotCompilableError where the family has no compiled form, or where its answers differ from the pipeline's.
     """
-    return prove(pipeline, *compile_pipeline(pipeline), threshold, made_up)
+    form = prove(pipeline, *compile_pipeline(pipeline), threshold, made_up)
+    return replace(form, order_by=_leading_input(pipeline))
 
 
 def prove(
@@ -66,6 +69,11 @@ def split_turns(pipeline: Pipeline, made_up: Columns) -> Mapping[str, Turns]:
         raise NotCompilableError("trees over standardised numbers are not compiled: their splits cannot be proven")
     seen_by_model = pipeline[:-1].transform(columns_frame(texts(made_up)))
     return turns_of(tree_ensemble(estimator), model_inputs(pipeline["preprocessing"]), seen_by_model)
+
+
+def _leading_input(pipeline: Pipeline) -> int | None:
+    estimator = uncalibrated(_estimator(pipeline))
+    return leading_input(tree_ensemble(estimator)) if is_made_of_trees(estimator) else None
 
 
 def _estimator(pipeline: Pipeline) -> Any:
