@@ -8,6 +8,7 @@ from typing import Any
 
 from loan_api.batches.queue import VARIABLE as QUEUE_VARIABLE
 from loan_api.batches.queue import BatchQueue
+from loan_api.connections import Connections
 from loan_api.logs import logging_config
 from loan_api.metrics.slots import (
     FOLDER_VARIABLE,
@@ -20,6 +21,7 @@ from loan_api.server_start import VARIABLE as START_VARIABLE
 from loan_api.settings import read_settings
 
 _settings = read_settings()
+_connections = Connections()
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its own unguessable files there
 
 bind = f"{_settings.host}:{_settings.port}"
@@ -56,6 +58,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """Tells the worker its slot."""
     os.environ[SLOT_VARIABLE] = str(worker.slot)
+    worker.connections = _connections
 
 
 def post_worker_init(worker: Any) -> None:
@@ -66,3 +69,4 @@ def post_worker_init(worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Takes back what a dead worker said of the moment."""
     forget_live_values(_metrics_folder, worker.slot)
+    _connections.leave(worker.slot)

@@ -110,5 +110,6 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
 
     registry.refresh()
     registry.watch(_LOOK_EVERY_SECONDS)
+    adapters.batches.start()
     backlog.watch()
     return app

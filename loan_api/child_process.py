@@ -12,12 +12,9 @@ _PAUSE_SECONDS = 2.0
 class ChildProcess:
     """`python -m MODULE`, run beside this process. It reads its standard input and ends when that does."""
 
-    def __init__(
-        self, module: str, arguments: Sequence[str] = (), pass_fds: Sequence[int] = (), cwd: str | None = None
-    ) -> None:
+    def __init__(self, module: str, arguments: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
         self._pass_fds = tuple(pass_fds)
-        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
         self._started = float("-inf")
 
@@ -30,5 +27,8 @@ class ChildProcess:
         self._started = monotonic()
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, pass_fds=self._pass_fds, cwd=self._cwd)
+        # In a session of its own, as Ctrl-C is meant for the master; the child ends when its parent does.
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, pass_fds=self._pass_fds, start_new_session=True
+        )
         return True

@@ -5,7 +5,6 @@ The only process of the service that imports MLflow.
 
 import logging.config
 import os
-import signal
 import sys
 import threading
 import time
@@ -17,7 +16,6 @@ from loan_api.settings import Settings, read_settings
 
 def main() -> None:
     """Follows the registry until standard input ends; returns at once where another process follows it already."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = read_settings()
     cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     with cache.followed() as is_follower:

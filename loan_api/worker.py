@@ -5,8 +5,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import gevent
+import gevent.socket
 from gunicorn.http.body import Body
 from gunicorn.workers.ggevent import GeventWorker
+
+from loan_api.connections import Connections, Turn
 
 # A client that is at work sends its next request by then, and is told to close the connection with the answer.
 _IDLE_SECONDS = 1.0
@@ -21,18 +24,38 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     gunicorn's own waits for idle connections until `graceful_timeout` is over.
     """
 
+    # Set between the fork and the start.
+    slot: int
+    connections: Connections
+    sockets: list[Any]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waits: set[_Wait] = set()
 
+    def patch(self) -> None:
+        """Makes the listening sockets gevent's, and polite."""
+        super().patch()
+        turn = Turn(self.connections, self.slot)
+        self.sockets = [_Listener(listener, turn) for listener in self.sockets]
+
     def run(self) -> None:
         """Serves until it is told to stop."""
+        self.connections.join(self.slot)
         gevent.spawn(self._close_idle_connections)
         super().run()
 
     def timeout_ctx(self) -> "_Wait":
         """What gunicorn waits for the next request of a connection in."""
         return _Wait(self.cfg.keepalive, self._waits)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serves one connection to its end."""
+        self.connections.opened(self.slot)
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self.connections.closed(self.slot)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answers one request, then lets the other connections have their turn.
@@ -48,6 +71,7 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def _close_idle_connections(self) -> None:
         while self.alive:
             gevent.sleep(_LOOK_EVERY_SECONDS)
+        self.connections.leave(self.slot)
         stopping = monotonic()
         while True:
             now = monotonic()
@@ -55,6 +79,19 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 if now - max(wait.began, stopping) > _IDLE_SECONDS:
                     wait.end()
             gevent.sleep(_LOOK_EVERY_SECONDS)
+
+
+class _Listener(gevent.socket.socket):
+    """A listening socket that has nothing to accept while it is another worker's turn."""
+
+    def __init__(self, listener: gevent.socket.socket, turn: Turn) -> None:
+        super().__init__(listener.family, listener.type, listener.proto, fileno=listener.detach())
+        self._turn = turn
+
+    def _accept(self) -> Any:
+        if not self._turn.has_come():
+            raise BlockingIOError
+        return super()._accept()  # type: ignore[misc]  # not in gevent's stubs
 
 
 class _Body(Body):  # type: ignore[misc]  # gunicorn has no types

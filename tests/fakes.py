@@ -69,6 +69,9 @@ class BrokenScorer:
 class InlineBatches:
     """Runs batches where they are asked for."""
 
+    def start(self) -> None:
+        """There is nothing to get ready."""
+
     def run(
         self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import threading
 from collections.abc import Callable, Iterable
 from typing import IO, Protocol
 
@@ -15,6 +16,9 @@ from loan_api.wire.refusals import MalformedBodyError, Refusals, RequestRefusedE
 # A batch this small is decided within a millisecond or two, which is less than handing it over takes.
 _INLINE_BYTES = 65_536
 _LOOK_AFTER_CLIENT_EVERY = 0.25
+_LOOK_AFTER_PROCESS_EVERY = 1.0
+# When everything starts at once, the worker that is to serve goes first; a batch that comes earlier starts the process.
+_LEFT_TO_THE_WORKER_SECONDS = 3.0
 # A process that is killed while it works takes its batch with it; the batch is handed to another.
 _ATTEMPTS = 3
 
@@ -32,6 +36,18 @@ class BatchProcesses:
     def __init__(self, queue: BatchQueue, own: Process) -> None:
         self._queue = queue
         self._own = own
+
+    def start(self) -> None:
+        """Keeps this worker's own process running from a background thread for as long as the worker lives."""
+
+        def keep_running() -> None:
+            pause = threading.Event()
+            pause.wait(_LEFT_TO_THE_WORKER_SECONDS)
+            while True:
+                self._own.ensure_running()
+                pause.wait(_LOOK_AFTER_PROCESS_EVERY)
+
+        threading.Thread(target=keep_running, name="batch-process", daemon=True).start()
 
     def run(
         self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]

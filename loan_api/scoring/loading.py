@@ -38,14 +38,14 @@ def load_scorer(artifact: Path, facts: ModelFacts, load_pipeline: LoadPipeline) 
         golden = ReferencePackage.read(artifact).golden_rows
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(f"its reference package cannot be read ({type(error).__name__})") from error
-    compiled = _proven(artifact, golden, facts.threshold)
+    compiled = proven_scorer(artifact, golden, facts.threshold)
     if isinstance(compiled, CompiledScorer):
         return LoadedScorer(compiled, artifact)
     return LoadedScorer(_reference(artifact, golden, facts.threshold, load_pipeline), artifact, compiled)
 
 
-def _proven(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:
-    """The compiled scorer, or why it is not to be used."""
+def proven_scorer(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:
+    """The compiled scorer in the artifact where its proof holds, or why it is not to be used."""
     try:
         why_not = read_why_not(artifact)
         if why_not is not None:

@@ -67,8 +67,8 @@ class ReloadObserver(Protocol):
 class ModelRegistry:
     """Caches the served model and follows the registry's wish.
 
-    Reading `current` never waits and never touches the registry. A version that cannot be loaded stays out; what was
-    served before it is served on, and `problem` says why. A process that has just started and cannot follow the wish
+    Reading `current` never waits once there is a model, and never touches the registry. A version that cannot be loaded
+    stays out; what was served before it is served on, and `problem` says why. A process that has just started and cannot follow the wish
     serves the last version that was good.
     """
 
@@ -80,18 +80,27 @@ class ModelRegistry:
         self._problem: str | None = _NOBODY_LOOKED
         self._refused: tuple[Wish, str] | None = None
         self._looked_at = 0.0
+        self._lock = threading.Lock()
 
     @property
     def current(self) -> ServedModel:
         """The served model. Raises NoModelError while there is none."""
         served = self._served
         if served is None:
+            self.refresh()
+            served = self._served
+        if served is None:
             raise NoModelError("No model is in production yet. Train and promote one, then try again.")
         return served
 
     @property
     def is_loaded(self) -> bool:
-        """Whether there is a model to score with."""
+        """Whether there is a model to score with.
+
+        While there is none, every question is a look: as soon as one process says that it is ready, all of them are.
+        """
+        if self._served is None:
+            self.refresh()
         return self._served is not None
 
     @property
@@ -101,6 +110,10 @@ class ModelRegistry:
 
     def refresh(self) -> None:
         """Looks at the wish once and loads what should be served, if that is another version."""
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
         wish = self._source.wish()
         if wish is None:
             return

@@ -57,6 +57,9 @@ class PredictionObserver(Protocol):
 class BatchRunner(Protocol):
     """Runs batches where they hold up nobody."""
 
+    def start(self) -> None:
+        """Gets ready for them."""
+
     def run(
         self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:

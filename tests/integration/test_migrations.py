@@ -56,6 +56,6 @@ def test_a_database_that_does_not_answer_is_told_without_details(tmp_path: Path)
     (tmp_path / "file.db").write_bytes(b"this is no database at all, whatever its name says")
     for url in ("sqlite:////proc/no/such/place.db", f"sqlite:///{tmp_path}/file.db"):
         database = Database(url)
-        with pytest.raises(StorageError, match=r"the database does not answer \(\w+\)$"):
+        with pytest.raises(StorageError, match=r"the database does not answer or is not migrated \(\w+\)$"):
             database.check()
         database.close()

@@ -11,9 +11,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-_TIMED_BATCH = 1000
-_REPEATS_SINGLE = 20
-_REPEATS_BATCH = 5
+TIMED_BATCH = 1000
+REPEATS_SINGLE = 20
+REPEATS_BATCH = 5
 
 
 def main(artifact: str, golden: str, holdout: str, answers: str) -> None:
@@ -26,18 +26,18 @@ def main(artifact: str, golden: str, holdout: str, answers: str) -> None:
     golden_rows, held_out = (pd.read_pickle(path) for path in (golden, holdout))  # noqa: S301
     pipeline = mlflow.sklearn.load_model(artifact)
     labels = mlflow.pyfunc.load_model(artifact).predict(held_out)
-    batch = held_out.iloc[np.resize(np.arange(len(held_out)), _TIMED_BATCH)]
+    batch = held_out.iloc[np.resize(np.arange(len(held_out)), TIMED_BATCH)]
     found: dict[str, Any] = {
         "golden": pipeline.predict_proba(golden_rows)[:, 1].tolist(),
         "holdout": pipeline.predict_proba(held_out)[:, 1].tolist(),
         "labels": [int(label) for label in labels],
-        "seconds_1_row": _quickest(lambda: pipeline.predict_proba(batch.iloc[:1]), _REPEATS_SINGLE),
-        "seconds_1000_rows": _quickest(lambda: pipeline.predict_proba(batch), _REPEATS_BATCH),
+        "seconds_1_row": quickest(lambda: pipeline.predict_proba(batch.iloc[:1]), REPEATS_SINGLE),
+        "seconds_1000_rows": quickest(lambda: pipeline.predict_proba(batch), REPEATS_BATCH),
     }
     Path(answers).write_text(json.dumps(found), encoding="utf-8")
 
 
-def _quickest(action: Callable[[], object], repeats: int) -> float:
+def quickest(action: Callable[[], object], repeats: int) -> float:
     """Seconds; the quickest of a few, as noise only ever adds."""
     seconds = []
     for _ in range(repeats):

@@ -14,9 +14,13 @@ import numpy as np
 import pandas as pd
 
 from loan_api.credit.frame import applications_frame
+from loan_api.scoring.compiled import read_why_not
+from loan_api.scoring.loading import proven_scorer
 from loan_api.scoring.package import ReferencePackage
+from loan_api.scoring.parity import disagreement
 from training.data.split import Split
 from training.registry import clean_process
+from training.registry.timing import frame_columns, seconds_of
 from training.selection.metrics import Outcomes, Probabilities, paired_difference
 
 # A challenger may be worse than the champion by this much, so that a tie is not decided by a coin.
@@ -90,21 +94,32 @@ class _Performance:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class _CompiledForm:
+    """What became of the challenger's compiled form, and how long it takes where there is one."""
+
+    check: Check
+    seconds: Mapping[str, float] | None = None
+
+
 def judge(
     challenger: Contestant, champion: Contestant | None, split: Split, *, despite_broken_champion: bool = False
 ) -> Verdict:
     """Runs the challenger, and the champion where there is one, in clean processes on the same holdout.
 
-    Passed where the challenger loads, reproduces its golden rows, decides at its threshold, keeps its latency budget,
-    and is not worse than the champion: the 95 % paired bootstrap interval of the difference lies within the margin.
-    A champion that fails is no reason to let a challenger pass; `despite_broken_champion` is for people who know why.
+    Passed where the challenger loads, reproduces its golden rows, decides at its threshold, has a compiled form that is
+    equal to it or says why it has none, keeps its latency budget, and is not worse than the champion: the 95 % paired
+    bootstrap interval of the difference lies within the margin. A champion that fails is no reason to let a challenger
+    pass; `despite_broken_champion` is for people who know why.
     """
     try:
         performance = _perform(challenger, split.holdout_applications)
     except LoadError as error:
         return _unloadable(error)
-    checks = [_LOADS, *_check_alone(performance, challenger), *_check_latency(performance)]
-    figures = {"golden_deviation": performance.golden_deviation, **performance.seconds}
+    compiled = _compiled(challenger, performance, split.holdout_applications)
+    seconds = compiled.seconds or performance.seconds
+    checks = [_LOADS, *_check_alone(performance, challenger), compiled.check, *_check_latency(seconds)]
+    figures = {"golden_deviation": performance.golden_deviation, **seconds}
     if champion is None:
         checks.append(Check("not worse than the champion", passed=True, says="there is none"))
         return Verdict(tuple(checks), figures)
@@ -146,13 +161,28 @@ def _check_alone(performance: _Performance, contestant: Contestant) -> Iterator[
     yield Check("decides at its threshold", differing == 0, f"{differing} of {len(decided)} labels differ")
 
 
-def _check_latency(performance: _Performance) -> Iterator[Check]:
+def _compiled(challenger: Contestant, performance: _Performance, holdout: pd.DataFrame) -> _CompiledForm:
+    """Its proof, and real applications: what the pipeline did in the clean process is what it must do, too."""
+    name = "compiled form"
+    golden = ReferencePackage.read(challenger.artifact).golden_rows
+    scorer = proven_scorer(challenger.artifact, golden, challenger.threshold)
+    if isinstance(scorer, str):
+        is_missing = read_why_not(challenger.artifact) is not None
+        return _CompiledForm(Check(name, passed=is_missing, says=f"{scorer}; the pipeline serves"))
+    columns = frame_columns(holdout)
+    found = disagreement(performance.holdout, scorer.probabilities(columns), challenger.threshold)
+    says = found or f"equal to the pipeline on its proof and on {len(holdout)} rows"
+    seconds = seconds_of(scorer, columns)
+    return _CompiledForm(Check(name, passed=found is None, says=says), seconds)
+
+
+def _check_latency(seconds: Mapping[str, float]) -> Iterator[Check]:
+    """Of what would serve: the compiled form, or the pipeline where there is none."""
     for name, budget in LATENCY_BUDGET_SECONDS.items():
-        seconds = performance.seconds[name]
         yield Check(
             f"latency, {name.removeprefix('seconds_').replace('_', ' ')}",
-            seconds <= budget,
-            f"{1000 * seconds:.1f} ms of {1000 * budget:.0f} ms",
+            seconds[name] <= budget,
+            f"{1000 * seconds[name]:.3g} ms of {1000 * budget:.0f} ms",
         )
 
 
