@@ -18,6 +18,11 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = float("-inf")
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id, once it was started."""
+        return None if self._process is None else self._process.pid
+
     def ensure_running(self) -> bool:
         """Starts it where it does not run; whether that was done."""
         if self._process is not None and self._process.poll() is None:
@@ -32,3 +37,10 @@ class ChildProcess:
             self._command, stdin=subprocess.PIPE, pass_fds=self._pass_fds, start_new_session=True
         )
         return True
+
+    def end(self) -> None:
+        """Ends it as the end of this process would, and waits for that."""
+        if self._process is not None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process.wait()

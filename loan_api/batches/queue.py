@@ -40,6 +40,11 @@ class BatchQueue:
         """Adds one end of a socket and the file with the batch; waits while the queue is full."""
         socket.send_fds(self.sending, [_MESSAGE], [connection.fileno(), body.fileno()])
 
+    def close(self) -> None:
+        """Gives the ends back."""
+        self.sending.close()
+        self.receiving.close()
+
 
 def take(receiving: socket.socket) -> tuple[socket.socket, IO[bytes]] | None:
     """The socket and the file that were put in first; None where another process was quicker."""

@@ -68,8 +68,8 @@ class ModelRegistry:
     """Caches the served model and follows the registry's wish.
 
     Reading `current` never waits once there is a model, and never touches the registry. A version that cannot be loaded
-    stays out; what was served before it is served on, and `problem` says why. A process that has just started and cannot follow the wish
-    serves the last version that was good.
+    stays out; what was served before it is served on, and `problem` says why. A process that has just started and
+    cannot follow the wish serves the last version that was good.
     """
 
     def __init__(self, source: ModelSource, observer: ReloadObserver, now: Callable[[], datetime]) -> None:

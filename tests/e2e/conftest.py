@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,7 +146,8 @@ def started_service(home: Path, *, ready: bool = True) -> Iterator[Service]:
             assert process.poll() is None, log.read_text(encoding="utf-8")
         yield service
         # As a terminal does: to every process of the group.
-        os.killpg(process.pid, signal.SIGINT)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=40)
     finally:
         process.kill()

@@ -1,0 +1,140 @@
+"""Batches over HTTP: what is taken, what is given, and what is too much."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
+from tests.api.conftest import MakeClient
+from tests.applications import application
+from tests.fakes import FakeModelSource
+from tests.unit.test_formats import WRITERS
+
+ROWS = [application(cibil_score=score) for score in (300, 600, 900)]
+
+
+def post(client: FlaskClient, media_type: str, **headers: str) -> Any:
+    return client.post(
+        "/predict/batch", data=WRITERS[media_type](ROWS), content_type=media_type, headers=headers or None
+    )
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_the_answer_has_the_format_of_the_request(client: FlaskClient, media_type: str) -> None:
+    response = post(client, media_type)
+    assert response.status_code == 200, response.text
+    assert response.mimetype == media_type
+    assert response.headers["X-Model-Version"] == "1.0.0"
+    assert response.headers["X-Batch-ID"] == "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
+    assert response.headers["X-Decided-At"] == "2024-03-13T10:30:00Z"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/*, */*;q=0.1", "text/csv, application/json;q=0.5"])
+def test_the_client_may_ask_for_another_format(client: FlaskClient, accept: str) -> None:
+    response = post(client, JSON, Accept=accept)
+    assert response.status_code == 200
+    assert response.mimetype == (JSON if accept == "*/*" else CSV)
+
+
+def test_a_client_that_takes_anything_gets_what_it_sent(client: FlaskClient) -> None:
+    assert post(client, PARQUET, Accept="*/*").mimetype == PARQUET
+
+
+def test_a_format_that_there_is_not_is_a_406(client: FlaskClient) -> None:
+    response = post(client, JSON, Accept="image/png")
+    assert response.status_code == 406
+    assert response.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("media_type", [NDJSON, CSV])
+def test_lines_are_sent_as_they_are_made(client: FlaskClient, media_type: str) -> None:
+    response = post(client, media_type)
+    assert response.status_code == 200
+    assert "Content-Length" not in response.headers
+    assert len(response.text.splitlines()) == (3 if media_type == NDJSON else 4)
+
+
+@pytest.mark.parametrize("media_type", [NDJSON, CSV, ARROW, PARQUET])
+def test_errors_are_problems_in_every_format(client: FlaskClient, media_type: str) -> None:
+    rows = [application(), application(cibil_score=5)]
+    response = client.post("/predict/batch", data=WRITERS[media_type](rows), content_type=media_type)
+    assert response.status_code == 422
+    assert response.content_type == "application/problem+json"
+    assert [error["pointer"] for error in response.json["errors"]] == ["/instances/1/cibil_score"]
+    broken = client.post("/predict/batch", data=b"\x00\xff", content_type=media_type)
+    assert broken.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_the_limits_hold_in_every_format(make_client: MakeClient, media_type: str) -> None:
+    assert post(make_client(MAX_BATCH_ROWS="3"), media_type).status_code == 200
+    assert post(make_client(MAX_BATCH_ROWS="2"), media_type).status_code == 413
+    large = make_client(MAX_REQUEST_BYTES="1024").post("/predict/batch", data=b" " * 1025, content_type=media_type)
+    assert large.status_code == 413
+
+
+def test_a_batch_that_does_not_tell_its_length_is_limited_all_the_same(make_client: MakeClient) -> None:
+    client = make_client(MAX_REQUEST_BYTES="2048")
+    for size, status in ((2047, 422), (2048, 413), (10_000, 413)):
+        response = client.post(
+            "/predict/batch",
+            input_stream=BytesIO(b"\n" * size),
+            content_type=NDJSON,
+            headers={"Transfer-Encoding": "chunked"},
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert response.status_code == status, response.text
+
+
+def test_without_a_model_a_batch_may_come_again(make_client: MakeClient) -> None:
+    response = post(make_client(FakeModelSource(wanted=None)), CSV)
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+
+
+def test_the_document_names_every_format(client: FlaskClient) -> None:
+    operation = client.get("/openapi.json").json["paths"]["/predict/batch"]["post"]
+    assert set(operation["requestBody"]["content"]) == set(MEDIA_TYPES)
+    assert set(operation["responses"]["200"]["content"]) == set(MEDIA_TYPES)
+    assert operation["requestBody"]["required"]
+    assert {"406", "408", "413", "415", "503"} <= set(operation["responses"])
+
+
+def test_batches_are_counted_in_every_format(
+    client: FlaskClient, metrics_credentials: Callable[[], tuple[str, str]]
+) -> None:
+    for media_type in MEDIA_TYPES:
+        post(client, media_type)
+    text = client.get("/metrics", auth=metrics_credentials()).text
+    assert 'loan_predictions_total{endpoint="batch",model_version="1.0.0",outcome="approved"} 10.0' in text
+    assert 'loan_prediction_probability_bucket{le="0.1",model_version="1.0.0"} 5.0' in text
+    assert 'loan_prediction_probability_count{model_version="1.0.0"} 15.0' in text
+    assert 'loan_prediction_probability_sum{model_version="1.0.0"} 7.5' in text
+
+
+def test_a_worker_that_is_late_sends_single_requests_away_and_nothing_else(
+    make_client: MakeClient,
+    metrics_credentials: Callable[[], tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loan_api.app._LATEST_SECONDS", -1)
+    client = make_client()
+    refused = client.post("/predict", json=application())
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json["type"] == "urn:loan-api:problem:saturated"
+    for path in ("/health", "/health/live", "/health/ready", "/model"):
+        assert client.get(path).status_code == 200
+    assert client.get("/metrics", auth=metrics_credentials()).status_code == 200
+
+
+def test_a_batch_for_which_there_is_no_room_is_sent_away(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loan_api.app._WAITING_BATCHES", 0)
+    refused = post(make_client(), JSON)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"

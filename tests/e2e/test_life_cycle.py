@@ -1,0 +1,207 @@
+"""Workers come and go, models change, processes are killed: no request is lost."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import pytest
+import requests
+from mlflow import MlflowClient
+
+from tests.applications import application
+from tests.e2e.conftest import Service, started_service, wait_until
+from training.registry.promotion import put_into_production
+from training.registry.versions import find_version
+
+BODY = json.dumps(application())
+BATCH = json.dumps({"instances": [application()] * 2000})
+
+
+class Client:
+    """Asks again and again over one connection, and opens another when the server says that it closes this one."""
+
+    def __init__(self, service: Service, path: str, body: str) -> None:
+        self._service = service
+        self._path = path
+        self._body = body
+        self.versions: list[str] = []
+        self.failures: list[str] = []
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        connection = self._connect()
+        while not is_over():
+            try:
+                connection.request("POST", self._path, self._body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = json.loads(response.read())
+            except (OSError, HTTPException) as error:
+                self.failures.append(repr(error))
+                connection.close()
+                connection = self._connect()
+                continue
+            if response.status != 200:
+                self.failures.append(str(response.status))
+            else:
+                self.versions.append(answer["model_version"])
+            # A little idleness: the tests share the machine with the service.
+            time.sleep(0.005)
+            if response.will_close:
+                connection.close()
+                connection = self._connect()
+        connection.close()
+
+    def _connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self._service.port, timeout=30)
+
+
+@contextmanager
+def load(service: Service) -> Iterator[list[Client]]:
+    """Six clients ask for single decisions and two for batches while the block runs."""
+    over = threading.Event()
+    clients = [Client(service, "/predict", BODY) for _ in range(6)]
+    clients += [Client(service, "/predict/batch", BATCH) for _ in range(2)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        for client in clients:
+            pool.submit(client.run, over.is_set)
+        try:
+            yield clients
+        finally:
+            over.set()
+
+
+def assert_nothing_was_lost(clients: list[Client]) -> None:
+    assert [failure for client in clients for failure in client.failures] == []
+    assert all(client.versions for client in clients)
+
+
+def test_a_promotion_and_a_rollback_under_load_lose_nothing(service: Service) -> None:
+    registry = MlflowClient(tracking_uri=f"sqlite:///{service.home}/mlflow.db")
+    with load(service) as clients:
+        for version in ("1.0.1", "1.0.0"):
+            put_into_production(registry, find_version(registry, "loan_approval_model", version))
+
+            def all_follow(wanted: str = version) -> bool:
+                seen = [len(client.versions) for client in clients]
+                time.sleep(0.3)
+                new = [client.versions[count:] for client, count in zip(clients, seen, strict=True)]
+                return all(new) and {each for versions in new for each in versions} == {wanted}
+
+            wait_until(all_follow, f"every worker to answer with {version}", seconds=30)
+    assert_nothing_was_lost(clients)
+
+
+def test_a_reload_under_load_loses_nothing(service: Service) -> None:
+    """SIGHUP: new workers take over, the old ones finish what they have and what comes on open connections."""
+    before = set(service.workers)
+    with load(service) as clients:
+        time.sleep(0.5)
+        os.kill(service.process.pid, signal.SIGHUP)
+        wait_until(lambda: len(service.workers) == 2 and before.isdisjoint(service.workers), "other workers")
+        time.sleep(0.5)
+    assert_nothing_was_lost(clients)
+
+
+def test_killed_batch_processes_lose_nothing(service: Service) -> None:
+    with load(service) as clients:
+        for _ in range(3):
+            time.sleep(0.3)
+            for pid in batch_processes(service):
+                os.kill(pid, signal.SIGKILL)
+    assert_nothing_was_lost(clients)
+    wait_until(lambda: len(batch_processes(service)) == 2, "other batch processes")
+
+
+def test_a_killed_follower_is_replaced(service: Service) -> None:
+    (victim,) = children_of(service, "registry_follower")
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: children_of(service, "registry_follower") not in ([], [victim]), "another follower")
+    assert requests.get(service.url("/health"), timeout=10).json()["status"] == "healthy"
+
+
+def test_a_client_that_hangs_up_is_noticed(service: Service) -> None:
+    """While its batch waits, so that nobody works for it."""
+    wait_until(lambda: len(batch_processes(service)) == 2, "both batch processes")
+    stopped = batch_processes(service)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(head_of("/predict/batch", BATCH, "X-Request-ID: gone") + BATCH.encode())
+            time.sleep(0.3)
+        wait_until(lambda: any(line.get("request_id") == "gone" for line in service.log_lines), "the log line", 20)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    (line,) = [line for line in service.log_lines if line.get("request_id") == "gone"]
+    assert line["status"] == 499
+    assert requests.post(service.url("/predict/batch"), data=BATCH, headers=JSON, timeout=30).status_code == 200
+
+
+def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connections(home: Path) -> None:
+    with started_service(home) as service:
+        idle = HTTPConnection("127.0.0.1", service.port, timeout=30)
+        idle.request("POST", "/predict", BODY, JSON)
+        assert idle.getresponse().read()
+        with socket.create_connection(("127.0.0.1", service.port)) as slow:
+            slow.sendall(head_of("/predict", BODY, "X-Request-ID: slow") + BODY[:10].encode())
+            time.sleep(0.3)
+            service.process.send_signal(signal.SIGTERM)
+            started = time.monotonic()
+            time.sleep(1)
+            slow.sendall(BODY[10:].encode())
+            answer = slow.recv(65536).decode()
+        assert answer.startswith("HTTP/1.1 200")
+        assert service.process.wait(timeout=20) == 0
+        assert time.monotonic() - started < 15
+        idle.close()
+    assert children_of(service, "loan_api") == []
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def head_of(path: str, body: str, header: str) -> bytes:
+    """A request up to its body."""
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        header,
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def batch_processes(service: Service) -> list[int]:
+    return children_of(service, "batch_process")
+
+
+def children_of(service: Service, name: str) -> list[int]:
+    """The pids of the service's processes with that word in their command line, the master left out."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_text()
+            environ = (folder / "environ").read_text()
+        except OSError:
+            continue
+        if name in command and f"PORT={service.port}\0" in environ and int(folder.name) != service.process.pid:
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+@pytest.fixture(autouse=True)
+def is_ready(request: pytest.FixtureRequest) -> None:
+    """Every test starts with a service that is all there."""
+    if "service" in request.fixturenames:
+        service: Service = request.getfixturevalue("service")
+        wait_until(service.is_ready, "the service to be ready")
+        wait_until(lambda: len(service.workers) == 2, "its workers")

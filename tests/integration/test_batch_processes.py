@@ -1,0 +1,196 @@
+"""Batches in a process of their own: the same answers, whatever happens to processes and clients."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loan_api.batches.pool import BatchProcesses
+from loan_api.batches.queue import BatchQueue
+from loan_api.child_process import ChildProcess
+from loan_api.credit.errors import BatchFailedError, BatchTooLargeError, ClientGoneError, SaturatedError
+from loan_api.scoring.compiled import CompiledForm, CompiledScorer
+from loan_api.services.batch_job import BatchJob, run_batch
+from loan_api.wire.formats import CSV, JSON, NDJSON
+from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
+from tests.applications import application
+from tests.homes import TrainedHome
+
+ROWS = 2000
+
+
+@dataclass
+class Bench:
+    """A worker's side of the queue, one batch process, and the model that it is to score with."""
+
+    processes: BatchProcesses
+    own: ChildProcess
+    scorer: CompiledScorer
+    job: BatchJob
+
+    def run(self, body: bytes, **changes: Any) -> tuple[Any, bytes]:
+        summary, pieces = self.processes.run(replace_job(self.job, **changes), body, self.scorer, lambda: False)
+        return summary, b"".join(pieces)
+
+
+def replace_job(job: BatchJob, **changes: Any) -> BatchJob:
+    values = {name: getattr(job, name) for name in BatchJob.__struct_fields__}
+    return BatchJob(**(values | changes))
+
+
+def batch_of(rows: int, **changes: Any) -> bytes:
+    return json.dumps({"instances": [application(**changes)] * rows}).encode()
+
+
+@pytest.fixture(scope="module")
+def bench(trained_home: TrainedHome) -> Iterator[Bench]:
+    artifact = next(trained_home.settings.artifacts_path.glob("models/*/artifacts"))
+    form = CompiledForm.read(artifact)
+    queue = BatchQueue.make()
+    receiving = queue.receiving.fileno()
+    own = ChildProcess("loan_api.batch_process", [str(receiving)], pass_fds=[receiving])
+    job = BatchJob(str(artifact), "compiled", 0.5, "1.0.0", JSON, JSON, 10_000, "id-1", "2024-03-13T10:30:00Z")
+    yield Bench(BatchProcesses(queue, own), own, form.scorer(), job)
+    own.end()
+    queue.close()
+
+
+def test_the_process_answers_as_this_process_would(bench: Bench) -> None:
+    body = batch_of(ROWS, cibil_score=400)
+    summary, answer = bench.run(body)
+    expected_summary, pieces = run_batch(bench.job, body, bench.scorer, lambda: False)
+    given, expected = json.loads(answer), json.loads(b"".join(pieces))
+    assert given.pop("processing_time")
+    assert expected.pop("processing_time")
+    assert given == expected
+    assert (summary.rows, summary.approved) == (ROWS, expected_summary.approved)
+    assert summary.probability_counts == expected_summary.probability_counts
+
+
+def test_lines_come_back_in_pieces(bench: Bench) -> None:
+    body = b"\n".join([json.dumps(application()).encode()] * ROWS)
+    summary, pieces = bench.processes.run(
+        replace_job(bench.job, accepts=NDJSON, answers=CSV), body, bench.scorer, lambda: False
+    )
+    assert summary.rows == ROWS
+    assert len(list(pieces)) == 3
+
+
+def test_refusals_come_back_whole(bench: Bench) -> None:
+    with pytest.raises(RequestRefusedError) as refused:
+        bench.run(batch_of(ROWS, cibil_score=0))
+    assert refused.value.refusals.total == ROWS
+    assert refused.value.refusals.counts == {("cibil_score", "range"): ROWS}
+    assert len(refused.value.refusals.shown) == 100
+
+
+def test_other_errors_come_back_as_what_they_are(bench: Bench) -> None:
+    with pytest.raises(MalformedBodyError, match="not valid JSON"):
+        bench.run(b"[" * 100_000)
+    with pytest.raises(BatchTooLargeError):
+        bench.run(batch_of(ROWS), max_rows=ROWS - 1)
+    with pytest.raises(BatchFailedError, match="FileNotFoundError"):
+        bench.run(batch_of(ROWS), artifact="/no/such/model")
+    bench.run(batch_of(ROWS))
+
+
+def test_the_process_that_scored_with_another_model_scores_with_this_one(
+    bench: Bench, twice_trained_home: TrainedHome
+) -> None:
+    """Models are told apart by where they lie; a job names its own."""
+    artifacts = twice_trained_home.settings.artifacts_path.glob("models/*/artifacts")
+    for artifact in artifacts:
+        _, answer = bench.run(batch_of(ROWS), artifact=str(artifact), model_version=artifact.parent.name)
+        assert json.loads(answer)["model_version"] == artifact.parent.name
+
+
+def test_a_batch_whose_process_is_killed_is_handed_to_another(bench: Bench) -> None:
+    bench.run(batch_of(ROWS))
+    outcomes: list[int] = []
+
+    def score() -> None:
+        outcomes.extend(bench.run(batch_of(10_000))[0].rows for _ in range(10))
+
+    thread = threading.Thread(target=score)
+    thread.start()
+    while len(outcomes) < 3:
+        time.sleep(0.005)
+    assert bench.own.pid is not None
+    os.kill(bench.own.pid, signal.SIGKILL)
+    thread.join(60)
+    assert outcomes == [10_000] * 10
+
+
+def test_a_client_that_is_gone_is_not_worked_for(bench: Bench) -> None:
+    bench.own.end()
+    with pytest.raises(ClientGoneError):
+        bench.processes.run(bench.job, batch_of(ROWS), bench.scorer, lambda: True)
+    bench.run(batch_of(ROWS))
+
+
+def test_small_batches_need_no_process() -> None:
+    class NoProcess:
+        def ensure_running(self) -> None:
+            raise AssertionError("no process is needed")
+
+    class Half:
+        name = "half"
+
+        def probability(self, _: object) -> float:
+            return 0.5
+
+        def probabilities(self, applications: Any) -> Any:
+            return np.full(len(applications["loan_term"]), 0.5)
+
+    queue = BatchQueue.make()
+    job = BatchJob("x", "half", 0.5, "1.0.0", JSON, JSON, 10, "id-1", "2024-03-13T10:30:00Z")
+    summary, _ = BatchProcesses(queue, NoProcess()).run(job, batch_of(2), Half(), lambda: False)
+    assert summary.approved == 2
+    queue.close()
+
+
+def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> None:
+    """Every process that takes it dies."""
+    queue = BatchQueue.make()
+
+    class Killer:
+        """Takes every batch and dies of it."""
+
+        def ensure_running(self) -> None:
+            threading.Thread(target=self._take, daemon=True).start()
+
+        def _take(self) -> None:
+            from loan_api.batches.queue import take
+
+            taken = None
+            deadline = time.monotonic() + 5
+            while taken is None and time.monotonic() < deadline:
+                taken = take(queue.receiving)
+            if taken is not None:
+                for each in taken:
+                    each.close()
+
+    with pytest.raises(SaturatedError):
+        BatchProcesses(queue, Killer()).run(bench.job, batch_of(ROWS), bench.scorer, lambda: False)
+    queue.close()
+
+
+def test_a_process_ends_when_its_parent_does() -> None:
+    queue = BatchQueue.make()
+    receiving = queue.receiving.fileno()
+    own = ChildProcess("loan_api.batch_process", [str(receiving)], pass_fds=[receiving])
+    assert own.ensure_running()
+    assert not own.ensure_running()
+    pid = own.pid
+    assert pid is not None
+    own.end()
+    assert not Path(f"/proc/{pid}").exists()
+    queue.close()

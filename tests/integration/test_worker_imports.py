@@ -1,0 +1,39 @@
+"""What a web worker imports is what it weighs: a compiled model needs none of what made it."""
+
+import json
+import subprocess
+import sys
+
+from loan_api.settings import PROJECT_ROOT
+from tests.homes import TrainedHome
+
+_WORKER = """
+import json, os, sys, time
+from loan_api.app import create_app
+client = create_app().test_client()
+while client.get("/health/ready").status_code != 200:
+    time.sleep(0.1)
+from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
+statuses = [client.post("/predict", json=dict(ASSESSMENT_SINGLE)).status_code]
+statuses += [client.post("/predict/batch", json=dict(ASSESSMENT_BATCH)).status_code]
+scorer = client.get("/model").json["scorer"]
+print(json.dumps({"statuses": statuses, "scorer": scorer, "modules": sorted(sys.modules)}))
+os._exit(0)
+"""
+
+
+def test_a_worker_with_a_compiled_model_imports_no_machine_learning_libraries(own_home: TrainedHome) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", _WORKER],
+        cwd=PROJECT_ROOT,
+        env={"PATH": "", **own_home.environ},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found = json.loads(finished.stdout)
+    assert found["statuses"] == [200, 200]
+    assert found["scorer"] == "compiled"
+    heavy = {"mlflow", "sklearn", "pandas", "scipy", "pyarrow", "skops", "lightgbm", "alembic", "onnx"}
+    assert heavy.isdisjoint(found["modules"])

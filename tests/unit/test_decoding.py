@@ -1,0 +1,118 @@
+"""Accept fast, explain slowly: the C decoder and the schema accept the same bodies with equal values."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from loan_api.credit.features import FEATURES, CategoryFeature, Feature, example_application
+from loan_api.scoring.columns import Application
+from loan_api.wire.applications import FastApplication, decode_application, explained_application, parse_json
+from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
+from tests.applications import application
+
+
+def fast(body: bytes) -> Application | None:
+    try:
+        return msgspec.structs.asdict(msgspec.json.decode(body, type=FastApplication))
+    except msgspec.DecodeError:
+        return None
+
+
+def slow(body: bytes) -> Application | None:
+    try:
+        return explained_application(parse_json(body))
+    except (MalformedBodyError, RequestRefusedError):
+        return None
+
+
+def around(feature: Feature) -> st.SearchStrategy[Any]:
+    """Values that are valid, nearly valid, or something else altogether."""
+    anything = st.one_of(
+        st.none(), st.booleans(), st.text(max_size=5), st.floats(), st.integers(), st.lists(st.integers(), max_size=2)
+    )
+    if isinstance(feature, CategoryFeature):
+        return st.one_of(st.sampled_from(feature.values), st.sampled_from(["", "graduate", "Yes ", "no"]), anything)
+    numbers = st.one_of(
+        st.integers(feature.minimum - 2, feature.maximum + 2),
+        st.floats(feature.minimum - 1, feature.maximum + 1),
+        st.integers(feature.minimum, feature.maximum).map(float),
+        st.sampled_from([-0.0, 5e-324, 1e308, 10**40, 2**53 + 1]),
+    )
+    return st.one_of(numbers, numbers, numbers, anything)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """A valid application of which a few fields are drawn anew, missing, or joined by others."""
+    drawn: dict[str, Any] = dict(example_application())
+    for feature in draw(st.lists(st.sampled_from(FEATURES), max_size=4)):
+        drawn[feature.name] = draw(around(feature))
+    for name in draw(st.lists(st.sampled_from([*drawn]), max_size=1)):
+        del drawn[name]
+    if draw(st.integers(0, 9)) == 0:
+        drawn[draw(st.text(max_size=4))] = 1
+    return json.dumps(drawn, indent=draw(st.sampled_from([None, 1])), ensure_ascii=draw(st.booleans())).encode()
+
+
+@settings(max_examples=400)
+@given(bodies())
+def test_both_accept_the_same_bodies_with_equal_values(body: bytes) -> None:
+    decoded = fast(body)
+    assert decoded == slow(body)
+    if decoded is not None:
+        assert [type(value) for value in decoded.values()] == [
+            str if isinstance(feature, CategoryFeature) else float for feature in FEATURES
+        ]
+
+
+NUMBERS_AS_TEXT = [
+    "5", "5.0", "5e0", "50e-1", "0.5E1", "5.7", "05", "+5", "5.", ".5", "1e400", "-0", "-0.0", "1e-400", "NaN",
+    "Infinity", "-Infinity", "0x5", "1_0", "5 5", "true", "null", '"5"', "[5]", "{}", "4.999999999999999999999",
+    "1" * 400, "2.0000000000000000000000000001",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", NUMBERS_AS_TEXT)
+@pytest.mark.parametrize("name", ["no_of_dependents", "luxury_assets_value"])
+def test_both_read_every_spelling_of_a_number_alike(name: str, number: str) -> None:
+    body = json.dumps(application(**{name: 0})).replace(f'"{name}": 0', f'"{name}": {number}').encode()
+    assert fast(body) == slow(body)
+
+
+@given(st.floats(0, 10**12), st.sampled_from(["r", "e", ".17g", ".25f"]))
+@example(0.1 + 0.2, ".25f")
+def test_both_read_a_fraction_to_the_same_bit(value: float, form: str) -> None:
+    text = repr(value) if form == "r" else format(value, form)
+    body = json.dumps(application(bank_asset_value=0)).replace('"bank_asset_value": 0', f'"bank_asset_value": {text}')
+    decoded = fast(body.encode())
+    assert decoded == slow(body.encode())
+    assert decoded is None or decoded["bank_asset_value"] == float(text)
+
+
+@given(st.binary(max_size=40))
+def test_bytes_that_are_no_application_are_refused_by_both(body: bytes) -> None:
+    assert fast(body) is None
+    assert slow(body) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "accepted"), [("1", "2", True), ('"x"', "2", True), ("2", '"x"', False), ("99", "2", True)]
+)
+def test_of_a_field_that_comes_twice_the_last_counts(first: str, second: str, accepted: bool) -> None:
+    body = json.dumps(application(no_of_dependents=0))
+    body = body.replace('"no_of_dependents": 0', f'"no_of_dependents": {first}, "no_of_dependents": {second}')
+    if not accepted:
+        with pytest.raises(RequestRefusedError):
+            decode_application(body.encode())
+    else:
+        assert decode_application(body.encode())["no_of_dependents"] == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_what_only_the_schema_can_read_is_accepted_all_the_same(encoding: str) -> None:
+    body = json.dumps(application()).encode(encoding)
+    assert decode_application(body) == slow(json.dumps(application()).encode())

@@ -1,0 +1,288 @@
+"""Every format carries the same applications, with the same validation, and the same decisions back."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loan_api.credit.errors import BatchTooLargeError
+from loan_api.credit.features import FEATURE_NAMES, FEATURES, NUMBERS, CategoryFeature, Feature
+from loan_api.scoring.columns import Columns, columns_of
+from loan_api.wire.decided import DecidedBatch
+from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
+from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
+from tests.applications import application
+
+MAX_ROWS = 50
+Rows = Sequence[dict[str, Any]]
+
+
+def as_json(rows: Rows) -> bytes:
+    return json.dumps({"instances": rows}).encode()
+
+
+def as_lines(rows: Rows) -> bytes:
+    return "\n".join(json.dumps(row) for row in rows).encode()
+
+
+def as_csv(rows: Rows) -> bytes:
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row)) or list(FEATURE_NAMES)
+    writer = csv.DictWriter(text, fieldnames=names)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def table_of(rows: Rows) -> Any:
+    return pa.Table.from_pylist(list(rows)) if rows else pa.table({name: pa.array([]) for name in FEATURE_NAMES})
+
+
+def as_arrow(rows: Rows) -> bytes:
+    return stream_of(table_of(rows))
+
+
+def stream_of(table: Any, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def as_parquet(rows: Rows) -> bytes:
+    return file_of(table_of(rows))
+
+
+def file_of(table: Any) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+WRITERS: dict[str, Callable[[Rows], bytes]] = {
+    JSON: as_json,
+    NDJSON: as_lines,
+    CSV: as_csv,
+    ARROW: as_arrow,
+    PARQUET: as_parquet,
+}
+every_format = pytest.mark.parametrize("media_type", MEDIA_TYPES)
+tables = pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
+
+
+def decode(media_type: str, rows: Rows) -> Columns:
+    return format_of(media_type).decode(WRITERS[media_type](rows), MAX_ROWS)
+
+
+def same(left: Columns, right: Columns) -> bool:
+    return list(left) == list(right) and all(
+        np.array_equal(left[name], right[name]) and left[name].dtype == right[name].dtype for name in left
+    )
+
+
+def pointers(media_type: str, rows: Rows) -> list[str]:
+    with pytest.raises(RequestRefusedError) as refused:
+        decode(media_type, rows)
+    return [shown["pointer"] for shown in refused.value.refusals.shown]
+
+
+def valid(feature: Feature) -> st.SearchStrategy[Any]:
+    if isinstance(feature, CategoryFeature):
+        return st.sampled_from(feature.values)
+    if feature.whole:
+        return st.integers(feature.minimum, feature.maximum)
+    return st.floats(feature.minimum, feature.maximum)
+
+
+applications = st.lists(
+    st.fixed_dictionaries({feature.name: valid(feature) for feature in FEATURES}), min_size=1, max_size=5
+)
+
+
+@every_format
+def test_the_same_applications_come_out_of_every_format(media_type: str) -> None:
+    @settings(max_examples=40, deadline=None)
+    @given(applications)
+    def check(rows: Rows) -> None:
+        assert same(decode(media_type, rows), columns_of(rows))
+
+    check()
+
+
+@every_format
+def test_whole_numbers_may_be_written_as_floats(media_type: str) -> None:
+    rows = [{name: float(value) if not isinstance(value, str) else value for name, value in application().items()}]
+    assert same(decode(media_type, rows), columns_of([application()]))
+
+
+@every_format
+def test_every_error_is_found_with_its_place(media_type: str) -> None:
+    rows: list[dict[str, Any]] = [application() for _ in range(6)]
+    rows[1]["cibil_score"] = 299
+    rows[3]["no_of_dependents"] = 2.5
+    rows[3]["education"] = "PhD"
+    rows[5]["income_annum"] = 0
+    assert sorted(pointers(media_type, rows)) == [
+        "/instances/1/cibil_score",
+        "/instances/3/education",
+        "/instances/3/no_of_dependents",
+        "/instances/5/income_annum",
+    ]
+
+
+@every_format
+def test_nothing_is_lost_silently(media_type: str) -> None:
+    """A missing value is an error in every format, whatever the format calls it."""
+    assert pointers(media_type, [application(), application(loan_term=None)]) == ["/instances/1/loan_term"]
+
+
+@every_format
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_numbers_that_are_none_are_refused(media_type: str, value: float) -> None:
+    assert pointers(media_type, [application(), application(bank_asset_value=value)]) == [
+        "/instances/1/bank_asset_value"
+    ]
+
+
+@every_format
+def test_an_empty_batch_is_refused(media_type: str) -> None:
+    assert pointers(media_type, []) == ["/instances"]
+
+
+@every_format
+def test_a_batch_that_is_too_long_is_refused(media_type: str) -> None:
+    assert len(decode(media_type, [application()] * MAX_ROWS)["loan_term"]) == MAX_ROWS
+    with pytest.raises(BatchTooLargeError):
+        decode(media_type, [application()] * (MAX_ROWS + 1))
+
+
+@every_format
+@pytest.mark.parametrize("body", [b"\x00\xff\xfe", b'{"a": "secret', b"PAR1 secret PAR1", b'"secret\n'])
+def test_what_cannot_be_read_is_refused_without_being_quoted(media_type: str, body: bytes) -> None:
+    with pytest.raises((MalformedBodyError, RequestRefusedError)) as refused:
+        format_of(media_type).decode(body, MAX_ROWS)
+    assert "secret" not in str(refused.value)
+
+
+@tables
+def test_columns_may_come_in_any_order(media_type: str) -> None:
+    row = dict(reversed(application(income_annum=1234.5).items()))
+    assert same(decode(media_type, [row]), columns_of([application(income_annum=1234.5)]))
+
+
+@tables
+def test_the_columns_must_be_the_features(media_type: str) -> None:
+    row: dict[str, Any] = application() | {"applicant": "x"}
+    del row["loan_term"]
+    assert sorted(pointers(media_type, [row, row])) == ["/applicant", "/loan_term"]
+
+
+@pytest.mark.parametrize("cell", ["1_000", " ", "1,5", "٣", "0x10", "five", "true", "1e999", "nan"])
+def test_a_cell_that_is_no_number_is_refused(cell: str) -> None:
+    assert pointers(CSV, [application(), application(loan_term=cell)]) == ["/instances/1/loan_term"]
+
+
+def test_csv_is_read_as_spreadsheets_write_it() -> None:
+    """A byte order mark, carriage returns, spaces and quotes around cells, empty lines."""
+    text = as_csv([application()]).decode().replace("Graduate", '" Graduate "').replace(",", ", ")
+    body = b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() + b"\r\n\r\n"
+    assert same(format_of(CSV).decode(body, MAX_ROWS), columns_of([application()]))
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b"a,b\n1\n", b'"open\n', b"\xff\xfe"])
+def test_a_broken_csv_is_refused(body: bytes) -> None:
+    with pytest.raises((MalformedBodyError, RequestRefusedError)):
+        format_of(CSV).decode(body, MAX_ROWS)
+
+
+def test_a_row_with_too_few_cells_is_named() -> None:
+    body = as_csv([application()] * 2).rpartition(b",")[0]
+    with pytest.raises(MalformedBodyError, match=r"^Line 3 has 10 cells where the header has 11\.$"):
+        format_of(CSV).decode(body, MAX_ROWS)
+
+
+def test_a_line_that_is_no_json_is_named() -> None:
+    with pytest.raises(MalformedBodyError, match=r"^Line 2 is not valid JSON\.$"):
+        format_of(NDJSON).decode(as_lines([application()]) + b"\n{", MAX_ROWS)
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.float16(), pa.float32(), pa.float64()])
+def test_any_type_of_number_is_a_number(kind: Any) -> None:
+    table = table_of([application(loan_term=12)] * 3)
+    place = table.schema.get_field_index("loan_term")
+    table = table.set_column(place, "loan_term", table.column(place).cast(pa.float64()).cast(kind))
+    assert same(format_of(ARROW).decode(stream_of(table), MAX_ROWS), columns_of([application(loan_term=12)] * 3))
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_any_type_of_text_is_a_text(kind: Any) -> None:
+    table = table_of([application()] * 3)
+    place = table.schema.get_field_index("education")
+    table = table.set_column(place, "education", table.column(place).cast(kind))
+    for media_type, body in ((ARROW, stream_of(table)), (PARQUET, file_of(table))):
+        assert same(format_of(media_type).decode(body, MAX_ROWS), columns_of([application()] * 3))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([True, False]),
+        pa.array(["12", "12"]),
+        pa.array([[12], [12]]),
+        pa.array([12, 12]).cast(pa.timestamp("s")),
+        pa.array([None, None]),
+    ],
+)
+def test_a_column_of_another_type_is_refused(values: Any) -> None:
+    table = table_of([application()] * 2)
+    table = table.set_column(table.schema.get_field_index("loan_term"), "loan_term", values)
+    with pytest.raises(RequestRefusedError) as refused:
+        format_of(ARROW).decode(stream_of(table), MAX_ROWS)
+    assert [shown["pointer"] for shown in refused.value.refusals.shown] == [
+        "/instances/0/loan_term",
+        "/instances/1/loan_term",
+    ]
+
+
+def test_a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked() -> None:
+    table = table_of([application(education="x" * 10_000_000)] * 2)
+    with pytest.raises(BatchTooLargeError, match="unpacks to more"):
+        format_of(PARQUET).decode(file_of(table), MAX_ROWS)
+
+
+DECIDED = DecidedBatch(np.array([1, 0]), np.array([0.9, 1 / 3]), "1.0.0", "2024-03-13T10:30:00Z", "0.001s", "id-1")
+EXPECTED = [
+    {"row_id": 0, "prediction": 1, "probability": 0.9},
+    {"row_id": 1, "prediction": 0, "probability": 1 / 3},
+]
+
+
+def written(media_type: str) -> bytes:
+    return b"".join(format_of(media_type).encode(DECIDED))
+
+
+def test_decisions_are_the_same_in_every_format() -> None:
+    assert json.loads(written(JSON))["predictions"] == EXPECTED
+    assert [json.loads(line) for line in written(NDJSON).splitlines()] == EXPECTED
+    rows = csv.DictReader(io.StringIO(written(CSV).decode()))
+    assert [
+        {"row_id": int(r["row_id"]), "prediction": int(r["prediction"]), "probability": float(r["probability"])}
+        for r in rows
+    ] == EXPECTED
+    for table in (pa.ipc.open_stream(written(ARROW)).read_all(), pq.read_table(io.BytesIO(written(PARQUET)))):
+        assert table.to_pylist() == EXPECTED
+        assert table.schema.metadata[b"model_version"] == b"1.0.0"
+
+
+def test_every_number_is_checked_in_tables() -> None:
+    for number in NUMBERS:
+        for value in (number.minimum - 1, number.maximum * 2 + 1):
+            assert pointers(ARROW, [application(**{number.name: value})]) == [f"/instances/0/{number.name}"]
