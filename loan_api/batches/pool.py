@@ -11,9 +11,11 @@ from loan_api.batches.queue import BatchQueue, in_memory_file
 from loan_api.credit.errors import BatchFailedError, BatchTooLargeError, ClientGoneError, SaturatedError
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
+from loan_api.wire.formats import LIGHT
 from loan_api.wire.refusals import MalformedBodyError, Refusals, RequestRefusedError
 
-# A batch this small is decided within a millisecond or two, which is less than handing it over takes.
+# A batch this small is decided within a millisecond or two, which is less than handing it over takes. Tables say little
+# by their size: they are packed, and what reads them weighs more than all else that a worker imports.
 _INLINE_BYTES = 65_536
 _LOOK_AFTER_CLIENT_EVERY = 0.25
 _LOOK_AFTER_PROCESS_EVERY = 1.0
@@ -57,7 +59,7 @@ class BatchProcesses:
         Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, BatchFailedError, SaturatedError where no
         process can be had, or ClientGoneError.
         """
-        if len(body) <= _INLINE_BYTES:
+        if len(body) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
             return run_batch(job, body, scorer, is_gone)
         with in_memory_file() as file:
             _write(file, body)

@@ -19,7 +19,7 @@ from loan_api.child_process import ChildProcess
 from loan_api.credit.errors import BatchFailedError, BatchTooLargeError, ClientGoneError, SaturatedError
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
 from loan_api.services.batch_job import BatchJob, run_batch
-from loan_api.wire.formats import CSV, JSON, NDJSON
+from loan_api.wire.formats import ARROW, CSV, JSON, NDJSON, PARQUET
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from tests.applications import application
 from tests.homes import TrainedHome
@@ -193,4 +193,27 @@ def test_a_process_ends_when_its_parent_does() -> None:
     assert pid is not None
     own.end()
     assert not Path(f"/proc/{pid}").exists()
+    queue.close()
+
+
+def test_tables_are_left_to_the_process_however_small_they_are(bench: Bench) -> None:
+    """What reads them weighs too much for a web worker."""
+    _, answer = bench.run(batch_of(1), answers=ARROW)
+    assert not answer.startswith(b"{")
+    queue = BatchQueue.make()
+    asked: list[bool] = []
+
+    class NoticedError(Exception):
+        """The process was asked for."""
+
+    class Process:
+        def ensure_running(self) -> None:
+            asked.append(True)
+            raise NoticedError
+
+    with pytest.raises(NoticedError):
+        BatchProcesses(queue, Process()).run(
+            replace_job(bench.job, accepts=PARQUET), b"PAR1", bench.scorer, lambda: False
+        )
+    assert asked
     queue.close()

@@ -22,6 +22,8 @@ _MODULES: Mapping[str, str] = {
     PARQUET: "parquet_file",
 }
 MEDIA_TYPES: tuple[str, ...] = tuple(_MODULES)
+# Need no more than a process that scores has imported already.
+LIGHT = frozenset({JSON, NDJSON, CSV})
 # Sent as they are made, without a length; the others are one document.
 STREAMED = frozenset({NDJSON, CSV})
 

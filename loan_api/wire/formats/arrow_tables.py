@@ -61,6 +61,6 @@ def decided_table(batch: DecidedBatch) -> Any:
     return pa.table(arrays, schema=schema)
 
 
-def text_bytes_limit(max_rows: int) -> int:
+def unpacked_bytes_limit(max_rows: int) -> int:
     """The most bytes that a valid table of so many rows takes up in memory, generously: what is beyond is no table."""
     return 64 * len(FEATURE_NAMES) * max_rows + 2**20

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ def decode(body: bytes, max_rows: int) -> Columns:
 def _read(body: bytes, max_rows: int) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     rows: list[list[str]] = []
     try:
-        reader = csv.reader(body.decode("utf-8-sig").splitlines(), skipinitialspace=True, strict=True)
+        text = StringIO(body.decode("utf-8-sig"), newline="")
+        reader = csv.reader(text, skipinitialspace=True, strict=True)
         header = [name.strip() for name in next(reader, [])]
         for row in reader:
             if not row:

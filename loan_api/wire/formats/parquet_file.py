@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from loan_api.credit.errors import BatchTooLargeError
 from loan_api.scoring.columns import Columns
 from loan_api.wire.decided import DecidedBatch
-from loan_api.wire.formats.arrow_tables import columns_of_table, decided_table, text_bytes_limit
+from loan_api.wire.formats.arrow_tables import columns_of_table, decided_table, unpacked_bytes_limit
 from loan_api.wire.formats.rows import check_names, check_size
 from loan_api.wire.refusals import MalformedBodyError
 
@@ -20,7 +20,7 @@ def decode(body: bytes, max_rows: int) -> Columns:
         check_names(file.schema_arrow.names)
         check_size(file.metadata.num_rows, max_rows)
         groups = (file.metadata.row_group(place) for place in range(file.metadata.num_row_groups))
-        if sum(group.total_byte_size for group in groups) > text_bytes_limit(max_rows):
+        if sum(group.total_byte_size for group in groups) > unpacked_bytes_limit(max_rows):
             raise BatchTooLargeError("The file unpacks to more than a batch of that many rows can be.")
         table = file.read(use_threads=False)
         table.validate(full=True)
