@@ -95,6 +95,7 @@ class FakeModelSource:
     why_not_compiled: str | None = None
     loads: list[str] = field(default_factory=list)
     looks: int = 0
+    files: int = 0
 
     def wish(self) -> Wish | None:
         if not self.has_looked:
@@ -106,6 +107,9 @@ class FakeModelSource:
 
     def last_good(self) -> ModelVersion | None:
         return None if self.good is None else self._version(self.good)
+
+    def files_of(self, version: ModelVersion) -> object:
+        return self.files
 
     def load(self, version: ModelVersion) -> LoadedScorer:
         number = version.registry_version

@@ -8,7 +8,7 @@ from flask import Request, Response, g
 from werkzeug.exceptions import NotAcceptable
 
 from loan_api.api.blueprint import LoanBlueprint
-from loan_api.api.body import client_socket, declared_bytes, is_gone, media_type, read_at_once, read_in_pieces
+from loan_api.api.body import client_socket, is_gone, media_type, read_at_once, read_in_pieces
 from loan_api.api.requests import current_request
 from loan_api.api.schemas import BatchPredictionSchema, PredictionSchema
 from loan_api.services.admission import Backlog, ByteBudget
@@ -54,7 +54,7 @@ def predictions_blueprint(
     @blueprint.doc(operationId="predict")
     @blueprint.accepts({JSON: ApplicationSchema})
     @blueprint.response(200, PredictionSchema)
-    @blueprint.problems(400, 413, 415, 422, 500, 503)
+    @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
     def predict() -> Response:
         """Decide one application."""
         backlog.check()
@@ -87,8 +87,8 @@ def predictions_blueprint(
         accepts = media_type(asked, MEDIA_TYPES)
         answers = _answer_type(asked, accepts)
         connection = client_socket(asked)
-        with budget.reserve(declared_bytes(asked, max_request_bytes)):
-            body = read_in_pieces(asked, max_request_bytes)
+        with budget.holding() as holding:
+            body = read_in_pieces(asked, max_request_bytes, holding.grow)
             answered = predictions.decide_batch(BatchRequest(body, accepts, answers, lambda: is_gone(connection)))
             del body
         g.logged = {

@@ -4,6 +4,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import IO, Protocol
 
 from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_pieces, receive_reply, send_job
@@ -21,6 +22,9 @@ _LOOK_AFTER_CLIENT_EVERY = 0.25
 _LOOK_AFTER_PROCESS_EVERY = 1.0
 # When everything starts at once, the worker that is to serve goes first; a batch that comes earlier starts the process.
 _LEFT_TO_THE_WORKER_SECONDS = 3.0
+_STEP_SECONDS = 20.0
+# How long a batch may wait for a process and be worked on; a large one takes some hundredths of a second.
+_BATCH_SECONDS = 60.0
 # A process that is killed while it works takes its batch with it; the batch is handed to another.
 _ATTEMPTS = 3
 
@@ -72,6 +76,8 @@ class BatchProcesses:
             self._own.ensure_running()
             connection, theirs = socket.socketpair()
             with connection:
+                # Each step is a matter of moments; what hangs is to be found out.
+                connection.settimeout(_STEP_SECONDS)
                 try:
                     with theirs:
                         self._queue.put(theirs, body)
@@ -80,19 +86,21 @@ class BatchProcesses:
                     if isinstance(reply, Decided):
                         # All of it at once: a client that reads slowly must not hold a process.
                         return reply.summary, list(receive_pieces(connection))
-                except ConnectionError:
+                except (ConnectionError, TimeoutError):
                     continue
                 raise _error_of(reply)
         raise SaturatedError("No process for batches is to be had at the moment.")
 
     def _await_reply(self, connection: socket.socket, is_gone: Callable[[], bool]) -> Reply:
-        while True:
+        deadline = monotonic() + _BATCH_SECONDS
+        while monotonic() < deadline:
             readable, _, _ = select.select([connection], [], [], _LOOK_AFTER_CLIENT_EVERY)
             if readable:
                 return receive_reply(connection)
             if is_gone():
                 raise ClientGoneError("the client is gone")
             self._own.ensure_running()
+        raise SaturatedError("The batch could not be decided in time.")
 
 
 def _error_of(reply: Refused | NotDone) -> Exception:

@@ -13,6 +13,7 @@ from typing import IO, Self
 # The descriptors of the two ends, handed from the master to the workers.
 VARIABLE = "LOAN_BATCH_QUEUE"
 _MESSAGE = b"batch"
+_FULL_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class BatchQueue:
         return cls(sending, receiving)
 
     def put(self, connection: socket.socket, body: IO[bytes]) -> None:
-        """Adds one end of a socket and the file with the batch; waits while the queue is full."""
+        """Adds one end of a socket and the file with the batch.
+
+        Waits while the queue is full, and raises TimeoutError where that takes too long.
+        """
+        self.sending.settimeout(_FULL_SECONDS)
         socket.send_fds(self.sending, [_MESSAGE], [connection.fileno(), body.fileno()])
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """A batch process at work: takes one batch after another from the queue until its parent is gone."""
 
 import logging
+import resource
 import select
 import socket
 import traceback
@@ -17,6 +18,9 @@ from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 # How long a worker may take to hand over a batch that it holds already.
 _HANDOVER_SECONDS = 60.0
 
+# Resident, as Linux counts it; the largest batch by default takes a quarter of it.
+_MOST_KILOBYTES = 1_000_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +33,7 @@ class BatchServer:
         self._scorer_of = scorer_of
 
     def serve(self) -> None:
-        """Returns once the parent is gone; what is in work then is finished first."""
+        """Returns once the parent is gone, or the process has grown; what is in work then is finished first."""
         while True:
             readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
             if self._parent in readable:
@@ -39,6 +43,10 @@ class BatchServer:
                 connection, body = taken
                 with connection, body:
                     self._handle(connection, body)
+                if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MOST_KILOBYTES:
+                    # Memory that was once asked for may not come back; another process starts small.
+                    _log.warning("batch process replaced", extra={"reason": "it has grown"})
+                    return
 
     def _handle(self, connection: socket.socket, body: IO[bytes]) -> None:
         connection.settimeout(_HANDOVER_SECONDS)

@@ -6,15 +6,14 @@ registry that is away stops nothing. Files appear by renaming and are never half
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -27,6 +26,8 @@ _WISH = "wish.json"
 _GOOD = "good.json"
 _LOCK = "follower.lock"
 _ARTIFACT = "artifact"
+_ASIDE = ".aside-"
+_LEFT_OVER_SECONDS = 600
 # The served version, the one before it for a quick rollback, and one more.
 _KEPT = 3
 
@@ -67,6 +68,14 @@ class ModelCache:
         """Whether the files of that version are here."""
         return self.path(key).is_dir()
 
+    def files_of(self, key: str) -> tuple[int, int] | None:
+        """Which files of that version are here: others after they were fetched anew, None where there are none."""
+        try:
+            status = self.path(key).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def artifact(self, version: ModelVersion) -> Path:
         """The files of a version. Raises ModelUnavailableError unless they are those that were registered."""
         artifact = self.path(version.key)
@@ -84,7 +93,7 @@ class ModelCache:
         Raises ModelUnavailableError where they are not those that were registered.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".fetching-", dir=self.folder) as aside:
+        with TemporaryDirectory(prefix=_ASIDE, dir=self.folder) as aside:
             into = Path(aside, "fetched")
             into.mkdir()
             fetched = fetch(into)
@@ -116,7 +125,19 @@ class ModelCache:
             except OSError:
                 yield False
             else:
+                self._remove_leftovers()
                 yield True
+
+    def is_followed(self) -> bool:
+        """Whether a process follows the registry now."""
+        try:
+            with (self.folder / _LOCK).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
 
     def path(self, key: str) -> Path:
         """Where the files of that version are, or would be."""
@@ -130,14 +151,16 @@ class ModelCache:
 
     def _write(self, name: str, content: object) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(prefix=f".{name}-", dir=self.folder, delete=False) as file:
-            file.write(msgspec.json.encode(content))
-        try:
-            Path(file.name).replace(self.folder / name)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(file.name)  # noqa: PTH108
-            raise
+        with TemporaryDirectory(prefix=_ASIDE, dir=self.folder) as aside:
+            file = Path(aside, name)
+            file.write_bytes(msgspec.json.encode(content))
+            file.replace(self.folder / name)
+
+    def _remove_leftovers(self) -> None:
+        """What a follower that was killed had begun."""
+        for folder in self.folder.glob(f"{_ASIDE}*"):
+            if time.time() - folder.stat().st_mtime > _LEFT_OVER_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def age(wish: Wish) -> float:

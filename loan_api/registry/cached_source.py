@@ -13,7 +13,7 @@ from loan_api.scoring.package import ModelVersion
 from loan_api.services.model_registry import Wish
 
 # How long a worker that has just started waits for a first look at the registry before it goes by the cache alone.
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 15.0
 
 
 class Follower(Protocol):
@@ -40,14 +40,15 @@ class CachedModelSource:
     ) -> None:
         self._cache = cache
         self._follower = follower
-        self._oldest = 30.0 + 3 * poll_seconds
+        self._oldest = 5.0 + 3 * poll_seconds
         self._believed_from = believed_from
         self._aside = aside
         self._started = monotonic()
 
     def wish(self) -> Wish | None:
         """What the follower saw last, with a problem where that is long ago."""
-        self._follower.ensure_running()
+        if not self._cache.is_followed():
+            self._follower.ensure_running()
         wish = self._cache.read_wish()
         if wish is None or wish.looked_at < self._believed_from:
             if monotonic() - self._started < _PATIENCE_SECONDS:
@@ -60,6 +61,10 @@ class CachedModelSource:
     def last_good(self) -> ModelVersion | None:
         """The version that last proved itself in a worker."""
         return self._cache.read_good()
+
+    def files_of(self, version: ModelVersion) -> object:
+        """Something that changes when the files of that version are fetched or removed."""
+        return self._cache.files_of(version.key)
 
     def load(self, version: ModelVersion) -> LoadedScorer:
         """That version from the cache, verified. Raises ModelUnavailableError."""

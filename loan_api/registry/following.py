@@ -32,6 +32,9 @@ class Follower:
         except OSError as error:
             problem = f"the local cache of models cannot be written ({type(error).__name__})"
             wish = replace(self._wish, problem=problem, looked_at=time.time())
+        except Exception as error:  # noqa: BLE001  # what a damaged version leads to is not for us to foresee
+            problem = f"the registry cannot be followed ({type(error).__name__})"
+            wish = replace(self._wish, problem=problem, looked_at=time.time())
         if wish.problem is not None and wish.problem != self._wish.problem:
             _log.error("registry not followed", extra={"problem": wish.problem})
         self._wish = wish

@@ -9,7 +9,11 @@ from loan_api.credit.errors import SaturatedError
 
 
 class ByteBudget:
-    """Lets at most `capacity` bytes be held at a time; at most `queue_length` callers wait, for `patience` seconds."""
+    """Lets about `capacity` bytes be held at a time; at most `queue_length` holders wait, for `patience` seconds.
+
+    Bytes count when they are here, not when they are announced. The holder that came first never waits, so that one is
+    always finished: by that, a little more than the capacity may be held.
+    """
 
     def __init__(self, capacity: int, queue_length: int, patience: float) -> None:
         self._capacity = capacity
@@ -17,33 +21,58 @@ class ByteBudget:
         self._patience = patience
         self._held = 0
         self._waiting = 0
+        self._holders: list[Holding] = []
         self._changed = threading.Condition()
 
     @contextmanager
-    def reserve(self, amount: int) -> Iterator[None]:
-        """Holds `amount` bytes, at most all of the capacity, while the block runs. Raises SaturatedError."""
-        amount = min(amount, self._capacity)
-        self._take(amount)
+    def holding(self) -> Iterator["Holding"]:
+        """What is held while the block runs; it starts with nothing."""
+        holding = Holding(self)
+        with self._changed:
+            self._holders.append(holding)
         try:
-            yield
+            yield holding
         finally:
             with self._changed:
-                self._held -= amount
+                self._holders.remove(holding)
+                self._held -= holding.amount
                 self._changed.notify_all()
 
-    def _take(self, amount: int) -> None:
+    def grow(self, holding: "Holding", amount: int) -> None:
+        """Holds `amount` bytes more, once there is room. Raises SaturatedError."""
         with self._changed:
-            if self._waiting >= self._queue_length:
-                raise SaturatedError("Too many batches are waiting already.")
-            deadline = monotonic() + self._patience
-            self._waiting += 1
-            try:
-                while self._held + amount > self._capacity:
-                    if not self._changed.wait(deadline - monotonic()) and monotonic() >= deadline:
-                        raise SaturatedError("There are more batches than can be decided at the moment.")
-            finally:
-                self._waiting -= 1
+            if not self._has_room(holding, amount):
+                self._wait(holding, amount)
+            holding.amount += amount
             self._held += amount
+
+    def _has_room(self, holding: "Holding", amount: int) -> bool:
+        return self._held + amount <= self._capacity or self._holders[0] is holding
+
+    def _wait(self, holding: "Holding", amount: int) -> None:
+        if self._waiting >= self._queue_length:
+            raise SaturatedError("Too many batches are waiting already.")
+        deadline = monotonic() + self._patience
+        self._waiting += 1
+        try:
+            while not self._has_room(holding, amount):
+                if monotonic() >= deadline:
+                    raise SaturatedError("There are more batches than can be decided at the moment.")
+                self._changed.wait(deadline - monotonic())
+        finally:
+            self._waiting -= 1
+
+
+class Holding:
+    """The bytes that one holder has."""
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
+        self.amount = 0
+
+    def grow(self, amount: int) -> None:
+        """Holds `amount` bytes more. Raises SaturatedError."""
+        self._budget.grow(self, amount)
 
 
 class Backlog:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 from loan_api.credit.errors import ModelUnavailableError, NoModelError
@@ -13,6 +14,7 @@ from loan_api.scoring.loading import LoadedScorer
 from loan_api.scoring.package import ModelVersion
 from loan_api.scoring.scorer import Scorer
 
+_TRY_AGAIN_SECONDS = 60.0
 _NOBODY_LOOKED = "the registry has not been looked at yet"
 
 _log = logging.getLogger(__name__)
@@ -50,6 +52,9 @@ class ModelSource(Protocol):
     def last_good(self) -> ModelVersion | None:
         """The version that was last loaded and proved itself, by whichever process."""
 
+    def files_of(self, version: ModelVersion) -> object:
+        """Something that changes when the files of that version do."""
+
     def load(self, version: ModelVersion) -> LoadedScorer:
         """That version, verified and ready to score. Raises ModelUnavailableError."""
 
@@ -62,6 +67,20 @@ class ReloadObserver(Protocol):
 
     def model_load_failed(self) -> None:
         """The registry could not be read, or another version should be served and could not be loaded."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """The version that could not be loaded last, from which files, when (monotonic seconds) and why."""
+
+    key: str
+    files: object
+    at: float
+    problem: str
+
+    def holds_for(self, key: str, files: object) -> bool:
+        """Whether there is no reason yet to try that version again."""
+        return (self.key, self.files) == (key, files) and monotonic() - self.at < _TRY_AGAIN_SECONDS
 
 
 class ModelRegistry:
@@ -78,7 +97,7 @@ class ModelRegistry:
         self._now = now
         self._served: ServedModel | None = None
         self._problem: str | None = _NOBODY_LOOKED
-        self._refused: tuple[Wish, str] | None = None
+        self._refused: _Refused | None = None
         self._looked_at = 0.0
         self._lock = threading.Lock()
 
@@ -122,7 +141,7 @@ class ModelRegistry:
             self._observer.model_load_failed()
         self._looked_at = wish.looked_at
         if wish.version is not None:
-            problem = self._follow(wish, wish.version) or problem
+            problem = self._follow(wish.version) or problem
         if self._served is None:
             self._fall_back()
         if self._served is not None and wish.version is None:
@@ -145,21 +164,26 @@ class ModelRegistry:
 
         threading.Thread(target=follow, name="model-registry", daemon=True).start()
 
-    def _follow(self, wish: Wish, version: ModelVersion) -> str | None:
-        """Serves the version; why it cannot be, where it cannot. A wish that failed is not tried again."""
+    def _follow(self, version: ModelVersion) -> str | None:
+        """Serves the version; why it cannot be, where it cannot.
+
+        What failed is not tried again at every look, but when its files are other ones, or after a while.
+        """
         served = self._served
         if served is not None and served.version.key == version.key:
             if served.version != version:
                 self._served = replace(served, version=version)
             return None
-        if self._refused is not None and self._refused[0] == wish:
-            return self._refused[1]
+        files = self._source.files_of(version)
+        refused = self._refused
+        if refused is not None and refused.holds_for(version.key, files):
+            return refused.problem
         try:
             self._swap(version)
         except ModelUnavailableError as error:
             self._observer.model_load_failed()
             problem = f"version {version.registry_version} of {version.name} stays out: {error}"
-            self._refused = (wish, problem)
+            self._refused = _Refused(version.key, files, monotonic(), problem)
             return problem
         return None
 

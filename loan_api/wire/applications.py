@@ -32,6 +32,8 @@ FastApplication = msgspec.defstruct(
     frozen=True,
     gc=False,
 )
+# A text that is not UTF-8 is found out while it is decoded.
+FAST_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError)
 _decoder = msgspec.json.Decoder(FastApplication)
 _schema = ApplicationSchema()
 
@@ -40,7 +42,7 @@ def decode_application(body: bytes) -> Application:
     """The application in a JSON body. Raises MalformedBodyError or RequestRefusedError."""
     try:
         return msgspec.structs.asdict(_decoder.decode(body))
-    except msgspec.DecodeError:
+    except FAST_REFUSALS:
         return explained_application(parse_json(body))
 
 

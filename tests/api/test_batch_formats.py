@@ -135,6 +135,7 @@ def test_a_batch_for_which_there_is_no_room_is_sent_away(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loan_api.app._WAITING_BATCHES", 0)
+    monkeypatch.setattr("loan_api.services.admission.ByteBudget._has_room", lambda *_: False)
     refused = post(make_client(), JSON)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"

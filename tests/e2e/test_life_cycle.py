@@ -46,6 +46,7 @@ class Client:
                 self.failures.append(repr(error))
                 connection.close()
                 connection = self._connect()
+                time.sleep(0.05)
                 continue
             if response.status != 200:
                 self.failures.append(str(response.status))
@@ -163,6 +164,17 @@ def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connection
         assert time.monotonic() - started < 15
         idle.close()
     assert children_of(service, "loan_api") == []
+
+
+def test_a_stop_under_load_answers_everything_that_was_sent(home: Path) -> None:
+    """Whoever still gets a connection gets an answer on it; then there are no more connections."""
+    with started_service(home) as service, load(service) as clients:
+        time.sleep(1)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=20) == 0
+    refused = "ConnectionRefusedError"
+    assert [failure for client in clients for failure in client.failures if refused not in failure] == []
+    assert all(client.versions for client in clients)
 
 
 JSON = {"Content-Type": "application/json"}

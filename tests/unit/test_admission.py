@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -10,15 +11,36 @@ from loan_api.services.admission import Backlog, ByteBudget
 
 
 def test_what_fits_is_let_in_at_once() -> None:
-    budget = ByteBudget(100, queue_length=1, patience=0)
-    with budget.reserve(60), budget.reserve(40):
-        pass
+    budget = ByteBudget(100, queue_length=0, patience=0)
+    with budget.holding() as first, budget.holding() as second:
+        first.grow(30)
+        second.grow(40)
+        first.grow(30)
 
 
 def test_what_does_not_fit_in_time_is_sent_away() -> None:
     budget = ByteBudget(100, queue_length=1, patience=0.01)
-    with budget.reserve(60), pytest.raises(SaturatedError), budget.reserve(41):
-        pass
+    with budget.holding() as first, budget.holding() as second:
+        first.grow(60)
+        with pytest.raises(SaturatedError, match="more batches"):
+            second.grow(41)
+        second.grow(40)
+
+
+def test_the_first_is_always_let_in_so_that_one_is_finished() -> None:
+    budget = ByteBudget(100, queue_length=1, patience=0)
+    with budget.holding() as second:
+        with budget.holding() as third:
+            second.grow(60)
+            with pytest.raises(SaturatedError):
+                third.grow(60)
+        second.grow(1000)
+
+
+def test_what_is_announced_but_does_not_come_takes_no_room() -> None:
+    budget = ByteBudget(100, queue_length=0, patience=0)
+    with budget.holding(), budget.holding(), budget.holding() as third:
+        third.grow(100)
 
 
 def test_what_waits_is_let_in_as_soon_as_there_is_room() -> None:
@@ -26,12 +48,14 @@ def test_what_waits_is_let_in_as_soon_as_there_is_room() -> None:
     inside, leave, second = threading.Event(), threading.Event(), threading.Event()
 
     def first() -> None:
-        with budget.reserve(100):
+        with budget.holding() as holding:
+            holding.grow(100)
             inside.set()
             leave.wait(10)
 
     def other() -> None:
-        with budget.reserve(100):
+        with budget.holding() as holding:
+            holding.grow(100)
             second.set()
 
     threads = [threading.Thread(target=first), threading.Thread(target=other)]
@@ -48,22 +72,19 @@ def test_what_waits_is_let_in_as_soon_as_there_is_room() -> None:
 def test_more_than_the_queue_holds_is_sent_away_at_once() -> None:
     budget = ByteBudget(100, queue_length=0, patience=10)
     started = time.monotonic()
-    with pytest.raises(SaturatedError), budget.reserve(1):
-        pass
+    with budget.holding() as first, budget.holding() as second:
+        first.grow(100)
+        with pytest.raises(SaturatedError, match="waiting already"):
+            second.grow(1)
     assert time.monotonic() - started < 5
 
 
 def test_room_is_given_back_after_an_error() -> None:
-    budget = ByteBudget(100, queue_length=1, patience=0)
+    budget = ByteBudget(100, queue_length=0, patience=0)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), budget.reserve(100):
-            raise ZeroDivisionError
-
-
-def test_a_batch_larger_than_all_the_room_takes_all_of_it() -> None:
-    budget = ByteBudget(100, queue_length=1, patience=0)
-    with budget.reserve(1000), pytest.raises(SaturatedError), budget.reserve(1):
-        pass
+        with suppress(KeyError), budget.holding(), budget.holding() as second:
+            second.grow(100)
+            raise KeyError
 
 
 def test_a_process_that_is_on_time_takes_requests() -> None:

@@ -103,12 +103,20 @@ def test_a_process_that_cannot_follow_the_registry_serves_the_last_good_version(
     assert ("loaded", "1", None) in observer.events
 
 
-def test_a_wish_that_failed_is_tried_again_with_the_next_look() -> None:
+def test_what_failed_is_tried_again_with_other_files_or_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     source = FakeModelSource(wanted="3")
-    registry, _ = registry_of(source)
+    registry, observer = registry_of(source)
+    for _ in range(5):
+        registry.refresh()
+    assert source.loads == ["3"]
+    assert observer.events == [("load failed",)]
+    assert "stays out: it is broken" in str(registry.problem)
+    source.files = 1
     registry.refresh()
+    assert source.loads == ["3"] * 2
+    monkeypatch.setattr("loan_api.services.model_registry._TRY_AGAIN_SECONDS", 0)
     registry.refresh()
-    assert source.loads == ["3", "3"]
+    assert source.loads == ["3"] * 3
 
 
 def test_the_same_version_of_another_registry_is_another_model() -> None:

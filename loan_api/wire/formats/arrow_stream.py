@@ -6,29 +6,34 @@ import pyarrow as pa
 
 from loan_api.scoring.columns import Columns
 from loan_api.wire.decided import DecidedBatch
-from loan_api.wire.formats.arrow_tables import columns_of_table, decided_table
+from loan_api.wire.formats.arrow_tables import UNREADABLE, check_unpacked, columns_of_table, decided_table
 from loan_api.wire.formats.rows import check_names, check_size, too_many
 from loan_api.wire.refusals import MalformedBodyError
 
 
 def decode(body: bytes, max_rows: int) -> Columns:
     """The valid applications in the body; read batch by batch, so that the limit holds before it is all unpacked."""
+    source = pa.BufferReader(body)
     batches = []
-    rows = 0
+    rows = unpacked = 0
     try:
-        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+        with pa.ipc.open_stream(source) as reader:
             check_names(reader.schema.names)
             for batch in reader:
                 rows += batch.num_rows
+                unpacked += batch.nbytes
                 if rows > max_rows:
                     raise too_many(max_rows)
+                check_unpacked(unpacked, max_rows)
                 batch.validate(full=True)
                 batches.append(batch)
             table = pa.Table.from_batches(batches, schema=reader.schema)
-    except (pa.ArrowException, OSError):
+        if source.tell() != len(body):
+            raise MalformedBodyError("There is more in the body than one Arrow stream.")
+        check_size(rows, max_rows)
+        return columns_of_table(table, max_rows)
+    except UNREADABLE:
         raise MalformedBodyError("The body is not a valid Arrow stream.") from None
-    check_size(rows, max_rows)
-    return columns_of_table(table, max_rows)
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:

@@ -7,11 +7,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from loan_api.credit.errors import BatchTooLargeError
 from loan_api.credit.features import FEATURE_NAMES, FEATURES, CategoryFeature
 from loan_api.scoring.columns import Columns, columns_of
 from loan_api.wire.applications import explained_batch
 from loan_api.wire.decided import DecidedBatch
 from loan_api.wire.formats.rows import all_valid
+
+# What Arrow raises where a table is broken, and what broken names and texts in it lead to.
+UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
+_CELL_BYTES = 64
+_TABLE_BYTES = 2**20
 
 
 def columns_of_table(table: Any, max_rows: int) -> Columns:
@@ -61,6 +67,7 @@ def decided_table(batch: DecidedBatch) -> Any:
     return pa.table(arrays, schema=schema)
 
 
-def unpacked_bytes_limit(max_rows: int) -> int:
-    """The most bytes that a valid table of so many rows takes up in memory, generously: what is beyond is no table."""
-    return 64 * len(FEATURE_NAMES) * max_rows + 2**20
+def check_unpacked(size: int, max_rows: int) -> None:
+    """Raises BatchTooLargeError for more bytes in memory than a valid table of so many rows takes up, generously."""
+    if size > _CELL_BYTES * len(FEATURE_NAMES) * max_rows + _TABLE_BYTES:
+        raise BatchTooLargeError(f"The table unpacks to more than {max_rows} applications can be.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from loan_api.scoring.columns import Columns, columns_of
-from loan_api.wire.applications import FastApplication, explained_batch, parse_json
+from loan_api.wire.applications import FAST_REFUSALS, FastApplication, explained_batch, parse_json
 from loan_api.wire.decided import DecidedBatch
 from loan_api.wire.formats.rows import columns_of_structs, decided_rows
 
@@ -35,7 +35,7 @@ def decode(body: bytes, max_rows: int) -> Columns:
     """The valid applications in the body."""
     try:
         instances = _decoder.decode(body).instances
-    except msgspec.DecodeError:
+    except FAST_REFUSALS:
         return columns_of(explained_batch(parse_json(body), max_rows))
     if len(instances) > max_rows:
         return columns_of(explained_batch({"instances": instances}, max_rows))

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loan_api.credit.errors import BatchTooLargeError
 from loan_api.scoring.columns import Columns
 from loan_api.wire.decided import DecidedBatch
-from loan_api.wire.formats.arrow_tables import columns_of_table, decided_table, unpacked_bytes_limit
+from loan_api.wire.formats.arrow_tables import UNREADABLE, check_unpacked, columns_of_table, decided_table
 from loan_api.wire.formats.rows import check_names, check_size
 from loan_api.wire.refusals import MalformedBodyError
 
@@ -20,14 +19,14 @@ def decode(body: bytes, max_rows: int) -> Columns:
         check_names(file.schema_arrow.names)
         check_size(file.metadata.num_rows, max_rows)
         groups = (file.metadata.row_group(place) for place in range(file.metadata.num_row_groups))
-        if sum(group.total_byte_size for group in groups) > unpacked_bytes_limit(max_rows):
-            raise BatchTooLargeError("The file unpacks to more than a batch of that many rows can be.")
+        check_unpacked(sum(group.total_byte_size for group in groups), max_rows)
         table = file.read(use_threads=False)
+        check_unpacked(table.nbytes, max_rows)
         table.validate(full=True)
-    except (pa.ArrowException, OSError):
+        check_size(table.num_rows, max_rows)
+        return columns_of_table(table, max_rows)
+    except UNREADABLE:
         raise MalformedBodyError("The body is not a valid Parquet file.") from None
-    check_size(table.num_rows, max_rows)
-    return columns_of_table(table, max_rows)
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:

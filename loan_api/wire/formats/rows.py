@@ -1,5 +1,6 @@
 """Rows and columns: what the formats have in common."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -12,7 +13,10 @@ from loan_api.credit.errors import BatchTooLargeError
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, NUMBERS, CategoryFeature
 from loan_api.scoring.columns import CODES, Columns
 from loan_api.wire.decided import DecidedBatch
-from loan_api.wire.refusals import Refusal, Refusals, RequestRefusedError
+from loan_api.wire.refusals import MalformedBodyError, Refusal, Refusals, RequestRefusedError
+
+# A table with more is none of ours.
+_MOST_COLUMNS = 1000
 
 
 class DecidedRow(msgspec.Struct, gc=False):
@@ -43,10 +47,17 @@ def columns_of_structs(applications: Sequence[Any]) -> Columns:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises RequestRefusedError unless a table's columns are the declared features, in any order."""
-    messages = {name: [Refusal("This field is not known.", "unknown")] for name in names if name not in FEATURE_NAMES}
-    messages |= {name: [Refusal("This field is missing.", "missing")] for name in FEATURE_NAMES if name not in names}
-    messages |= {name: [Refusal("This field is there twice.", "unknown")] for name in names if names.count(name) > 1}
+    """Raises RequestRefusedError unless a table's columns are the declared features, in any order.
+
+    MalformedBodyError where none of them is a feature: then they are no names but, it may be, an applicant's values.
+    """
+    known = set(FEATURE_NAMES)
+    if known.isdisjoint(names) or len(names) > _MOST_COLUMNS:
+        raise MalformedBodyError("The table must have the features as its columns, and their names at its head.")
+    messages = {name: [Refusal("This field is not known.", "unknown")] for name in names if name not in known}
+    messages |= {name: [Refusal("This field is missing.", "missing")] for name in known.difference(names)}
+    twice = (name for name, times in Counter(names).items() if times > 1)
+    messages |= {name: [Refusal("This field is there twice.", "unknown")] for name in twice}
     if messages:
         raise RequestRefusedError(Refusals.of(messages))
 

@@ -1,0 +1,77 @@
+"""A model without a compiled form is served by its pipeline, by real workers, and everyone is told."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from mlflow import MlflowClient
+
+from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
+from tests.applications import application
+from tests.e2e.conftest import started_service, wait_until
+from tests.homes import TrainedHome
+
+GRAPH = "compiled/model.onnx"
+
+
+@pytest.mark.parametrize("when", ["at the start", "while it serves"])
+def test_the_pipeline_serves_where_the_compiled_form_does_not_hold(own_home: TrainedHome, when: str) -> None:
+    home = own_home.settings.loan_home
+    if when == "at the start":
+        damage(home)
+    with started_service(home) as service:
+        if when == "while it serves":
+            assert requests.get(service.url("/model"), timeout=10).json()["scorer"] == "compiled"
+            damage(home)
+
+        def scorers() -> set[str]:
+            return {requests.get(service.url("/model"), timeout=30).json()["scorer"] for _ in range(10)}
+
+        wait_until(lambda: scorers() == {"pipeline"}, "every worker to score with the pipeline")
+        assert "compiled form" in requests.get(service.url("/model"), timeout=10).json()["scorer_reason"]
+        golden = ReferencePackage.read(artifact_of(home)).golden_rows
+        single = requests.post(service.url("/predict"), json=golden.applications[0], timeout=30).json()
+        assert single["probability"] == golden.probabilities[0]
+        batch = {"instances": list(golden.applications) * 10}
+        answer = requests.post(service.url("/predict/batch"), json=batch, timeout=60).json()
+        assert [row["probability"] for row in answer["predictions"]] == list(golden.probabilities) * 10
+        assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200
+        assert any("pipeline" in name and value == 1 for name, value in service.metrics().items() if "info" in name)
+        assert any(line["message"] == "the reference pipeline scores" for line in service.log_lines)
+
+
+def damage(home: Path) -> None:
+    """Makes the compiled form useless, and registers that as it should be."""
+    artifact = artifact_of(home)
+    (artifact / GRAPH).write_bytes((artifact / GRAPH).read_bytes()[:100])
+    client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
+    client.set_model_version_tag("loan_approval_model", "1", TAG_ARTIFACT_DIGEST, artifact_digest(artifact))
+
+
+def artifact_of(home: Path) -> Path:
+    return next(home.glob("mlartifacts/models/*/artifacts"))
+
+
+def test_a_version_that_stays_out_is_not_tried_again_and_again(own_home: TrainedHome) -> None:
+    """Neither its pipeline nor its compiled form can be loaded."""
+    home = own_home.settings.loan_home
+    with started_service(home) as service:
+        artifact = artifact_of(home)
+        shutil.rmtree(artifact / "compiled")
+        (artifact / "model.skops").write_bytes(b"nothing of the kind")
+        client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
+        client.set_model_version_tag("loan_approval_model", "1", TAG_ARTIFACT_DIGEST, artifact_digest(artifact))
+
+        def health() -> str:
+            return json.dumps(requests.get(service.url("/health"), timeout=10).json())
+
+        wait_until(lambda: "stays out" in health(), "the refusal")
+        failures = 'loan_model_reloads_total{result="failure"}'
+        wait_until(lambda: service.metrics().get(failures) == 2, "the refusal of every worker")
+        time.sleep(2.5)  # more than two further looks
+        assert service.metrics()[failures] == 2
+        assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200
+        assert "Traceback" not in service.log.read_text(encoding="utf-8")

@@ -1,0 +1,73 @@
+"""What the gunicorn worker makes of bodies: they arrive in time and in sensible chunks, or not at all."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import pytest
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.errors import InvalidChunkSize
+from gunicorn.http.unreader import IterUnreader
+
+from loan_api import worker
+from loan_api.credit.errors import SlowBodyError
+
+
+@dataclass
+class FakeRequest:
+    """A request of which only the body matters."""
+
+    unreader: Any
+    body: Any = None
+
+
+def body_of(pieces: Any, length: int | None = None) -> Any:
+    request = FakeRequest(IterUnreader(pieces))
+    reader = ChunkedReader(request, request.unreader) if length is None else LengthReader(request.unreader, length)
+    request.body = Body(reader)
+    return worker._Body(request)
+
+
+def test_a_body_is_read_in_pieces_as_large_as_they_are_asked_for() -> None:
+    body = body_of([b"abc", b"def", b"gh"], length=8)
+    assert [body.read(5), body.read(5), body.read(5)] == [b"abcde", b"fgh", b""]
+
+
+def test_a_body_can_be_read_whole_and_by_lines() -> None:
+    assert body_of([b"abc", b"def"], length=6).read() == b"abcdef"
+    body = body_of([b"a\nb", b"c\n"], length=5)
+    assert [body.readline(), body.read(9)] == [b"a\n", b"bc\n"]
+
+
+def test_chunks_are_put_together() -> None:
+    body = body_of([b"3\r\nabc\r\n2;x=y\r\nde\r", b"\n0\r\n\r\n"])
+    assert [body.read(10), body.read(10)] == [b"abcde", b""]
+
+
+def test_a_chunk_head_that_does_not_end_is_refused() -> None:
+    with pytest.raises(InvalidChunkSize):
+        body_of(b"a" * 10_000 for _ in range(1000)).read(10)
+
+
+def test_trailers_that_do_not_end_are_refused() -> None:
+    def pieces() -> Any:
+        yield b"1\r\na\r\n0\r\n"
+        while True:
+            yield b"x: y\r\n" * 1000
+
+    with pytest.raises(InvalidChunkSize):
+        body_of(pieces()).read(10)
+
+
+@pytest.mark.parametrize("pause", [0.03, 10])
+def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the steps are that it comes in."""
+    monkeypatch.setattr(worker, "_BODY_SECONDS", 0.15)
+
+    def trickle() -> Any:
+        while True:
+            gevent.sleep(pause)
+            yield b"x"
+
+    with pytest.raises(SlowBodyError):
+        body_of(trickle(), length=1000).read(1000)
