@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import gevent
 import gevent.socket
-from gevent._socket3 import _wrefsocket  # type: ignore[import-untyped]
+from gevent._socket3 import _wrefsocket  # type: ignore[import-not-found]
 from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.workers.ggevent import GeventWorker
