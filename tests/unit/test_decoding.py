@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from loan_api.credit.features import FEATURES, CategoryFeature, Feature, example_application
 from loan_api.scoring.columns import Application
-from loan_api.wire.applications import FastApplication, decode_application, explained_application, parse_json
+from loan_api.wire.applications import (
+    FAST_REFUSALS,
+    FastApplication,
+    decode_application,
+    explained_application,
+    parse_json,
+)
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from tests.applications import application
 
@@ -18,7 +24,7 @@ from tests.applications import application
 def fast(body: bytes) -> Application | None:
     try:
         return msgspec.structs.asdict(msgspec.json.decode(body, type=FastApplication))
-    except msgspec.DecodeError:
+    except FAST_REFUSALS:
         return None
 
 
@@ -116,3 +122,12 @@ def test_of_a_field_that_comes_twice_the_last_counts(first: str, second: str, ac
 def test_what_only_the_schema_can_read_is_accepted_all_the_same(encoding: str) -> None:
     body = json.dumps(application()).encode(encoding)
     assert decode_application(body) == slow(json.dumps(application()).encode())
+
+
+@given(st.integers(0, 400), st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xc3", b"\x00", b'"', b"\\"]))
+def test_bytes_put_in_anywhere_never_lead_to_anything_but_a_refusal(place: int, wrong: bytes) -> None:
+    body = json.dumps(application()).encode()
+    damaged = body[:place] + wrong + body[place:]
+    assert fast(damaged) == slow(damaged)
+    with pytest.raises((MalformedBodyError, RequestRefusedError)):
+        decode_application(damaged)

@@ -214,6 +214,43 @@ def test_a_line_that_is_no_json_is_named() -> None:
         format_of(NDJSON).decode(as_lines([application()]) + b"\n{", MAX_ROWS)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        as_lines([application()]) + b" " + as_lines([application()]),
+        as_lines([application()]).replace(b", ", b",\n", 1),
+        as_lines([application()]).replace(b"Graduate", b"Gradu\xff"),
+    ],
+    ids=["two on a line", "one on two lines", "not UTF-8"],
+)
+def test_an_application_is_a_line_and_a_line_an_application(body: bytes) -> None:
+    with pytest.raises(MalformedBodyError, match=r"^Line 1 is not valid JSON\.$"):
+        format_of(NDJSON).decode(body, MAX_ROWS)
+
+
+def test_a_stream_that_goes_on_after_its_end_is_refused() -> None:
+    """What comes after would be lost otherwise."""
+    body = as_arrow([application()])
+    for more in (body, b"zz"):
+        with pytest.raises(MalformedBodyError):
+            format_of(ARROW).decode(body + more, MAX_ROWS)
+
+
+def test_a_table_without_a_head_does_not_give_an_applicant_s_values_away() -> None:
+    body = as_csv([application()] * 2).partition(b"\n")[2]
+    with pytest.raises(MalformedBodyError) as refused:
+        format_of(CSV).decode(body, MAX_ROWS)
+    assert "Graduate" not in str(refused.value)
+
+
+def test_a_stream_that_unpacks_to_far_too_much_is_refused() -> None:
+    table = table_of([application(education="x" * 10_000_000)] * 2)
+    body = stream_of(table, options=pa.ipc.IpcWriteOptions(compression="zstd"))
+    assert len(body) < 100_000
+    with pytest.raises(BatchTooLargeError, match="unpacks to more"):
+        format_of(ARROW).decode(body, MAX_ROWS)
+
+
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.float16(), pa.float32(), pa.float64()])
 def test_any_type_of_number_is_a_number(kind: Any) -> None:
     table = table_of([application(loan_term=12)] * 3)
