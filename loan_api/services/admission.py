@@ -1,6 +1,7 @@
 """How much is taken on at a time: what is beyond waits a little, and is then sent away."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -76,21 +77,25 @@ class Holding:
 
 
 class Backlog:
-    """How late this process is with what it has to do: the time by which a short sleep ends too late."""
+    """How late this process is with what it has to do: the time by which a short sleep ends too late.
+
+    Only what lasts counts: one late look may be a hiccup of the machine, and refusing would make it worse.
+    """
 
     _LOOK_EVERY = 0.05
+    _LOOKS = 3
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._late = 0.0
+        self._late = deque([0.0] * self._LOOKS, maxlen=self._LOOKS)
 
     def watch(self) -> None:
         """Measures from a background thread for as long as the process lives."""
         threading.Thread(target=self._measure, name="backlog", daemon=True).start()
 
     def check(self) -> None:
-        """Raises SaturatedError while the process is later than the limit, in seconds."""
-        if self._late > self._limit:
+        """Raises SaturatedError while the process is, look after look, later than the limit, in seconds."""
+        if min(self._late) > self._limit:
             raise SaturatedError("There are more requests than can be answered in time.")
 
     def _measure(self) -> None:
@@ -98,4 +103,4 @@ class Backlog:
         while True:
             started = monotonic()
             pause.wait(self._LOOK_EVERY)
-            self._late = monotonic() - started - self._LOOK_EVERY
+            self._late.append(monotonic() - started - self._LOOK_EVERY)

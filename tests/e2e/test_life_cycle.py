@@ -49,7 +49,7 @@ class Client:
                 time.sleep(0.05)
                 continue
             if response.status != 200:
-                self.failures.append(str(response.status))
+                self.failures.append(f"{response.status} {answer['type']}: {answer['detail']}")
             else:
                 self.versions.append(answer["model_version"])
             # A little idleness: the tests share the machine with the service.

@@ -83,16 +83,6 @@ def test_counters_add_up_over_workers_and_survive_their_death(service: Service) 
     assert len(files) <= 4 * WORKERS
 
 
-def test_a_new_production_version_is_served_without_a_restart(service: Service) -> None:
-    run_command(service.home, "-m", "training", "promote", "1.0.1")
-
-    def versions() -> set[str]:
-        return {requests.get(service.url("/model"), timeout=10).json()["version"] for _ in range(10)}
-
-    wait_until(lambda: versions() == {"1.0.1"}, "every worker to serve the new version")
-    assert requests.post(service.url("/predict"), json=application(), timeout=10).json()["model_version"] == "1.0.1"
-
-
 def test_an_interrupt_stops_it_cleanly(home: Path) -> None:
     with started_service(home) as service:
         pass
