@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loan_api.batches.queue import VARIABLE as QUEUE_VARIABLE
-from loan_api.batches.queue import BatchQueue
+from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
 from loan_api.connections import Connections
 from loan_api.logs import logging_config
 from loan_api.metrics.slots import (
@@ -17,11 +16,13 @@ from loan_api.metrics.slots import (
     lowest_free_slot,
     reset_folder,
 )
+from loan_api.recording.lifetime import Lifeline
 from loan_api.server_start import VARIABLE as START_VARIABLE
 from loan_api.settings import read_settings
 
 _settings = read_settings()
 _connections = Connections()
+_lifeline = Lifeline.make()
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its own unguessable files there
 
 bind = f"{_settings.host}:{_settings.port}"
@@ -43,11 +44,12 @@ os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
 
 
 def on_starting(server: Any) -> None:
-    """Counters start anew with the server, not with each reload; the queue for batches is one for all workers."""
+    """Counters start anew with the server, not with each reload; the queues are one for all workers."""
     reset_folder(_metrics_folder)
     os.environ[START_VARIABLE] = repr(time.time())
-    queue = BatchQueue.make()
-    os.environ[QUEUE_VARIABLE] = f"{queue.sending.detach()},{queue.receiving.detach()}"
+    for queue in (BATCHES, RECORDER):
+        ConnectionQueue.make().hand_on(queue)
+    _lifeline.hand_on()
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -56,7 +58,8 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Tells the worker its slot."""
+    """Tells the worker its slot; the master alone holds the lifeline."""
+    _lifeline.let_go()
     os.environ[SLOT_VARIABLE] = str(worker.slot)
     worker.connections = _connections
 

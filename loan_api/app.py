@@ -17,22 +17,24 @@ from loan_api.api.problems import register_problem_handlers
 from loan_api.api.requests import observe_requests
 from loan_api.aside import run_aside
 from loan_api.batches.pool import BatchProcesses
-from loan_api.batches.queue import BatchQueue
 from loan_api.child_process import ChildProcess
+from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
 from loan_api.metrics import multiprocess
 from loan_api.metrics.instruments import Instruments
-from loan_api.metrics.observers import HttpMetrics, PredictionMetrics, ReloadMetrics
+from loan_api.metrics.observers import HttpMetrics, PredictionMetrics, RecordingMetrics, ReloadMetrics
+from loan_api.recording.connection import RecorderConnection
+from loan_api.recording.group_commit import GroupCommit
+from loan_api.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
 from loan_api.registry.cache import ModelCache
 from loan_api.registry.cached_source import CachedModelSource
 from loan_api.secrets import read_or_make_password
 from loan_api.server_start import server_start
 from loan_api.services.admission import Backlog, ByteBudget
-from loan_api.services.health import Database as HealthDatabase
+from loan_api.services.decision_log import DecisionLog, NoDecisionLog
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, read_settings
-from loan_api.storage.database import Database
 
 # How often a worker reads what the follower of the registry has written, which costs next to nothing.
 _LOOK_EVERY_SECONDS = 0.5
@@ -48,25 +50,34 @@ class Adapters:
 
     models: ModelSource
     batches: BatchRunner
-    database: HealthDatabase
+    log: DecisionLog
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 
 
-def real_adapters(settings: Settings) -> Adapters:
-    """The model registry, processes for batches, the decision log's database, the clock, and time-ordered UUIDs."""
+def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
+    """The model registry, processes for batches, the decision log, the clock, and time-ordered UUIDs."""
     follower = ChildProcess("loan_api.registry_follower")
-    queue = BatchQueue.inherited()
-    receiving = queue.receiving.fileno()
-    process = ChildProcess("loan_api.batch_process", [str(receiving)], pass_fds=[receiving])
+    batches, recorder = ConnectionQueue.inherited(BATCHES), ConnectionQueue.inherited(RECORDER)
+    log = _decision_log(settings, recorder, instruments)
+    process = ChildProcess("loan_api.batch_process", [batches.receiving, recorder.sending])
     cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
         models=CachedModelSource(cache, follower, settings.model_poll_seconds, server_start(), run_aside),
-        batches=BatchProcesses(queue, process),
-        database=Database(settings.database_url),
+        batches=BatchProcesses(batches, process, log.record),
+        log=log,
         now=lambda: datetime.now(UTC),
         new_id=lambda: str(uuid_utils.uuid7()),
     )
+
+
+def _decision_log(settings: Settings, queue: ConnectionQueue, instruments: Instruments) -> DecisionLog:
+    if settings.decision_log == "off":
+        return NoDecisionLog()
+    process = ChildProcess("loan_api.recorder", [queue.receiving, Lifeline.inherited().reading])
+    recorder = SharedRecorder(RecorderLock.of(settings.loan_home, server_start()), process)
+    connection = RecorderConnection(queue.sending, recorder.ensure_running)
+    return GroupCommit(connection.record, recorder.ensure_running, RecordingMetrics(instruments))
 
 
 def create_app(settings: Settings | None = None, adapters: Adapters | None = None) -> Flask:
@@ -75,14 +86,15 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     To be called in the worker, after the fork: the model, its threads and its connections belong to one process.
     """
     settings = settings or read_settings()
-    adapters = adapters or real_adapters(settings)
     metrics_registry = CollectorRegistry()
     instruments = Instruments(metrics_registry)
+    adapters = adapters or real_adapters(settings, instruments)
 
     registry = ModelRegistry(adapters.models, ReloadMetrics(instruments), adapters.now)
     predictions = PredictionService(
         registry,
         adapters.batches,
+        adapters.log,
         PredictionMetrics(instruments),
         adapters.now,
         adapters.new_id,
@@ -90,7 +102,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     )
     backlog = Backlog(_LATEST_SECONDS)
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
-    health = HealthService(registry, adapters.database, adapters.now)
+    health = HealthService(registry, adapters.log, adapters.now)
 
     app = Flask("loan_api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
@@ -110,6 +122,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
 
     registry.refresh()
     registry.watch(_LOOK_EVERY_SECONDS)
+    adapters.log.start()
     adapters.batches.start()
     backlog.watch()
     return app

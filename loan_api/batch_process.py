@@ -1,6 +1,7 @@
-"""`python -m loan_api.batch_process DESCRIPTOR`: a process for batches, started and ended by a web worker.
+"""`python -m loan_api.batch_process BATCHES RECORDER`: a process for batches, started and ended by a web worker.
 
-DESCRIPTOR is the receiving end of the queue. It is niced, so that whatever else there is to do goes first.
+BATCHES is the receiving end of the queue of batches, RECORDER the sending end of the queue to the recorder. It is niced,
+so that whatever else there is to do goes first.
 """
 
 import logging.config
@@ -9,29 +10,42 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from loan_api.batches.server import BatchServer
 from loan_api.logs import logging_config
+from loan_api.recording.connection import RecorderConnection
+from loan_api.recording.protocol import Records
 from loan_api.registry.pipelines import load_pipeline
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob
-from loan_api.settings import read_settings
+from loan_api.services.decision_log import BatchRecord
+from loan_api.settings import Settings, read_settings
 
 _NICENESS = 10
 # Whatever arrives, a process takes no more than this; the largest batch by default takes a tenth of it.
 _MEMORY_BYTES = 2 * 2**30
 
 
-def main(descriptor: int) -> None:
+def main(batches: int, recorder: int) -> None:
     """Serves until standard input ends."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
-    logging.config.dictConfig(logging_config(read_settings().log_level))
-    BatchServer(socket.socket(fileno=descriptor), sys.stdin.fileno(), _scorer_of).serve()
+    settings = read_settings()
+    logging.config.dictConfig(logging_config(settings.log_level))
+    record = _recording(settings, socket.socket(fileno=recorder))
+    BatchServer(socket.socket(fileno=batches), sys.stdin.fileno(), _scorer_of, record).serve()
+
+
+def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecord], object]:
+    if settings.decision_log == "off":
+        return lambda _: None
+    connection = RecorderConnection(queue)
+    return lambda record: connection.record(Records.of([record]))
 
 
 def _scorer_of(job: BatchJob) -> Scorer:
@@ -50,4 +64,4 @@ def _load(artifact: str, scorer: str) -> Scorer:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from socket import socket
 from time import monotonic
 
 # A child that dies at once is not started again at once.
@@ -10,11 +11,14 @@ _PAUSE_SECONDS = 2.0
 
 
 class ChildProcess:
-    """`python -m MODULE`, run beside this process. It reads its standard input and ends when that does."""
+    """`python -m MODULE DESCRIPTOR …`, run beside this process. It reads its standard input and ends when that does.
 
-    def __init__(self, module: str, arguments: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> None:
-        self._command = [sys.executable, "-m", module, *arguments]
-        self._pass_fds = tuple(pass_fds)
+    It gets the descriptors of what is in `handed_over`: sockets, or descriptors themselves.
+    """
+
+    def __init__(self, module: str, handed_over: Sequence[socket | int] = ()) -> None:
+        self._handed_over = tuple(handed_over)
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._started = float("-inf")
 
@@ -33,8 +37,12 @@ class ChildProcess:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
         # In a session of its own, as Ctrl-C is meant for the master; the child ends when its parent does.
+        descriptors = [each if isinstance(each, int) else each.fileno() for each in self._handed_over]
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, pass_fds=self._pass_fds, start_new_session=True
+            [sys.executable, "-m", self._module, *map(str, descriptors)],
+            stdin=subprocess.PIPE,
+            pass_fds=descriptors,
+            start_new_session=True,
         )
         return True
 

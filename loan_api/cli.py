@@ -45,7 +45,7 @@ def _settings_or_exit() -> Settings:
 
 def _prepare(settings: Settings) -> None:
     from loan_api.secrets import read_or_make_password
-    from loan_api.storage.database import upgrade_database
+    from loan_api.storage.migration import upgrade_database
 
     try:
         upgrade_database(settings.database_url)

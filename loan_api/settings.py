@@ -117,6 +117,18 @@ class Settings:
         "67108864",
         "the most bytes of batches that a worker holds at a time; what is beyond waits, then gets a 503",
     )
+    decision_log: str = _setting(
+        "DECISION_LOG",
+        _one_of("on", "off"),
+        "on",
+        "whether every decision is recorded before it is answered; off is for load tests and the like",
+    )
+    decision_journal_bytes: int = _setting(
+        "DECISION_JOURNAL_BYTES",
+        _number_from(2**20, 2**36),
+        "67108864",
+        "the most that the local journal takes while the database is away; when it is full, decisions are refused",
+    )
     git_commit: str | None = _setting(
         "GIT_COMMIT", _text, None, "the commit that the code was built from, where there is no checkout to ask"
     )

@@ -27,6 +27,7 @@ def health_blueprint(health: HealthService) -> LoanBlueprint:
                 "model_version": report.model_version,
                 "timestamp": utc_text(report.timestamp),
                 "database": report.database,
+                "decision_log": report.decision_log,
                 "registry": report.registry,
             },
         }

@@ -60,7 +60,7 @@ def predictions_blueprint(
         backlog.check()
         asked = current_request()
         media_type(asked, (JSON,))
-        decided = predictions.decide(decode_application(read_at_once(asked, application_bytes)))
+        decided = predictions.decide(decode_application(read_at_once(asked, application_bytes)), g.request_id)
         g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
         answer = _Prediction(
             decided.prediction,
@@ -89,8 +89,9 @@ def predictions_blueprint(
         connection = client_socket(asked)
         with budget.holding() as holding:
             body = read_in_pieces(asked, max_request_bytes, holding.grow)
-            answered = predictions.decide_batch(BatchRequest(body, accepts, answers, lambda: is_gone(connection)))
-            del body
+            batch = BatchRequest(g.request_id, body, accepts, answers, lambda: is_gone(connection))
+            answered = predictions.decide_batch(batch)
+            del body, batch
         g.logged = {
             "batch_id": answered.batch_id,
             "model_version": answered.model_version,

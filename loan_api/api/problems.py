@@ -14,6 +14,7 @@ from loan_api.credit.errors import (
     ClientGoneError,
     LoanError,
     NoModelError,
+    NotRecordedError,
     SaturatedError,
     SlowBodyError,
 )
@@ -29,6 +30,7 @@ _TYPES = "urn:loan-api:problem:"
 # status, type, headers; an error that is not here is a defect of ours.
 _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     NoModelError: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model", _WITHOUT_MODEL),
+    NotRecordedError: (HTTPStatus.SERVICE_UNAVAILABLE, "not-recorded", _SATURATED),
     SaturatedError: (HTTPStatus.SERVICE_UNAVAILABLE, "saturated", _SATURATED),
     SlowBodyError: (HTTPStatus.REQUEST_TIMEOUT, "slow-body", {"Connection": "close"}),
     BatchTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch-too-large", {}),

@@ -52,6 +52,9 @@ class HealthChecksSchema(Schema):
     )
     timestamp = fields.String(required=True, metadata=_TIMESTAMP)
     database = fields.String(required=True, metadata={"description": "`ok`, or what is wrong.", "example": "ok"})
+    decision_log = fields.String(
+        required=True, metadata={"description": "`ok`, `off`, or what is wrong.", "example": "ok"}
+    )
     registry = fields.String(required=True, metadata={"description": "`ok`, or what is wrong.", "example": "ok"})
 
 

@@ -7,11 +7,19 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import IO, Protocol
 
+from loan_api.batches.memory_file import in_memory_file
 from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_pieces, receive_reply, send_job
-from loan_api.batches.queue import BatchQueue, in_memory_file
-from loan_api.credit.errors import BatchFailedError, BatchTooLargeError, ClientGoneError, SaturatedError
+from loan_api.connection_queue import ConnectionQueue, put
+from loan_api.credit.errors import (
+    BatchFailedError,
+    BatchTooLargeError,
+    ClientGoneError,
+    NotRecordedError,
+    SaturatedError,
+)
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
+from loan_api.services.decision_log import BatchRecord
 from loan_api.wire.formats import LIGHT
 from loan_api.wire.refusals import MalformedBodyError, Refusals, RequestRefusedError
 
@@ -37,11 +45,15 @@ class Process(Protocol):
 
 
 class BatchProcesses:
-    """Runs batches; `own` is the batch process that this worker sees to."""
+    """Runs batches; `own` is the batch process that this worker sees to.
 
-    def __init__(self, queue: BatchQueue, own: Process) -> None:
+    `record` keeps what is decided in this process; the others have their own way to the decision log.
+    """
+
+    def __init__(self, queue: ConnectionQueue, own: Process, record: Callable[[BatchRecord], object]) -> None:
         self._queue = queue
         self._own = own
+        self._record = record
 
     def start(self) -> None:
         """Keeps this worker's own process running from a background thread for as long as the worker lives."""
@@ -60,11 +72,11 @@ class BatchProcesses:
     ) -> tuple[BatchSummary, Iterable[bytes]]:
         """The batch's summary and the pieces of its answer.
 
-        Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, BatchFailedError, SaturatedError where no
-        process can be had, or ClientGoneError.
+        Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, BatchFailedError, NotRecordedError,
+        SaturatedError where no process can be had, or ClientGoneError.
         """
         if len(body) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
-            return run_batch(job, body, scorer, is_gone)
+            return run_batch(job, body, scorer, self._record, is_gone)
         with in_memory_file() as file:
             _write(file, body)
             return self._hand_over(job, file, is_gone)
@@ -80,7 +92,7 @@ class BatchProcesses:
                 connection.settimeout(_STEP_SECONDS)
                 try:
                     with theirs:
-                        self._queue.put(theirs, body)
+                        put(self._queue.sending, theirs, body)
                     send_job(connection, job)
                     reply = self._await_reply(connection, is_gone)
                     if isinstance(reply, Decided):
@@ -111,6 +123,8 @@ def _error_of(reply: Refused | NotDone) -> Exception:
         return MalformedBodyError(reply.says)
     if reply.why == "too_large":
         return BatchTooLargeError(reply.says)
+    if reply.why == "not_recorded":
+        return NotRecordedError(reply.says)
     return BatchFailedError(f"a batch process failed with {reply.says}")
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_job, send_pieces, send_reply
-from loan_api.batches.queue import take
-from loan_api.credit.errors import BatchTooLargeError, ClientGoneError
+from loan_api.connection_queue import take_with_file
+from loan_api.credit.errors import BatchTooLargeError, ClientGoneError, NotRecordedError
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob, run_batch
+from loan_api.services.decision_log import BatchRecord
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 
 # How long a worker may take to hand over a batch that it holds already.
@@ -25,12 +26,22 @@ _log = logging.getLogger(__name__)
 
 
 class BatchServer:
-    """`scorer_of` gives the scorer that a job names; the descriptor `parent` is at its end once the parent is gone."""
+    """`scorer_of` gives the scorer that a job names, `record` keeps what was decided.
 
-    def __init__(self, receiving: socket.socket, parent: int, scorer_of: Callable[[BatchJob], Scorer]) -> None:
+    The descriptor `parent` is at its end once the parent is gone.
+    """
+
+    def __init__(
+        self,
+        receiving: socket.socket,
+        parent: int,
+        scorer_of: Callable[[BatchJob], Scorer],
+        record: Callable[[BatchRecord], object],
+    ) -> None:
         self._receiving = receiving
         self._parent = parent
         self._scorer_of = scorer_of
+        self._record = record
 
     def serve(self) -> None:
         """Returns once the parent is gone, or the process has grown; what is in work then is finished first."""
@@ -38,7 +49,7 @@ class BatchServer:
             readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
             if self._parent in readable:
                 return
-            taken = take(self._receiving)
+            taken = take_with_file(self._receiving)
             if taken is not None:
                 connection, body = taken
                 with connection, body:
@@ -63,7 +74,8 @@ class BatchServer:
 
     def _run(self, connection: socket.socket, job: BatchJob, body: bytes) -> tuple[Reply, Iterator[bytes] | None]:
         try:
-            summary, pieces = run_batch(job, body, self._scorer_of(job), lambda: has_hung_up(connection))
+            scorer = self._scorer_of(job)
+            summary, pieces = run_batch(job, body, scorer, self._record, lambda: has_hung_up(connection))
         except RequestRefusedError as error:
             refusals = error.refusals
             counts = [(field, reason, times) for (field, reason), times in refusals.counts.items()]
@@ -74,6 +86,8 @@ class BatchServer:
             return NotDone("too_large", str(error)), None
         except MemoryError:
             return NotDone("too_large", "The batch needs more memory than one batch may have."), None
+        except NotRecordedError as error:
+            return NotDone("not_recorded", str(error)), None
         except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001

@@ -35,3 +35,11 @@ class SlowBodyError(LoanError):
 
 class BatchFailedError(LoanError):
     """A batch could not be decided, for a reason that is in the log."""
+
+
+class NotRecordedError(LoanError):
+    """A decision could not be recorded, and so must not be answered."""
+
+
+class UnreadableRecordError(LoanError):
+    """What was recorded cannot be read by this version of the code."""

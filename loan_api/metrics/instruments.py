@@ -77,6 +77,28 @@ MODEL_RELOADS = MetricDeclaration(
     "loan_model_reloads_total", "counter", "Attempts to serve another model version.", ("result",)
 )
 
+DECISION_LOG_PENDING = MetricDeclaration(
+    "loan_decision_log_pending",
+    "gauge",
+    "Applications whose decisions wait in the local journal for the database.",
+    across_workers="livemax",
+)
+DECISION_LOG_COMMIT = MetricDeclaration(
+    "loan_decision_log_commit_seconds",
+    "histogram",
+    "Time until decisions that are recorded together are kept; batches of other processes left out.",
+    buckets=_SECONDS,
+)
+DECISION_LOG_FAILURES = MetricDeclaration(
+    "loan_decision_log_failures_total", "counter", "Requests that were refused as their decisions could not be kept."
+)
+DECISION_LOG_DEGRADED = MetricDeclaration(
+    "loan_decision_log_degraded",
+    "gauge",
+    "1 while decisions are not recorded in the database but in the journal, or not at all.",
+    across_workers="livemax",
+)
+
 METRICS: tuple[MetricDeclaration, ...] = (
     HTTP_REQUESTS,
     HTTP_REQUEST_DURATION,
@@ -89,6 +111,10 @@ METRICS: tuple[MetricDeclaration, ...] = (
     VALIDATION_ERRORS,
     MODEL_INFO,
     MODEL_RELOADS,
+    DECISION_LOG_PENDING,
+    DECISION_LOG_COMMIT,
+    DECISION_LOG_FAILURES,
+    DECISION_LOG_DEGRADED,
 )
 
 
@@ -107,6 +133,10 @@ class Instruments:
         self.validation_errors = _counter(VALIDATION_ERRORS, registry)
         self.model_info = _gauge(MODEL_INFO, registry)
         self.model_reloads = _counter(MODEL_RELOADS, registry)
+        self.decision_log_pending = _gauge(DECISION_LOG_PENDING, registry)
+        self.decision_log_commit = _histogram(DECISION_LOG_COMMIT, registry)
+        self.decision_log_failures = _counter(DECISION_LOG_FAILURES, registry)
+        self.decision_log_degraded = _gauge(DECISION_LOG_DEGRADED, registry)
 
 
 def _counter(metric: MetricDeclaration, registry: CollectorRegistry) -> Counter:

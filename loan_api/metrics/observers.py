@@ -7,6 +7,7 @@ from prometheus_client import Gauge
 from loan_api.credit.decision import APPROVED
 from loan_api.metrics.instruments import Instruments, observe_counted
 from loan_api.services.batch_job import BatchSummary
+from loan_api.services.decision_log import LogState
 from loan_api.services.model_registry import ServedModel
 from loan_api.services.prediction import FailureReason
 
@@ -80,6 +81,32 @@ class _VersionMetrics:
         self.batch_approved = predictions.labels("batch", "approved", version)
         self.batch_rejected = predictions.labels("batch", "rejected", version)
         self.probability = instruments.prediction_probability.labels(version)
+
+
+class RecordingMetrics:
+    """How recording decisions goes."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._pending = instruments.decision_log_pending
+        self._commit = instruments.decision_log_commit
+        self._failures = instruments.decision_log_failures
+        self._degraded = instruments.decision_log_degraded
+        self._seen: LogState | None = None
+
+    def recorded(self, records: int, seconds: float) -> None:
+        """So many records were kept together within `seconds`."""
+        self._commit.observe(seconds)
+
+    def not_recorded(self, records: int) -> None:
+        """So many records were refused."""
+        self._failures.inc(records)
+
+    def state_seen(self, state: LogState) -> None:
+        """Where records go now."""
+        if state != self._seen:
+            self._seen = state
+            self._pending.set(state.waiting)
+            self._degraded.set(state.recorded_in != "database")
 
 
 class ReloadMetrics:

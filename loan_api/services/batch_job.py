@@ -1,6 +1,7 @@
 """One batch from its body to its answer: the same wherever it runs, in a web worker or in a process for batches."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from time import perf_counter
 
 import msgspec
@@ -10,8 +11,11 @@ from loan_api.credit.bins import SCORE_BINS
 from loan_api.credit.errors import ClientGoneError
 from loan_api.scoring.columns import row_count, rows_of
 from loan_api.scoring.scorer import Scorer
+from loan_api.services.decision_log import BatchRecord, Decider
+from loan_api.wire.batch_content import pack
 from loan_api.wire.decided import DecidedBatch
 from loan_api.wire.formats import format_of
+from loan_api.wire.timestamps import utc_text
 
 # Upper bounds of the intervals that P(approved) is counted in.
 PROBABILITY_BOUNDS = SCORE_BINS.edges[1:]
@@ -20,17 +24,17 @@ _SLICE_ROWS = 10_000
 
 
 class BatchJob(msgspec.Struct, frozen=True):
-    """What is to be done: by which model, from and to which media type, and under which id and time."""
+    """What is to be done: by which model, from and to which media type, and under which ids and time."""
 
     artifact: str
     scorer: str
-    threshold: float
-    model_version: str
+    decider: Decider
     accepts: str
     answers: str
     max_rows: int
     batch_id: str
-    timestamp: str
+    request_id: str
+    decided_at: datetime
 
 
 class BatchSummary(msgspec.Struct, frozen=True):
@@ -44,11 +48,16 @@ class BatchSummary(msgspec.Struct, frozen=True):
 
 
 def run_batch(
-    job: BatchJob, body: bytes, scorer: Scorer, is_abandoned: Callable[[], bool]
+    job: BatchJob,
+    body: bytes,
+    scorer: Scorer,
+    record: Callable[[BatchRecord], object],
+    is_abandoned: Callable[[], bool],
 ) -> tuple[BatchSummary, Iterator[bytes]]:
-    """Decides the batch; the answer comes piece by piece.
+    """Decides the batch and has it recorded; then the answer comes piece by piece.
 
-    Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, or ClientGoneError once nobody waits for it.
+    Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, NotRecordedError, or ClientGoneError once nobody
+    waits for it.
     """
     applications = format_of(job.accepts).decode(body, job.max_rows)
     started = perf_counter()
@@ -59,7 +68,7 @@ def run_batch(
             raise ClientGoneError("the client is gone")
         stop = start + _SLICE_ROWS
         probabilities[start:stop] = scorer.probabilities(rows_of(applications, start, stop))
-    predictions = (probabilities >= job.threshold).astype(np.int8)
+    predictions = (probabilities >= job.decider.threshold).astype(np.int8)
     seconds = perf_counter() - started
     bounds = np.searchsorted(PROBABILITY_BOUNDS, probabilities, side="left")
     summary = BatchSummary(
@@ -69,7 +78,23 @@ def run_batch(
         probability_counts=tuple(np.bincount(bounds, minlength=len(PROBABILITY_BOUNDS)).tolist()),
         seconds=seconds,
     )
+    record(
+        BatchRecord(
+            batch_id=job.batch_id,
+            request_id=job.request_id,
+            decided_at=job.decided_at,
+            decider=job.decider,
+            rows=rows,
+            approved=summary.approved,
+            content=pack(applications, probabilities, predictions),
+        )
+    )
     decided = DecidedBatch(
-        predictions, probabilities, job.model_version, job.timestamp, f"{seconds:.3f}s", job.batch_id
+        predictions,
+        probabilities,
+        job.decider.semantic_version,
+        utc_text(job.decided_at),
+        f"{seconds:.3f}s",
+        job.batch_id,
     )
     return summary, format_of(job.answers).encode(decided)

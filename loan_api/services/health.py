@@ -3,19 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
-from loan_api.credit.errors import StorageError
+from loan_api.services.decision_log import DecisionLog
 from loan_api.services.model_registry import ModelRegistry
 
 NO_VERSION = "none"
-
-
-class Database(Protocol):
-    """The decision log's database."""
-
-    def check(self) -> None:
-        """Raises StorageError unless it can be read and is at the revision of the code."""
 
 
 @dataclass(frozen=True)
@@ -27,44 +20,56 @@ class HealthReport:
     model_version: str
     timestamp: datetime
     database: str
+    decision_log: str
     registry: str
 
 
 class HealthService:
     """Asks every part that scoring depends on."""
 
-    def __init__(self, registry: ModelRegistry, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, registry: ModelRegistry, log: DecisionLog, now: Callable[[], datetime]) -> None:
         self._registry = registry
-        self._database = database
+        self._log = log
         self._now = now
 
     @property
     def can_score(self) -> bool:
-        """Whether a request would be decided now."""
-        return self._registry.is_loaded
+        """Whether a request would be decided now: there is a model, and its decisions can be recorded."""
+        return self._registry.is_loaded and not self._is_log_shut
 
     def report(self) -> HealthReport:
         """The state of each part, now."""
-        database = self._check_database()
+        database, decision_log = self._look_at_log()
         registry = self._registry.problem or "ok"
         if not self.can_score:
             status: Literal["healthy", "degraded", "unhealthy"] = "unhealthy"
-        elif (database, registry) == ("ok", "ok"):
+        elif (database, registry) == ("ok", "ok") and decision_log in ("ok", "off"):
             status = "healthy"
         else:
             status = "degraded"
         return HealthReport(
             status=status,
-            model_loaded=self.can_score,
-            model_version=self._registry.current.version.semantic_version if self.can_score else NO_VERSION,
+            model_loaded=self._registry.is_loaded,
+            model_version=self._registry.current.version.semantic_version if self._registry.is_loaded else NO_VERSION,
             timestamp=self._now(),
             database=database,
+            decision_log=decision_log,
             registry=registry,
         )
 
-    def _check_database(self) -> str:
-        try:
-            self._database.check()
-        except StorageError as error:
-            return str(error)
-        return "ok"
+    @property
+    def _is_log_shut(self) -> bool:
+        state = self._log.state
+        return state is not None and state.recorded_in == "nowhere"
+
+    def _look_at_log(self) -> tuple[str, str]:
+        """What is wrong with the database, and with recording as a whole; `ok` where nothing is."""
+        state = self._log.state
+        if state is None:
+            return "ok", "off"
+        database = state.problem or "ok"
+        if state.recorded_in == "database":
+            return database, "ok"
+        if state.recorded_in == "journal":
+            return database, f"decisions are recorded in the local journal, where {state.waiting} wait for the database"
+        return database, "decisions cannot be recorded"

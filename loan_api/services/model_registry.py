@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -13,6 +13,7 @@ from loan_api.credit.errors import ModelUnavailableError, NoModelError
 from loan_api.scoring.loading import LoadedScorer
 from loan_api.scoring.package import ModelVersion
 from loan_api.scoring.scorer import Scorer
+from loan_api.services.decision_log import Decider
 
 _TRY_AGAIN_SECONDS = 60.0
 _NOBODY_LOOKED = "the registry has not been looked at yet"
@@ -41,6 +42,12 @@ class ServedModel:
     artifact: Path
     loaded_at: datetime
     why_not_compiled: str | None = None
+    decider: Decider = field(init=False)
+
+    def __post_init__(self) -> None:
+        version = self.version
+        named = Decider(version.name, version.registry_version, version.semantic_version, version.facts.threshold)
+        object.__setattr__(self, "decider", named)
 
 
 class ModelSource(Protocol):

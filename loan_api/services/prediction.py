@@ -6,17 +6,28 @@ from datetime import datetime
 from time import perf_counter
 from typing import Literal, Protocol
 
+import msgspec
+
 from loan_api.credit.decision import decide
-from loan_api.credit.errors import BatchTooLargeError, ClientGoneError, NoModelError, SaturatedError
+from loan_api.credit.errors import (
+    BatchTooLargeError,
+    ClientGoneError,
+    NoModelError,
+    NotRecordedError,
+    SaturatedError,
+)
 from loan_api.scoring.columns import Application
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob, BatchSummary
+from loan_api.services.decision_log import Decider, DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
-from loan_api.wire.timestamps import utc_text
 
 Endpoint = Literal["single", "batch"]
-FailureReason = Literal["no_model", "saturated", "scoring_failed"]
+FailureReason = Literal["no_model", "not_recorded", "saturated", "scoring_failed"]
+
+# As the features are recorded: text for a category, a number for the rest.
+_features_json = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class BatchRunner(Protocol):
 class BatchRequest:
     """A batch as it came: the body, its media type, that of the answer, and whether the client is gone meanwhile."""
 
+    request_id: str
     body: bytes
     accepts: str
     answers: str
@@ -77,12 +89,13 @@ class BatchRequest:
 
 
 class PredictionService:
-    """Scores applications and decides them by the model's threshold."""
+    """Scores applications, decides them by the model's threshold, and has every decision recorded before it is told."""
 
     def __init__(
         self,
         registry: ModelRegistry,
         batches: BatchRunner,
+        log: DecisionLog,
         observer: PredictionObserver,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
@@ -90,13 +103,17 @@ class PredictionService:
     ) -> None:
         self._registry = registry
         self._batches = batches
+        self._log = log
         self._observer = observer
         self._now = now
         self._new_id = new_id
         self._max_batch_rows = max_batch_rows
 
-    def decide(self, application: Application) -> DecidedApplication:
-        """Decides one validated application. Raises NoModelError while no model is served."""
+    def decide(self, application: Application, request_id: str) -> DecidedApplication:
+        """Decides one validated application.
+
+        Raises NoModelError while no model is served, NotRecordedError where the decision cannot be kept.
+        """
         model = self._served()
         started = perf_counter()
         try:
@@ -104,10 +121,20 @@ class PredictionService:
         except Exception:
             self._observer.failed("scoring_failed")
             raise
-        prediction = decide(probability, model.version.facts.threshold)
-        version = model.version.semantic_version
-        self._observer.decided(prediction, probability, version, perf_counter() - started)
-        return DecidedApplication(prediction, probability, version, self._now(), self._new_id())
+        decider = model.decider
+        prediction = decide(probability, decider.threshold)
+        seconds = perf_counter() - started
+        decided_at, decision_id = self._now(), self._new_id()
+        features = _features_json(application)
+        record = DecisionRecord(decision_id, request_id, decided_at, decider, features, probability, prediction)
+        try:
+            self._log.record(record)
+        except NotRecordedError:
+            self._observer.failed("not_recorded")
+            raise
+        version = decider.semantic_version
+        self._observer.decided(prediction, probability, version, seconds)
+        return DecidedApplication(prediction, probability, version, decided_at, decision_id)
 
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
         """Decides the applications in a body, all with the same model.
@@ -115,17 +142,16 @@ class PredictionService:
         Raises NoModelError while no model is served, and what `run_batch` raises.
         """
         model = self._served()
-        decided_at = self._now()
         job = BatchJob(
             artifact=str(model.artifact),
             scorer=model.scorer.name,
-            threshold=model.version.facts.threshold,
-            model_version=model.version.semantic_version,
+            decider=model.decider,
             accepts=request.accepts,
             answers=request.answers,
             max_rows=self._max_batch_rows,
             batch_id=self._new_id(),
-            timestamp=utc_text(decided_at),
+            request_id=request.request_id,
+            decided_at=self._now(),
         )
         try:
             summary, pieces = self._batches.run(job, request.body, model.scorer, request.is_gone)
@@ -134,11 +160,15 @@ class PredictionService:
         except SaturatedError:
             self._observer.failed("saturated")
             raise
+        except NotRecordedError:
+            self._observer.failed("not_recorded")
+            raise
         except Exception:
             self._observer.failed("scoring_failed")
             raise
-        self._observer.batch_decided(summary, job.model_version)
-        return AnsweredBatch(pieces, summary, job.model_version, decided_at, job.batch_id)
+        version = job.decider.semantic_version
+        self._observer.batch_decided(summary, version)
+        return AnsweredBatch(pieces, summary, version, job.decided_at, job.batch_id)
 
     def _served(self) -> ServedModel:
         try:

@@ -1,64 +1,122 @@
-"""The decision log's database: its connection and its schema's revision."""
+"""How the decision log's database is reached, on SQLite and on PostgreSQL."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from loan_api.credit.errors import StorageError
 
-if TYPE_CHECKING:
-    from alembic.config import Config
+# The newest of the migrations, which need not be imported to know it.
+REVISION = "0002"
+# A database that answers later than this does not answer. SQLite's time is that of a lock that another process holds.
+_SQLITE_BUSY_MILLISECONDS = 300
+_CONNECT_SECONDS = 3
+_STATEMENT_SECONDS = 5
 
-# The newest of the migrations, which a worker need not import Alembic to know.
-REVISION = "0001"
-MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
+
+def open_engine(url: str, *, json_serializer: Any = None, patience: float = 1.0) -> Engine:
+    """An engine that keeps nothing open, and makes no SQLite database where there is none.
+
+    `patience` multiplies the times that the database has to answer. Acknowledged is what survives a loss of power:
+    SQLite writes ahead and syncs with every transaction, as PostgreSQL does.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(_existing(parsed), poolclass=NullPool, json_serializer=json_serializer)
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {int(_SQLITE_BUSY_MILLISECONDS * patience)}")
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
+            # For processes that write now and then; the recorder sees to it itself, sooner.
+            cursor.execute("PRAGMA wal_autocheckpoint = 40000")
+            cursor.close()
+
+        return engine
+    return create_engine(
+        parsed,
+        poolclass=NullPool,
+        json_serializer=json_serializer,
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "tcp_user_timeout": int(_CONNECT_SECONDS * 1000),
+            "options": f"-c statement_timeout={int(_STATEMENT_SECONDS * 1000 * patience)} -c timezone=UTC",
+        },
+    )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for one in memory or on a server."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
+
+
+def check_revision(connection: Connection) -> None:
+    """Raises StorageError unless the schema is at the revision of the code."""
+    revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if revision != REVISION:
+        raise StorageError(f"the database is at revision {revision}, the code expects {REVISION}")
+
+
+def unanswered(error: SQLAlchemyError | OSError) -> StorageError:
+    """Says that a database does not answer, without the details, which may quote what was to be written."""
+    cause = getattr(error, "orig", None)
+    kind = type(cause if cause is not None else error).__name__
+    return StorageError(f"the database does not answer or is not migrated ({kind})")
 
 
 class Database:
-    """One database, opened when it is first used."""
+    """One database, opened for each use."""
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, pool_pre_ping=True)
+        self._engine = open_engine(url)
 
     def check(self) -> None:
         """Raises StorageError unless the database answers and is at the revision of the code."""
         try:
             with self._engine.connect() as connection:
-                revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+                check_revision(connection)
         except SQLAlchemyError as error:
-            raise StorageError(f"the database does not answer or is not migrated ({type(error).__name__})") from error
-        if revision != REVISION:
-            raise StorageError(f"the database is at revision {revision}, the code expects {REVISION}")
+            raise unanswered(error) from error
 
     def close(self) -> None:
         """Gives all connections back."""
         self._engine.dispose()
 
 
-def upgrade_database(url: str) -> None:
-    """Brings the schema to the newest revision; makes an SQLite database, and its folder, where there is none.
+class FileWatch:
+    """Notices that an SQLite database's file was removed or replaced: who has it open would write into nowhere."""
 
-    Raises StorageError where the database does not answer.
-    """
-    from alembic import command
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._known = self._identity()
 
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        command.upgrade(migration_config(url), "head")
-    except SQLAlchemyError as error:
-        raise StorageError(f"the database cannot be migrated ({type(error).__name__})") from error
+    def check(self) -> None:
+        """Raises StorageError where the file is not the one that was opened."""
+        if self._file is not None and self._identity() != self._known:
+            raise StorageError("the database's file is gone or was replaced")
+
+    def _identity(self) -> tuple[int, int] | None:
+        if self._file is None:
+            return None
+        with suppress(OSError):
+            status = os.stat(self._file)  # noqa: PTH116  # with every transaction: a Path would cost more
+            return status.st_dev, status.st_ino
+        return None
 
 
-def migration_config(url: str) -> "Config":
-    """Alembic's configuration for the database at `url`."""
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["url"] = url
-    return config
+def _existing(url: URL) -> URL:
+    """The address by which SQLite opens a database for reading and writing, but does not make it."""
+    if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
+        return url
+    return url.set(database=f"file:{url.database}", query={"mode": "rw", "uri": "true"})

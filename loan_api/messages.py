@@ -1,0 +1,54 @@
+"""Messages over a stream socket: raw bytes, each behind its length."""
+
+import socket
+import struct
+
+_LENGTH = struct.Struct("!Q")
+
+
+def send_message(connection: socket.socket, content: bytes) -> None:
+    """Sends one. Raises OSError."""
+    connection.sendall(_LENGTH.pack(len(content)))
+    connection.sendall(content)
+
+
+def receive_message(connection: socket.socket) -> bytearray:
+    """Waits for one. Raises ConnectionError where the other side hangs up, TimeoutError where it takes too long."""
+    (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size))
+    return _receive_exactly(connection, length)
+
+
+class Inbox:
+    """What has arrived on a connection that must never be waited for, taken apart into messages."""
+
+    def __init__(self) -> None:
+        self._arrived = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Takes the next bytes of the stream."""
+        self._arrived += piece
+
+    def messages(self) -> list[bytes]:
+        """Those that are whole, in order; each is given out once."""
+        whole = []
+        start = 0
+        while len(self._arrived) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._arrived, start)
+            stop = start + _LENGTH.size + length
+            if stop > len(self._arrived):
+                break
+            whole.append(bytes(memoryview(self._arrived)[start + _LENGTH.size : stop]))
+            start = stop
+        del self._arrived[:start]
+        return whole
+
+
+def _receive_exactly(connection: socket.socket, length: int) -> bytearray:
+    content = bytearray(length)
+    rest = memoryview(content)
+    while rest:
+        received = connection.recv_into(rest)
+        if received == 0:
+            raise ConnectionError("the other side has hung up")
+        rest = rest[received:]
+    return content

@@ -1,0 +1,107 @@
+"""How the recorder, its master and the workers find out about each other."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+_LIFELINE_VARIABLE = "LOAN_RECORDER_LIFELINE"
+
+
+@dataclass(frozen=True)
+class Lifeline:
+    """A pipe whose writing end nobody but the master holds: it is at its end once the master is gone."""
+
+    reading: int
+    writing: int | None
+
+    @classmethod
+    def make(cls) -> Self:
+        """In the master, before it forks."""
+        return cls(*os.pipe())
+
+    @classmethod
+    def inherited(cls) -> Self:
+        """In a worker; outside gunicorn, one that ends with this process."""
+        descriptor = os.environ.get(_LIFELINE_VARIABLE)
+        return cls(int(descriptor), None) if descriptor is not None else cls.make()
+
+    def hand_on(self) -> None:
+        """Names the pipe for the processes that are forked later."""
+        os.environ[_LIFELINE_VARIABLE] = str(self.reading)
+
+    def let_go(self) -> None:
+        """In a worker, just after the fork."""
+        if self.writing is not None:
+            os.close(self.writing)
+
+
+@dataclass(frozen=True)
+class RecorderLock:
+    """Held by the one recorder of a server."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, home: Path, server_start: float) -> Self:
+        """The lock of the server that started then (Unix seconds)."""
+        return cls(home / "run" / f"recorder-{server_start:.6f}.lock")
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Holds it while the block runs; False where another process does."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
+        with self.path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+            else:
+                yield True
+                self.path.unlink(missing_ok=True)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a recorder runs."""
+        return self.path.exists() and _is_locked(self.path)
+
+    def _remove_abandoned(self) -> None:
+        for path in self.path.parent.glob("recorder-*.lock"):
+            with suppress(OSError):
+                if path != self.path and not _is_locked(path):
+                    path.unlink()
+
+
+class Process(Protocol):
+    """A process that can be started."""
+
+    def ensure_running(self) -> object:
+        """Starts it where it does not run."""
+
+
+class SharedRecorder:
+    """The one recorder of a server, seen to by every worker; `process` is the one that this worker would start."""
+
+    def __init__(self, lock: RecorderLock, process: Process) -> None:
+        self._lock = lock
+        self._process = process
+
+    def ensure_running(self) -> None:
+        """Starts it where none runs. Two workers may do so at once: one of the two returns at once."""
+        if not self._lock.is_held:
+            self._process.ensure_running()
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

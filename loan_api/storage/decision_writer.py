@@ -1,0 +1,111 @@
+"""Writes decisions, many in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Connection, Insert, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from loan_api.credit.errors import StorageError
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from loan_api.storage.database import FileWatch, check_revision, open_engine, sqlite_file, unanswered
+from loan_api.storage.tables import batches, decisions
+
+
+class DecisionWriter:
+    """A connection of its own, opened when it is first needed and again after something went wrong. For one thread."""
+
+    def __init__(self, url: str) -> None:
+        self._file = sqlite_file(url)
+        # Features come as JSON already.
+        self._engine = open_engine(url, json_serializer=lambda text: text)
+        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        self._insert_decisions = _insert_new(insert, decisions)
+        self._insert_batches = _insert_new(insert, batches)
+        self._connection: Connection | None = None
+        self._watch = FileWatch(None)
+
+    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+        """Returns once all of them are in the database; what is there already is left as it is.
+
+        With nothing to write it is a look whether the database answers. Raises StorageError, and then nothing of it
+        was written or all of it, if the answer got lost; it may be written again.
+        """
+        try:
+            connection = self._connected()
+            self._watch.check()
+            if not singles and not whole_batches:
+                check_revision(connection)
+            if singles:
+                connection.execute(self._insert_decisions, [_decision_row(record) for record in singles])
+            if whole_batches:
+                connection.execute(self._insert_batches, [_batch_row(record) for record in whole_batches])
+            connection.commit()
+        except SQLAlchemyError as error:
+            self.close()
+            raise unanswered(error) from error
+        except StorageError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):
+                connection.invalidate()
+                connection.close()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            watch = FileWatch(self._file)
+            connection = self._engine.connect()
+            try:
+                check_revision(connection)
+                connection.rollback()
+            except (SQLAlchemyError, StorageError):
+                connection.close()
+                raise
+            self._connection, self._watch = connection, watch
+        return self._connection
+
+
+def _insert_new(insert: Any, table: Table) -> Insert:
+    statement: Insert = insert(table).on_conflict_do_nothing(index_elements=[table.c.id])
+    return statement
+
+
+def _decision_row(record: DecisionRecord) -> Mapping[str, Any]:
+    return {
+        "id": record.decision_id,
+        "request_id": record.request_id,
+        "decided_at": record.decided_at,
+        "endpoint": "single",
+        **_decider(record.decider),
+        "features": record.features.decode(),
+        "probability": record.probability,
+        "prediction": record.prediction,
+    }
+
+
+def _batch_row(record: BatchRecord) -> Mapping[str, Any]:
+    return {
+        "id": record.batch_id,
+        "request_id": record.request_id,
+        "decided_at": record.decided_at,
+        **_decider(record.decider),
+        "rows": record.rows,
+        "approved": record.approved,
+        "content": record.content,
+    }
+
+
+def _decider(decider: Decider) -> Mapping[str, Any]:
+    return {
+        "model_name": decider.model_name,
+        "registry_version": decider.registry_version,
+        "semantic_version": decider.semantic_version,
+        "threshold": decider.threshold,
+    }

@@ -1,0 +1,89 @@
+"""Brings the decision log's schema to the revision of the code."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from loan_api.credit.errors import StorageError
+from loan_api.storage.database import open_engine, sqlite_file, unanswered
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
+# Any number that no other user of the database takes.
+_ADVISORY_LOCK = 5_224_113
+_PATIENCE = 20.0
+
+
+class NewerDatabaseError(StorageError):
+    """A later version of the code has migrated the database: this one would not understand what is there."""
+
+
+def upgrade_database(url: str) -> None:
+    """Brings the schema to the newest revision; makes an SQLite database, and its folder, where there is none.
+
+    Several processes may do so at once; one after the other gets to it. Raises NewerDatabaseError, or StorageError
+    where the database does not answer.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        with _alone(url):
+            _refuse_newer(url)
+            command.upgrade(migration_config(url), "head")
+    except SQLAlchemyError as error:
+        raise unanswered(error) from error
+    except (CommandError, OSError) as error:
+        raise StorageError(f"the database cannot be migrated ({type(error).__name__})") from error
+
+
+def migration_config(url: str) -> "Config":
+    """Alembic's configuration for the database at `url`."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = url
+    return config
+
+
+def _refuse_newer(url: str) -> None:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(migration_config(url)).walk_revisions()}
+    engine = open_engine(url, patience=_PATIENCE)
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_heads()
+    for revision in found:
+        if revision not in known:
+            raise NewerDatabaseError(
+                f"the database is at revision {revision}, which this version of the code does not know: a newer one"
+                " has migrated it. Run that version, or take the database down to a revision known here with it."
+            )
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """Keeps other processes from migrating the same database while the block runs."""
+    file = sqlite_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.with_name(f"{file.name}.migration-lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            file.touch()
+            yield
+        return
+    engine = open_engine(url, patience=_PATIENCE)
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            # Held until the connection is closed.
+            connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
+        yield
