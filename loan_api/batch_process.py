@@ -1,7 +1,7 @@
 """`python -m loan_api.batch_process BATCHES RECORDER`: a process for batches, started and ended by a web worker.
 
-BATCHES is the receiving end of the queue of batches, RECORDER the sending end of the queue to the recorder. It is niced,
-so that whatever else there is to do goes first.
+BATCHES is the receiving end of the queue of batches, RECORDER the sending end of the queue to the recorder. The process
+is niced, so that whatever else there is to do goes first.
 """
 
 import logging.config

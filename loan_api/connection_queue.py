@@ -67,8 +67,10 @@ def take_with_file(receiving: socket.socket) -> tuple[socket.socket, IO[bytes]] 
 
 
 def _take(receiving: socket.socket) -> list[int] | None:
+    # `recv_fds` passes over the flag that would say so for one call.
+    receiving.setblocking(False)
     try:
-        _, descriptors, _, _ = socket.recv_fds(receiving, len(_MESSAGE), 2, socket.MSG_DONTWAIT)
+        _, descriptors, _, _ = socket.recv_fds(receiving, len(_MESSAGE), 2)
     except BlockingIOError:
         return None
     return descriptors

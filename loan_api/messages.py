@@ -4,12 +4,18 @@ import socket
 import struct
 
 _LENGTH = struct.Struct("!Q")
+# What is smaller is cheaper to copy than to send by itself.
+_SMALL_BYTES = 65_536
 
 
 def send_message(connection: socket.socket, content: bytes) -> None:
     """Sends one. Raises OSError."""
-    connection.sendall(_LENGTH.pack(len(content)))
-    connection.sendall(content)
+    length = _LENGTH.pack(len(content))
+    if len(content) < _SMALL_BYTES:
+        connection.sendall(length + content)
+    else:
+        connection.sendall(length)
+        connection.sendall(content)
 
 
 def receive_message(connection: socket.socket) -> bytearray:

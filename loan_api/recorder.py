@@ -1,4 +1,4 @@
-"""`python -m loan_api.recorder QUEUE LIFELINE`: writes the decision log for all workers of a server; one of them starts it.
+"""`python -m loan_api.recorder QUEUE LIFELINE`: writes the decision log for all workers; one of them starts it.
 
 QUEUE and LIFELINE are descriptors (see `loan_api.recording`). It outlives the worker that started it, so that workers
 may come and go, and ends after the master, once no worker is left.

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loan_api.credit.errors import ModelUnavailableError, StorageError
+from loan_api.credit.errors import ModelUnavailableError, NotRecordedError
 from loan_api.scoring.columns import Application, Columns
 from loan_api.scoring.loading import LoadedScorer
 from loan_api.scoring.package import ModelFacts, ModelVersion
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
+from loan_api.services.decision_log import LogState, Record
 from loan_api.services.model_registry import ServedModel, Wish
 
 NOW = datetime(2024, 3, 13, 10, 30, tzinfo=UTC)
@@ -66,8 +67,27 @@ class BrokenScorer:
         raise ValueError(f"cannot score {applications['income_annum'][0]}")
 
 
+@dataclass
+class FakeLog:
+    """A decision log in memory, or one that keeps nothing and says why."""
+
+    state: LogState | None = field(default_factory=lambda: LogState("database"))
+    records: list[Record] = field(default_factory=list)
+
+    def start(self) -> None:
+        """There is nothing to get ready."""
+
+    def record(self, record: Record) -> None:
+        if self.state is not None and self.state.recorded_in == "nowhere":
+            raise NotRecordedError("The decision cannot be kept.")
+        self.records.append(record)
+
+
+@dataclass
 class InlineBatches:
     """Runs batches where they are asked for."""
+
+    log: FakeLog = field(default_factory=FakeLog)
 
     def start(self) -> None:
         """There is nothing to get ready."""
@@ -75,7 +95,7 @@ class InlineBatches:
     def run(
         self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        return run_batch(job, body, scorer, is_gone)
+        return run_batch(job, body, scorer, self.log.record, is_gone)
 
 
 @dataclass
@@ -120,17 +140,6 @@ class FakeModelSource:
 
     def _version(self, number: str) -> ModelVersion:
         return self.versions[number][0] if number in self.versions else model_version(number)
-
-
-@dataclass
-class FakeDatabase:
-    """A database that answers, or says why not."""
-
-    problem: str | None = None
-
-    def check(self) -> None:
-        if self.problem is not None:
-            raise StorageError(self.problem)
 
 
 @dataclass

@@ -82,12 +82,10 @@ class BatchServer:
             return Refused(refusals.total, counts, refusals.shown), None
         except MalformedBodyError as error:
             return NotDone("malformed", str(error)), None
-        except BatchTooLargeError as error:
-            return NotDone("too_large", str(error)), None
+        except (BatchTooLargeError, NotRecordedError) as error:
+            return NotDone("too_large" if isinstance(error, BatchTooLargeError) else "not_recorded", str(error)), None
         except MemoryError:
             return NotDone("too_large", "The batch needs more memory than one batch may have."), None
-        except NotRecordedError as error:
-            return NotDone("not_recorded", str(error)), None
         except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001

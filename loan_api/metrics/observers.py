@@ -93,8 +93,8 @@ class RecordingMetrics:
         self._degraded = instruments.decision_log_degraded
         self._seen: LogState | None = None
 
-    def recorded(self, records: int, seconds: float) -> None:
-        """So many records were kept together within `seconds`."""
+    def recorded(self, seconds: float) -> None:
+        """Some records were kept together within `seconds`."""
         self._commit.observe(seconds)
 
     def not_recorded(self, records: int) -> None:

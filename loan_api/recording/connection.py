@@ -6,11 +6,12 @@ from time import monotonic
 
 from loan_api.connection_queue import put
 from loan_api.credit.errors import NotRecordedError
-from loan_api.messages import receive_message, send_message
+from loan_api.messages import Inbox, send_message
 from loan_api.recording.protocol import Receipt, Records, decode_receipt, encode
 
 # A recorder that was killed is back within a second or two.
 _PATIENCE_SECONDS = 10.0
+_RECEIPT_BYTES = 4096
 
 
 class RecorderConnection:
@@ -28,12 +29,11 @@ class RecorderConnection:
         """
         payload = encode(records)
         deadline = monotonic() + _PATIENCE_SECONDS
-        while (rest := deadline - monotonic()) > 0:
+        while monotonic() < deadline:
             try:
                 connection = self._connected()
-                connection.settimeout(rest)
                 send_message(connection, payload)
-                receipt = decode_receipt(receive_message(connection))
+                receipt = decode_receipt(_next_message(connection))
             except OSError:
                 self.close()
                 self._on_loss()
@@ -54,5 +54,18 @@ class RecorderConnection:
             ours, theirs = socket.socketpair()
             with theirs:
                 put(self._sending, theirs)
+            ours.settimeout(_PATIENCE_SECONDS)
             self._socket = ours
         return self._socket
+
+
+def _next_message(connection: socket.socket) -> bytes:
+    """Waits for the one message that is to come."""
+    inbox = Inbox()
+    while True:
+        piece = connection.recv(_RECEIPT_BYTES)
+        if not piece:
+            raise ConnectionError("the recorder is gone")
+        inbox.add(piece)
+        for message in inbox.messages():
+            return message

@@ -1,18 +1,19 @@
 """The decision log of a web worker: requests that come while others are being recorded are recorded together."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
-
-import gevent
-from gevent.event import Event
 
 from loan_api.credit.errors import NotRecordedError
 from loan_api.recording.protocol import Receipt, Records
 from loan_api.services.decision_log import LogState, Record
 
 _ASK_EVERY_SECONDS = 1.0
+# More would make those that came first wait for those that come.
+_ENOUGH_RECORDS = 64
 _NOT_ASKED = LogState("nowhere", problem="the recorder has not answered yet")
 
 _log = logging.getLogger(__name__)
@@ -21,8 +22,8 @@ _log = logging.getLogger(__name__)
 class RecordingObserver(Protocol):
     """Is told how recording goes."""
 
-    def recorded(self, records: int, seconds: float) -> None:
-        """So many records were kept together within `seconds`, from when the first of them was ready."""
+    def recorded(self, seconds: float) -> None:
+        """Some records were kept together within `seconds`, from when the first of them was ready."""
 
     def not_recorded(self, records: int) -> None:
         """So many records were refused or lost their way; none of their decisions was answered."""
@@ -36,8 +37,8 @@ class _Group:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.began = monotonic()
-        self.done = Event()
+        self.began = 0.0
+        self.done = threading.Event()
         self.error: NotRecordedError | None = None
 
 
@@ -54,7 +55,8 @@ class GroupCommit:
         self._see_to_recorder = see_to_recorder
         self._observer = observer
         self._next = _Group()
-        self._is_needed = Event()
+        self._is_needed = threading.Event()
+        self._lock = threading.Lock()
         self._state = _NOT_ASKED
 
     @property
@@ -63,16 +65,18 @@ class GroupCommit:
         return self._state
 
     def start(self) -> None:
-        """Sends from a greenlet for as long as the process lives."""
-        self._see_to_recorder()
-        gevent.spawn(self._send_forever)
-        gevent.spawn(self._ask_forever)
+        """Sends from a background thread, a greenlet in gevent's workers, for as long as the process lives."""
+        for work in (self._send_forever, self._ask_forever):
+            threading.Thread(target=work, name="decision-log", daemon=True).start()
 
     def record(self, record: Record) -> None:
         """Returns once the record is kept. Raises NotRecordedError."""
-        group = self._next
-        group.records.append(record)
-        self._is_needed.set()
+        with self._lock:
+            group = self._next
+            if not group.records:
+                group.began = monotonic()
+                self._is_needed.set()
+            group.records.append(record)
         group.done.wait()
         if group.error is not None:
             # A new one, as several requests must not share a traceback.
@@ -81,8 +85,10 @@ class GroupCommit:
     def _send_forever(self) -> None:
         while True:
             self._is_needed.wait()
-            self._is_needed.clear()
-            group, self._next = self._next, _Group()
+            self._let_others_join()
+            with self._lock:
+                self._is_needed.clear()
+                group, self._next = self._next, _Group()
             try:
                 self._settle(group)
             except Exception as error:  # noqa: BLE001  # else nothing would ever be recorded again
@@ -90,22 +96,27 @@ class GroupCommit:
                 group.error = NotRecordedError("The decision could not be recorded.")
             group.done.set()
 
+    def _let_others_join(self) -> None:
+        """Requests that are being handled get their turn first, so that their records come along."""
+        size = 0
+        while size < len(self._next.records) < _ENOUGH_RECORDS:
+            size = len(self._next.records)
+            time.sleep(0)
+
     def _settle(self, group: _Group) -> None:
-        count = len(group.records)
         try:
             receipt = self._send(Records.of(group.records))
         except NotRecordedError as error:
             group.error = error
             self._see(LogState("nowhere", self._state.waiting, str(error)))
-            self._observer.not_recorded(count)
+            self._observer.not_recorded(len(group.records))
             return
         self._see(receipt.state)
-        if count:
-            self._observer.recorded(count, monotonic() - group.began)
+        if group.records:
+            self._observer.recorded(monotonic() - group.began)
 
     def _see(self, state: LogState) -> None:
-        if state != self._state:
-            self._state = state
+        self._state = state
         self._observer.state_seen(state)
 
     def _ask_forever(self) -> None:
@@ -113,4 +124,4 @@ class GroupCommit:
             self._see_to_recorder()
             # A group without a record asks for the state.
             self._is_needed.set()
-            gevent.sleep(_ASK_EVERY_SECONDS)
+            time.sleep(_ASK_EVERY_SECONDS)

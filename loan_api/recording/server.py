@@ -9,7 +9,7 @@ from loan_api.connection_queue import take
 from loan_api.messages import Inbox, send_message
 from loan_api.recording.protocol import Receipt, encode
 
-_PIECE_BYTES = 262_144
+_PIECE_BYTES = 65_536
 # A receipt is small; who does not take it within this time is not there any more.
 _ANSWER_SECONDS = 5.0
 

@@ -19,7 +19,7 @@ from loan_api.credit.errors import (
 from loan_api.scoring.columns import Application
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.batch_job import BatchJob, BatchSummary
-from loan_api.services.decision_log import Decider, DecisionLog, DecisionRecord
+from loan_api.services.decision_log import DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 

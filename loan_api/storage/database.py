@@ -75,25 +75,6 @@ def unanswered(error: SQLAlchemyError | OSError) -> StorageError:
     return StorageError(f"the database does not answer or is not migrated ({kind})")
 
 
-class Database:
-    """One database, opened for each use."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
-
-    def check(self) -> None:
-        """Raises StorageError unless the database answers and is at the revision of the code."""
-        try:
-            with self._engine.connect() as connection:
-                check_revision(connection)
-        except SQLAlchemyError as error:
-            raise unanswered(error) from error
-
-    def close(self) -> None:
-        """Gives all connections back."""
-        self._engine.dispose()
-
-
 class FileWatch:
     """Notices that an SQLite database's file was removed or replaced: who has it open would write into nowhere."""
 

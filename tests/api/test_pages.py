@@ -8,8 +8,9 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from loan_api.credit.features import FEATURES, NUMBERS
+from loan_api.services.decision_log import LogState
 from tests.api.conftest import MakeClient
-from tests.fakes import FakeDatabase, FakeModelSource
+from tests.fakes import FakeLog, FakeModelSource
 
 
 class TestHealth:
@@ -24,13 +25,14 @@ class TestHealth:
                 "model_version": "1.0.0",
                 "timestamp": "2024-03-13T10:30:00Z",
                 "database": "ok",
+                "decision_log": "ok",
                 "registry": "ok",
             },
         }
         assert list(response.json) == ["status", "checks"]
 
     def test_a_degraded_service_still_answers_200(self, make_client: MakeClient) -> None:
-        response = make_client(database=FakeDatabase("it is away")).get("/health")
+        response = make_client(log=FakeLog(LogState("journal", 12, "it is away"))).get("/health")
         assert (response.status_code, response.json["status"]) == (200, "degraded")
         assert response.json["checks"]["database"] == "it is away"
 

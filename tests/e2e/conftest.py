@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +16,9 @@ import requests
 
 from loan_api.settings import PROJECT_ROOT
 from tests.homes import TrainedHome, command, copy_of
+from tests.waiting import wait_until
 
-START_SECONDS = 90
 WORKERS = 2
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-    """Returns as soon as `condition` holds; fails the test after `seconds`."""
-    pause = 0.05
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(pause)
 
 
 @dataclass(frozen=True)

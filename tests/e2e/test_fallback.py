@@ -10,8 +10,9 @@ from mlflow import MlflowClient
 
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
 from tests.applications import application
-from tests.e2e.conftest import started_service, wait_until
+from tests.e2e.conftest import started_service
 from tests.homes import TrainedHome
+from tests.waiting import wait_until
 
 GRAPH = "compiled/model.onnx"
 

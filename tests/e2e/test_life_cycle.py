@@ -17,7 +17,8 @@ import requests
 from mlflow import MlflowClient
 
 from tests.applications import application
-from tests.e2e.conftest import Service, started_service, wait_until
+from tests.e2e.conftest import Service, started_service
+from tests.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import requests
 
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
-from tests.e2e.conftest import WORKERS, Service, run_command, started_service, wait_until
+from tests.e2e.conftest import WORKERS, Service, run_command, started_service
+from tests.waiting import wait_until
 from training.data.sample import write_sample
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,50 @@ import numpy as np
 import pytest
 
 from loan_api.batches.pool import BatchProcesses
-from loan_api.batches.queue import BatchQueue
 from loan_api.child_process import ChildProcess
-from loan_api.credit.errors import BatchFailedError, BatchTooLargeError, ClientGoneError, SaturatedError
+from loan_api.connection_queue import ConnectionQueue
+from loan_api.credit.errors import (
+    BatchFailedError,
+    BatchTooLargeError,
+    ClientGoneError,
+    NotRecordedError,
+    SaturatedError,
+)
+from loan_api.recording.protocol import Receipt, decode_records
+from loan_api.recording.server import RecorderServer
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
 from loan_api.services.batch_job import BatchJob, run_batch
+from loan_api.services.decision_log import BatchRecord, Decider, LogState
+from loan_api.wire.batch_content import unpack
 from loan_api.wire.formats import ARROW, CSV, JSON, NDJSON, PARQUET
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from tests.applications import application
+from tests.fakes import NOW, FakeLog
 from tests.homes import TrainedHome
 
 ROWS = 2000
+DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
+
+
+class FakeRecorder:
+    """Acknowledges everything, or refuses it, and keeps it."""
+
+    def __init__(self) -> None:
+        self.queue = ConnectionQueue.make()
+        self.refusal: str | None = None
+        self.batches: list[BatchRecord] = []
+        lifeline, _ = os.pipe()
+        server = RecorderServer(self.queue.receiving, lifeline, self._record)
+        threading.Thread(target=server.serve, daemon=True).start()
+
+    def _record(self, payloads: Sequence[bytes]) -> Receipt:
+        self.batches += [batch for payload in payloads for batch in decode_records(payload).batches]
+        return Receipt(LogState("database"), 0.0, self.refusal)
+
+
+@pytest.fixture(scope="module")
+def recorder() -> FakeRecorder:
+    return FakeRecorder()
 
 
 @dataclass
@@ -51,14 +84,13 @@ def batch_of(rows: int, **changes: Any) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def bench(trained_home: TrainedHome) -> Iterator[Bench]:
+def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
     artifact = next(trained_home.settings.artifacts_path.glob("models/*/artifacts"))
     form = CompiledForm.read(artifact)
-    queue = BatchQueue.make()
-    receiving = queue.receiving.fileno()
-    own = ChildProcess("loan_api.batch_process", [str(receiving)], pass_fds=[receiving])
-    job = BatchJob(str(artifact), "compiled", 0.5, "1.0.0", JSON, JSON, 10_000, "id-1", "2024-03-13T10:30:00Z")
-    yield Bench(BatchProcesses(queue, own), own, form.scorer(), job)
+    queue = ConnectionQueue.make()
+    own = ChildProcess("loan_api.batch_process", [queue.receiving, recorder.queue.sending])
+    job = BatchJob(str(artifact), "compiled", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
+    yield Bench(BatchProcesses(queue, own, FakeLog().record), own, form.scorer(), job)
     own.end()
     queue.close()
 
@@ -66,13 +98,31 @@ def bench(trained_home: TrainedHome) -> Iterator[Bench]:
 def test_the_process_answers_as_this_process_would(bench: Bench) -> None:
     body = batch_of(ROWS, cibil_score=400)
     summary, answer = bench.run(body)
-    expected_summary, pieces = run_batch(bench.job, body, bench.scorer, lambda: False)
+    expected_summary, pieces = run_batch(bench.job, body, bench.scorer, FakeLog().record, lambda: False)
     given, expected = json.loads(answer), json.loads(b"".join(pieces))
     assert given.pop("processing_time")
     assert expected.pop("processing_time")
     assert given == expected
     assert (summary.rows, summary.approved) == (ROWS, expected_summary.approved)
     assert summary.probability_counts == expected_summary.probability_counts
+
+
+def test_the_process_has_a_batch_recorded_before_it_answers(bench: Bench, recorder: FakeRecorder) -> None:
+    bench.run(batch_of(ROWS, cibil_score=400), batch_id="id-2")
+    record = next(batch for batch in recorder.batches if batch.batch_id == "id-2")
+    assert (record.request_id, record.decider, record.rows) == ("request-1", DECIDER, ROWS)
+    applications, probabilities, _ = unpack(record.content)
+    assert applications["cibil_score"].tolist() == [400] * ROWS
+    assert len(probabilities) == ROWS
+
+
+def test_a_batch_that_cannot_be_recorded_is_not_answered(bench: Bench, recorder: FakeRecorder) -> None:
+    recorder.refusal = "The journal is full."
+    try:
+        with pytest.raises(NotRecordedError, match="The journal is full"):
+            bench.run(batch_of(ROWS))
+    finally:
+        recorder.refusal = None
 
 
 def test_lines_come_back_in_pieces(bench: Bench) -> None:
@@ -108,7 +158,8 @@ def test_the_process_that_scored_with_another_model_scores_with_this_one(
     """Models are told apart by where they lie; a job names its own."""
     artifacts = twice_trained_home.settings.artifacts_path.glob("models/*/artifacts")
     for artifact in artifacts:
-        _, answer = bench.run(batch_of(ROWS), artifact=str(artifact), model_version=artifact.parent.name)
+        decider = Decider("loan_approval_model", "1", artifact.parent.name, 0.5)
+        _, answer = bench.run(batch_of(ROWS), artifact=str(artifact), decider=decider)
         assert json.loads(answer)["model_version"] == artifact.parent.name
 
 
@@ -150,16 +201,18 @@ def test_small_batches_need_no_process() -> None:
         def probabilities(self, applications: Any) -> Any:
             return np.full(len(applications["loan_term"]), 0.5)
 
-    queue = BatchQueue.make()
-    job = BatchJob("x", "half", 0.5, "1.0.0", JSON, JSON, 10, "id-1", "2024-03-13T10:30:00Z")
-    summary, _ = BatchProcesses(queue, NoProcess()).run(job, batch_of(2), Half(), lambda: False)
+    queue = ConnectionQueue.make()
+    log = FakeLog()
+    job = BatchJob("x", "half", DECIDER, JSON, JSON, 10, "id-1", "request-1", NOW)
+    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(job, batch_of(2), Half(), lambda: False)
     assert summary.approved == 2
+    assert [record.rows for record in log.records if isinstance(record, BatchRecord)] == [2]
     queue.close()
 
 
 def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> None:
     """Every process that takes it dies."""
-    queue = BatchQueue.make()
+    queue = ConnectionQueue.make()
 
     class Killer:
         """Takes every batch and dies of it."""
@@ -168,25 +221,24 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
             threading.Thread(target=self._take, daemon=True).start()
 
         def _take(self) -> None:
-            from loan_api.batches.queue import take
+            from loan_api.connection_queue import take_with_file
 
             taken = None
             deadline = time.monotonic() + 5
             while taken is None and time.monotonic() < deadline:
-                taken = take(queue.receiving)
+                taken = take_with_file(queue.receiving)
             if taken is not None:
                 for each in taken:
                     each.close()
 
     with pytest.raises(SaturatedError):
-        BatchProcesses(queue, Killer()).run(bench.job, batch_of(ROWS), bench.scorer, lambda: False)
+        BatchProcesses(queue, Killer(), FakeLog().record).run(bench.job, batch_of(ROWS), bench.scorer, lambda: False)
     queue.close()
 
 
 def test_a_process_ends_when_its_parent_does() -> None:
-    queue = BatchQueue.make()
-    receiving = queue.receiving.fileno()
-    own = ChildProcess("loan_api.batch_process", [str(receiving)], pass_fds=[receiving])
+    queue = ConnectionQueue.make()
+    own = ChildProcess("loan_api.batch_process", [queue.receiving, queue.sending])
     assert own.ensure_running()
     assert not own.ensure_running()
     pid = own.pid
@@ -200,7 +252,7 @@ def test_tables_are_left_to_the_process_however_small_they_are(bench: Bench) -> 
     """What reads them weighs too much for a web worker."""
     _, answer = bench.run(batch_of(1), answers=ARROW)
     assert not answer.startswith(b"{")
-    queue = BatchQueue.make()
+    queue = ConnectionQueue.make()
     asked: list[bool] = []
 
     class NoticedError(Exception):
@@ -212,7 +264,7 @@ def test_tables_are_left_to_the_process_however_small_they_are(bench: Bench) -> 
             raise NoticedError
 
     with pytest.raises(NoticedError):
-        BatchProcesses(queue, Process()).run(
+        BatchProcesses(queue, Process(), FakeLog().record).run(
             replace_job(bench.job, accepts=PARQUET), b"PAR1", bench.scorer, lambda: False
         )
     assert asked

@@ -26,9 +26,8 @@ from loan_api.registry.mlflow_source import MlflowModels
 from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
 from loan_api.services.model_registry import ModelRegistry
-from loan_api.storage.database import Database, upgrade_database
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
-from tests.fakes import InlineBatches, RecordingObserver, now
+from tests.fakes import FakeLog, InlineBatches, RecordingObserver, now
 from tests.homes import TrainedHome
 from training.compilation.graph import Graph
 from training.data.dataset import COLUMNS
@@ -60,11 +59,10 @@ def source_of(home: TrainedHome) -> CachedModelSource:
 @pytest.fixture
 def client(trained_home: TrainedHome, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    upgrade_database(trained_home.settings.database_url)
     adapters = Adapters(
         models=source_of(trained_home),
         batches=InlineBatches(),
-        database=Database(trained_home.settings.database_url),
+        log=FakeLog(),
         now=now,
         new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
     )

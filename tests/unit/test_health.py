@@ -2,30 +2,41 @@
 
 import pytest
 
+from loan_api.services.decision_log import LogState
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
-from tests.fakes import FakeDatabase, FakeModelSource, RecordingObserver, now
+from tests.fakes import FakeLog, FakeModelSource, RecordingObserver, now
 
 
-def health_of(source: FakeModelSource, database: FakeDatabase) -> HealthService:
+def health_of(source: FakeModelSource, log: FakeLog) -> HealthService:
     registry = ModelRegistry(source, RecordingObserver(), now)
     registry.refresh()
-    return HealthService(registry, database, now)
+    return HealthService(registry, log, now)
 
 
 @pytest.mark.parametrize(
-    ("source", "database", "status"),
+    ("source", "log", "status"),
     [
-        (FakeModelSource(), FakeDatabase(), "healthy"),
-        (FakeModelSource(), FakeDatabase("it is away"), "degraded"),
-        (FakeModelSource(wanted=None), FakeDatabase(), "unhealthy"),
-        (FakeModelSource(is_reachable=False), FakeDatabase(), "unhealthy"),
+        (FakeModelSource(), FakeLog(), "healthy"),
+        (FakeModelSource(), FakeLog(None), "healthy"),
+        (FakeModelSource(), FakeLog(LogState("journal", 12, "it is away")), "degraded"),
+        (FakeModelSource(), FakeLog(LogState("nowhere", 12, "it is away")), "unhealthy"),
+        (FakeModelSource(wanted=None), FakeLog(), "unhealthy"),
+        (FakeModelSource(is_reachable=False), FakeLog(), "unhealthy"),
     ],
 )
-def test_status_follows_the_parts(source: FakeModelSource, database: FakeDatabase, status: str) -> None:
-    report = health_of(source, database).report()
-    assert report.status == status
-    assert report.database == (database.problem or "ok")
+def test_status_follows_the_parts(source: FakeModelSource, log: FakeLog, status: str) -> None:
+    health = health_of(source, log)
+    assert health.report().status == status
+    assert health.can_score == (status != "unhealthy")
+
+
+def test_it_says_where_decisions_go() -> None:
+    report = health_of(FakeModelSource(), FakeLog(LogState("journal", 12, "it is away"))).report()
+    assert report.database == "it is away"
+    assert report.decision_log == "decisions are recorded in the local journal, where 12 wait for the database"
+    assert health_of(FakeModelSource(), FakeLog()).report().decision_log == "ok"
+    assert health_of(FakeModelSource(), FakeLog(None)).report().decision_log == "off"
 
 
 def test_a_broken_new_version_degrades_but_does_not_stop() -> None:
@@ -34,7 +45,7 @@ def test_a_broken_new_version_degrades_but_does_not_stop() -> None:
     registry.refresh()
     source.wanted = "3"
     registry.refresh()
-    health = HealthService(registry, FakeDatabase(), now)
+    health = HealthService(registry, FakeLog(), now)
     assert health.report().status == "degraded"
     assert health.report().registry == "version 3 of loan_approval_model stays out: it is broken"
     assert health.can_score

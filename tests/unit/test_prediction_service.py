@@ -6,25 +6,38 @@ import json
 import pytest
 
 from loan_api.credit.decision import APPROVED, REJECTED, decide
-from loan_api.credit.errors import ClientGoneError, NoModelError
+from loan_api.credit.errors import ClientGoneError, NoModelError, NotRecordedError
+from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.prediction import BatchRequest, PredictionService
+from loan_api.wire.batch_content import unpack
 from loan_api.wire.formats import JSON
 from tests.applications import application
-from tests.fakes import NOW, BrokenScorer, FakeModelSource, InlineBatches, RecordingObserver, model_version, now
+from tests.fakes import (
+    NOW,
+    BrokenScorer,
+    FakeLog,
+    FakeModelSource,
+    InlineBatches,
+    RecordingObserver,
+    model_version,
+    now,
+)
 
 
-def service_on(source: FakeModelSource) -> tuple[PredictionService, RecordingObserver]:
+def service_on(source: FakeModelSource, log: FakeLog | None = None) -> tuple[PredictionService, RecordingObserver]:
     registry = ModelRegistry(source, RecordingObserver(), now)
     registry.refresh()
     observer = RecordingObserver()
-    service = PredictionService(registry, InlineBatches(), observer, now, new_id=lambda: "id-1", max_batch_rows=3)
+    log = log or FakeLog()
+    batches = InlineBatches(log)
+    service = PredictionService(registry, batches, log, observer, now, new_id=lambda: "id-1", max_batch_rows=3)
     return service, observer
 
 
 def batch_of(*scores: int) -> BatchRequest:
     body = json.dumps({"instances": [application(cibil_score=score) for score in scores]}).encode()
-    return BatchRequest(body, JSON, JSON, is_gone=lambda: False)
+    return BatchRequest("request-1", body, JSON, JSON, is_gone=lambda: False)
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.5, APPROVED), (0.4999, REJECTED), (1.0, APPROVED)])
@@ -34,10 +47,46 @@ def test_the_threshold_itself_is_approved(probability: float, expected: int) -> 
 
 def test_a_decision_names_model_time_and_id() -> None:
     service, observer = service_on(FakeModelSource())
-    decided = service.decide(application(cibil_score=900))
+    decided = service.decide(application(cibil_score=900), "request-1")
     assert (decided.prediction, decided.probability) == (APPROVED, 1.0)
     assert (decided.model_version, decided.decided_at, decided.decision_id) == ("1.0.0", NOW, "id-1")
     assert observer.events == [("decided", APPROVED, "1.0.0")]
+
+
+def test_a_decision_is_recorded_with_all_that_led_to_it() -> None:
+    log = FakeLog()
+    service, _ = service_on(FakeModelSource(), log)
+    service.decide(application(cibil_score=750), "request-1")
+    (record,) = log.records
+    assert isinstance(record, DecisionRecord)
+    assert (record.decision_id, record.request_id, record.decided_at) == ("id-1", "request-1", NOW)
+    assert (record.probability, record.prediction) == (0.75, APPROVED)
+    assert json.loads(record.features) == application(cibil_score=750)
+    decider = record.decider
+    assert (decider.model_name, decider.registry_version) == ("loan_approval_model", "1")
+    assert (decider.semantic_version, decider.threshold) == ("1.0.0", 0.5)
+
+
+def test_a_batch_is_recorded_whole() -> None:
+    log = FakeLog()
+    service, _ = service_on(FakeModelSource(), log)
+    service.decide_batch(batch_of(300, 900))
+    (record,) = log.records
+    assert isinstance(record, BatchRecord)
+    assert (record.batch_id, record.request_id, record.rows, record.approved) == ("id-1", "request-1", 2, 1)
+    applications, probabilities, predictions = unpack(record.content)
+    assert applications["cibil_score"].tolist() == [300, 900]
+    assert probabilities.tolist() == [0.0, 1.0]
+    assert predictions.tolist() == [REJECTED, APPROVED]
+
+
+def test_what_cannot_be_recorded_is_not_decided() -> None:
+    service, observer = service_on(FakeModelSource(), FakeLog(LogState("nowhere")))
+    with pytest.raises(NotRecordedError):
+        service.decide(application(), "request-1")
+    with pytest.raises(NotRecordedError):
+        service.decide_batch(batch_of(600))
+    assert observer.events == [("failed", "not_recorded")] * 2
 
 
 def test_a_batch_keeps_the_order_of_its_applications() -> None:
@@ -68,7 +117,7 @@ def test_a_batch_that_nobody_waits_for_is_not_scored() -> None:
 def test_no_model_is_an_error_that_is_counted() -> None:
     service, observer = service_on(FakeModelSource(wanted=None))
     with pytest.raises(NoModelError):
-        service.decide(application())
+        service.decide(application(), "request-1")
     assert observer.events == [("failed", "no_model")]
 
 

@@ -1,0 +1,133 @@
+"""Where records go while the database is there, away, and back."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from loan_api.credit.errors import StorageError
+from loan_api.recording.journal import Journal
+from loan_api.recording.protocol import Records, encode
+from loan_api.recording.recorder import Recorder
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState
+from tests.fakes import NOW
+from tests.waiting import wait_until
+
+DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
+
+
+@dataclass
+class FakeDatabase:
+    """Keeps each id once and in order, unless it is away."""
+
+    is_away: bool = False
+    loses_answers: bool = False
+    ids: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+        with self.lock:
+            if self.is_away:
+                raise StorageError("the database is away")
+            ids = [record.decision_id for record in singles] + [record.batch_id for record in whole_batches]
+            self.ids += [each for each in ids if each not in self.ids]
+            if self.loses_answers:
+                raise StorageError("the answer got lost")
+
+
+def decisions(*ids: str) -> bytes:
+    return encode(Records([DecisionRecord(each, "r", NOW, DECIDER, b"{}", 0.5, 1) for each in ids], []))
+
+
+def batch(batch_id: str, size: int = 10) -> bytes:
+    return encode(Records([], [BatchRecord(batch_id, "r", NOW, DECIDER, 3, 1, b"x" * size)]))
+
+
+@pytest.fixture
+def database() -> FakeDatabase:
+    return FakeDatabase()
+
+
+@pytest.fixture
+def make_recorder(tmp_path: Path, database: FakeDatabase) -> Callable[..., Recorder]:
+    def make(capacity: int = 100_000, left_over: Sequence[Journal] = ()) -> Recorder:
+        recorder = Recorder(database, database, Journal(tmp_path / "0.journal", capacity), left_over)
+        recorder.start()
+        return recorder
+
+    return make
+
+
+def test_records_of_several_requests_go_into_the_database_together(
+    database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    receipt = make_recorder().record([decisions("a", "b"), decisions("c"), batch("d")])
+    assert (receipt.refusal, receipt.state) == (None, LogState("database"))
+    assert database.ids == ["a", "b", "c", "d"]
+
+
+def test_the_journal_takes_over_and_is_drained_in_order(
+    database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    recorder = make_recorder()
+    recorder.record([decisions("a")])
+    database.is_away = True
+    receipt = recorder.record([decisions("b", "c")])
+    assert (receipt.refusal, receipt.state) == (None, LogState("journal", 2, "the database is away"))
+    recorder.record([batch("d")])
+    assert (recorder.state.waiting, database.ids) == (5, ["a"])
+    database.is_away = False
+    wait_until(lambda: recorder.state == LogState("database"), "the journal to be drained")
+    recorder.record([decisions("e")])
+    assert database.ids == ["a", "b", "c", "d", "e"]
+
+
+def test_a_record_whose_fate_is_unknown_is_recorded_once(
+    database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    database.loses_answers = True
+    recorder = make_recorder()
+    assert recorder.record([decisions("a")]).refusal is None
+    database.loses_answers = False
+    wait_until(lambda: recorder.is_drained, "the journal to be drained")
+    assert database.ids == ["a"]
+
+
+def test_what_the_full_journal_cannot_take_is_refused(
+    database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    recorder = make_recorder(capacity=1000)
+    database.is_away = True
+    assert recorder.record([batch("a", size=500)]).refusal is None
+    receipt = recorder.record([batch("b", size=500)])
+    assert receipt.refusal is not None
+    assert receipt.state.recorded_in == "nowhere"
+    database.is_away = False
+    wait_until(lambda: recorder.is_drained, "the journal to be drained")
+    assert recorder.record([batch("b", size=500)]).refusal is None
+    assert database.ids == ["a", "b"]
+
+
+def test_what_another_recorder_left_is_recorded_first(
+    tmp_path: Path, database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    left = Journal(tmp_path / "1.journal", 1000)
+    left.append([decisions("a")])
+    own = Journal(tmp_path / "0.journal", 100_000)
+    own.append([decisions("b")])
+    own.close()
+    recorder = make_recorder(left_over=[left])
+    recorder.record([decisions("c")])
+    wait_until(lambda: recorder.is_drained, "the journals to be drained")
+    assert database.ids == ["a", "b", "c"]
+    assert not (tmp_path / "1.journal").exists()
+
+
+def test_a_question_looks_at_the_database(database: FakeDatabase, make_recorder: Callable[..., Recorder]) -> None:
+    recorder = make_recorder()
+    database.is_away = True
+    state = recorder.record([encode(Records([], []))]).state
+    assert state.problem == "the database is away"
+    assert recorder.is_drained
