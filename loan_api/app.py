@@ -1,5 +1,6 @@
 """The composition root: settings → adapters → services → blueprints. The only place that wires."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +44,8 @@ _LATEST_SECONDS = 0.5
 _WAITING_BATCHES = 64
 _WAITING_SECONDS = 10.0
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Adapters:
@@ -73,6 +76,7 @@ def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
 
 def _decision_log(settings: Settings, queue: ConnectionQueue, instruments: Instruments) -> DecisionLog:
     if settings.decision_log == "off":
+        _log.warning("decisions are not recorded", extra={"why": "DECISION_LOG is off"})
         return NoDecisionLog()
     process = ChildProcess("loan_api.recorder", [queue.receiving, Lifeline.inherited().reading])
     recorder = SharedRecorder(RecorderLock.of(settings.loan_home, server_start()), process)

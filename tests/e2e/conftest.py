@@ -73,9 +73,9 @@ def free_port() -> int:
         return port
 
 
-def environment(home: Path, port: int) -> dict[str, str]:
+def environment(home: Path, port: int, **settings: str) -> dict[str, str]:
     """What the documented commands need, and nothing of the test's own process."""
-    return {
+    return settings | {
         "PATH": os.environ["PATH"],
         "LOAN_HOME": str(home),
         "DATASET_PATH": str(home / "data.csv"),
@@ -116,7 +116,7 @@ def service(home: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def started_service(home: Path, *, ready: bool = True) -> Iterator[Service]:
+def started_service(home: Path, *, ready: bool = True, **settings: str) -> Iterator[Service]:
     """Starts the service, waits until it is ready, and interrupts it in the end."""
     port = free_port()
     log = home / f"service-{port}.log"
@@ -124,7 +124,7 @@ def started_service(home: Path, *, ready: bool = True) -> Iterator[Service]:
         process = subprocess.Popen(
             [sys.executable, "-m", "loan_api", "serve", "--announce"],
             cwd=PROJECT_ROOT,
-            env=environment(home, port),
+            env=environment(home, port, **settings),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

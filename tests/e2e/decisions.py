@@ -1,0 +1,121 @@
+"""Clients that remember what was acknowledged, and what the decision log has of it."""
+
+import json
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.requests_made import Application, applications
+from loan_api.scoring.columns import row_count, texts
+from loan_api.wire.batch_content import unpack
+from tests.waiting import wait_until
+
+CONNECTIONS = 16
+# Large enough to be handed to a batch process.
+_BATCH_ROWS = 400
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass
+class Acknowledged:
+    """What clients were told: the input and the answer of each decision, by its id, and of each batch."""
+
+    decisions: dict[str, tuple[Application, dict[str, Any]]] = field(default_factory=dict)
+    batches: dict[str, tuple[list[Application], dict[str, Any]]] = field(default_factory=dict)
+    refusals: Counter[str] = field(default_factory=Counter)
+
+
+class _Client:
+    """Asks again and again over one connection; whatever goes wrong was not acknowledged."""
+
+    def __init__(self, port: int, number: int, told: Acknowledged) -> None:
+        self._port = port
+        self._random = Random(number)
+        self._told = told
+        # Of eight clients, one asks for batches.
+        self._asks_for_batches = number % 8 == 0
+
+    def run(self, is_over: threading.Event) -> None:
+        connection = self._connect()
+        while not is_over.is_set():
+            try:
+                closing_soon = self._ask(connection)
+            except (OSError, HTTPException, ValueError) as error:
+                self._told.refusals[type(error).__name__] += 1
+                closing_soon = True
+                is_over.wait(0.05)
+            if closing_soon:
+                connection.close()
+                connection = self._connect()
+        connection.close()
+
+    def _ask(self, connection: HTTPConnection) -> bool:
+        rows = applications(_BATCH_ROWS if self._asks_for_batches else 1, seed=self._random.getrandbits(64))
+        path, body = ("/predict/batch", {"instances": rows}) if self._asks_for_batches else ("/predict", rows[0])
+        connection.request("POST", path, json.dumps(body), _JSON)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        if response.status != 200:
+            self._told.refusals[f"{response.status} {answer['type']}"] += 1
+        elif self._asks_for_batches:
+            self._told.batches[answer["batch_id"]] = (rows, answer)
+        else:
+            self._told.decisions[answer["decision_id"]] = (rows[0], answer)
+        return response.will_close
+
+    def _connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self._port, timeout=60)
+
+
+@contextmanager
+def load(port: int) -> Iterator[Acknowledged]:
+    """Asks over 16 connections while the block runs; what it gives is complete after it."""
+    told = Acknowledged()
+    over = threading.Event()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for number in range(CONNECTIONS):
+            pool.submit(_Client(port, number, told).run, over)
+        try:
+            yield told
+        finally:
+            over.set()
+
+
+def progress(told: Acknowledged, decisions: int, batches: int = 1) -> None:
+    """Waits until so many more decisions and batches are acknowledged."""
+    before = len(told.decisions), len(told.batches)
+    wait_until(
+        lambda: len(told.decisions) >= before[0] + decisions and len(told.batches) >= before[1] + batches,
+        f"{decisions} more decisions and {batches} more batches",
+    )
+
+
+def assert_all_are_recorded(told: Acknowledged, file: Path) -> None:
+    """Every acknowledged decision is in the database once, with the input that was sent and the answer to it."""
+    with closing(sqlite3.connect(file)) as database:
+        rows = database.execute("SELECT id, features, probability, prediction FROM decisions").fetchall()
+        contents = database.execute("SELECT id, content FROM batches").fetchall()
+    singles = {row[0]: row[1:] for row in rows}
+    assert len(singles) == len(rows), "no id is there twice"
+    assert [each for each in told.decisions if each not in singles] == []
+    for decision_id, (sent, answer) in told.decisions.items():
+        features, probability, prediction = singles[decision_id]
+        assert json.loads(features) == sent
+        assert (probability, prediction) == (answer["probability"], answer["prediction"])
+    whole = dict(contents)
+    assert [each for each in told.batches if each not in whole] == []
+    for batch_id, (sent_rows, answer) in told.batches.items():
+        columns, probabilities, predictions = unpack(whole[batch_id])
+        assert row_count(columns) == len(sent_rows)
+        kept = {name: column.tolist() for name, column in texts(columns).items()}
+        assert kept == {name: [row[name] for row in sent_rows] for name in kept}
+        assert probabilities.tolist() == [row["probability"] for row in answer["predictions"]]
+        assert predictions.tolist() == [row["prediction"] for row in answer["predictions"]]

@@ -1,0 +1,186 @@
+"""No acknowledged decision is lost, whoever is killed and whatever becomes of the database."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.applications import application
+from tests.e2e.conftest import Service, started_service
+from tests.e2e.decisions import assert_all_are_recorded, load, progress
+from tests.homes import TrainedHome, copy_of
+from tests.waiting import wait_until
+
+KILLS = 8
+
+
+def processes_of(service: Service, module: str) -> list[int]:
+    """The pids of those that run `module` for this home, by whomever they were started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().decode().split("\0")
+                environ = (entry / "environ").read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            if module in command and f"LOAN_HOME={service.home}" in environ:
+                found.append(int(entry.name))
+    return found
+
+
+def kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def checks_of(service: Service) -> dict[str, str]:
+    checks: dict[str, str] = requests.get(service.url("/health"), timeout=30).json()["checks"]
+    return checks
+
+
+def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Service) -> None:
+    chance = random.Random(20261124)
+    victims: list[Callable[[], list[int]]] = [
+        lambda: service.workers,
+        lambda: processes_of(service, "loan_api.recorder"),
+        lambda: processes_of(service, "loan_api.batch_process"),
+    ]
+    with load(service.port) as told:
+        for turn in range(KILLS):
+            progress(told, decisions=50)
+            for pid in chance.sample(found, min(1, len(found))) if (found := victims[turn % 3]()) else []:
+                kill(pid)
+        progress(told, decisions=50)
+    wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the decision log to be well")
+    assert_all_are_recorded(told, service.home / "decisions.db")
+    assert {"429", "500"}.isdisjoint(refusal[:3] for refusal in told.refusals)
+
+
+def test_a_killed_master_and_all_that_goes_with_it_lose_nothing(own_service_home: Path) -> None:
+    with started_service(own_service_home) as service:
+        with load(service.port) as told:
+            progress(told, decisions=200)
+            kill(service.process.pid)
+            service.process.wait()
+        for module in ("loan_api.recorder", "loan_api.batch_process"):
+            wait_until(lambda name=module: not processes_of(service, name), f"{module} to end by itself")  # type: ignore[misc]
+    assert_all_are_recorded(told, own_service_home / "decisions.db")
+    with started_service(own_service_home) as again, load(again.port) as later:
+        progress(later, decisions=20)
+    assert_all_are_recorded(later, own_service_home / "decisions.db")
+
+
+def test_killing_everything_at_once_loses_nothing(own_service_home: Path) -> None:
+    with started_service(own_service_home) as service, load(service.port) as told:
+        progress(told, decisions=200)
+        everyone = [service.process.pid, *service.workers]
+        everyone += [pid for name in ("recorder", "batch_process") for pid in processes_of(service, f"loan_api.{name}")]
+        for pid in everyone:
+            kill(pid)
+        service.process.wait()
+    with started_service(own_service_home) as again:
+        assert again.is_ready()
+    assert_all_are_recorded(told, own_service_home / "decisions.db")
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """As a long migration or a backup of another program would do."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def test_a_locked_database_stops_nobody(service: Service) -> None:
+    """For ten seconds and more the journal takes over; then it is drained, and every decision is there once."""
+    with load(service.port) as told:
+        progress(told, decisions=50)
+        with locked(service.home / "decisions.db"):
+            wait_until(lambda: checks_of(service)["decision_log"] != "ok", "the journal to take over")
+            response = requests.get(service.url("/health"), timeout=30)
+            assert (response.status_code, response.json()["status"]) == (200, "degraded")
+            assert service.metrics()["loan_decision_log_degraded"] == 1
+            with pytest.raises(AssertionError, match="waited 10 s"):
+                wait_until(lambda: checks_of(service)["decision_log"] == "ok", "a lock to end early", seconds=10)
+            progress(told, decisions=50)
+        wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
+        progress(told, decisions=50)
+    assert_all_are_recorded(told, service.home / "decisions.db")
+    assert told.refusals == {}
+
+
+def test_a_journal_outlives_everyone(own_service_home: Path) -> None:
+    """What only the journal had when all were killed is in the database after the next start."""
+    database = own_service_home / "decisions.db"
+    with started_service(own_service_home) as service, load(service.port) as told, locked(database):
+        wait_until(lambda: checks_of(service)["decision_log"] != "ok", "the journal to take over")
+        progress(told, decisions=100)
+        for pid in [service.process.pid, *service.workers, *processes_of(service, "loan_api.recorder")]:
+            kill(pid)
+        service.process.wait()
+    with started_service(own_service_home) as again:
+        wait_until(lambda: checks_of(again)["decision_log"] == "ok", "the journal to be drained")
+    assert_all_are_recorded(told, own_service_home / "decisions.db")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of some megabytes."""
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(mounted)], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("a small file system is mounted for this test; run it as root")
+    yield mounted
+    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Takes all the space that is left."""
+    with suppress(OSError), ballast.open("wb") as file:
+        while True:
+            file.write(b"x" * 65_536)
+            file.flush()
+
+
+def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_disk: Path) -> None:
+    url, ballast = f"sqlite:///{small_disk}/decisions.db", small_disk / "ballast"
+    with started_service(own_service_home, DATABASE_URL=url, DECISION_JOURNAL_BYTES=str(2 * 2**20)) as service:
+        with load(service.port) as told:
+            progress(told, decisions=50)
+            fill(ballast)
+            wait_until(lambda: told.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full")
+            wait_until(lambda: requests.get(service.url("/health"), timeout=30).status_code == 503, "health to say so")
+            ballast.unlink()
+            wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
+            progress(told, decisions=50)
+        assert_all_are_recorded(told, small_disk / "decisions.db")
+        assert all(refusal.endswith(":not-recorded") for refusal in told.refusals), told.refusals
+
+
+def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:
+    with started_service(own_service_home, DECISION_LOG="off") as service:
+        assert requests.post(service.url("/predict"), json=application(), timeout=30).status_code == 200
+        health = requests.get(service.url("/health"), timeout=30).json()
+        assert (health["status"], health["checks"]["decision_log"]) == ("healthy", "off")
+        assert processes_of(service, "loan_api.recorder") == []
+        assert any(line["message"] == "decisions are not recorded" for line in service.log_lines)
+
+
+@pytest.fixture
+def own_service_home(trained_home: TrainedHome, tmp_path: Path) -> Path:
+    """A LOAN_HOME that the test may change, with a model in Production."""
+    return copy_of(trained_home, tmp_path / "home").settings.loan_home
