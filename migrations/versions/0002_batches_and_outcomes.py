@@ -1,5 +1,7 @@
 """Batches and outcomes; decisions in the order of their keys."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,10 +11,28 @@ branch_labels = None
 depends_on = None
 
 
+_PREDICTION = "1 approved, 0 rejected"
+_ENDPOINT = "single; those of batches are in batches"
+_ENDPOINT_BEFORE = "single or batch"
+_THRESHOLD = "approved from this probability on"
+
+
+def _comment(table: Any, column: str, kind: sa.types.TypeEngine[Any], before: str | None, after: str | None) -> None:
+    table.alter_column(column, existing_type=kind, existing_nullable=False, existing_comment=before, comment=after)
+
+
 def upgrade() -> None:
     op.drop_index("ix_decisions_decided_at", "decisions")
     with op.batch_alter_table("decisions", recreate="always", table_kwargs={"sqlite_with_rowid": False}) as table:
-        table.alter_column("prediction", type_=sa.SmallInteger(), existing_type=sa.Integer(), existing_nullable=False)
+        table.alter_column(
+            "prediction",
+            type_=sa.SmallInteger(),
+            existing_type=sa.Integer(),
+            existing_nullable=False,
+            existing_comment=_PREDICTION,
+        )
+        _comment(table, "endpoint", sa.String(16), _ENDPOINT_BEFORE, _ENDPOINT)
+        _comment(table, "threshold", sa.Float(), None, _THRESHOLD)
     op.create_table(
         "batches",
         sa.Column("id", sa.String(36), nullable=False, comment="time-ordered UUID, the batch_id of the answer"),
@@ -21,7 +41,7 @@ def upgrade() -> None:
         sa.Column("model_name", sa.String(255), nullable=False),
         sa.Column("registry_version", sa.String(32), nullable=False),
         sa.Column("semantic_version", sa.String(32), nullable=False),
-        sa.Column("threshold", sa.Float(), nullable=False, comment="approved from this probability on"),
+        sa.Column("threshold", sa.Float(), nullable=False, comment=_THRESHOLD),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("approved", sa.Integer(), nullable=False),
         sa.Column(
@@ -52,5 +72,13 @@ def downgrade() -> None:
     op.drop_table("outcomes")
     op.drop_table("batches")
     with op.batch_alter_table("decisions", recreate="always") as table:
-        table.alter_column("prediction", type_=sa.Integer(), existing_type=sa.SmallInteger(), existing_nullable=False)
+        table.alter_column(
+            "prediction",
+            type_=sa.Integer(),
+            existing_type=sa.SmallInteger(),
+            existing_nullable=False,
+            existing_comment=_PREDICTION,
+        )
+        _comment(table, "endpoint", sa.String(16), _ENDPOINT, _ENDPOINT_BEFORE)
+        _comment(table, "threshold", sa.Float(), _THRESHOLD, None)
     op.create_index("ix_decisions_decided_at", "decisions", ["decided_at"])

@@ -1,61 +1,103 @@
 """The decision log's schema: up, down, and no difference between migrations and tables."""
 
+import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
+from click.testing import CliRunner
+from sqlalchemy import inspect, text
 
+from loan_api.cli import cli
 from loan_api.credit.errors import StorageError
+from loan_api.storage.database import REVISION, open_engine
 from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import migration_config, upgrade_database
+from loan_api.storage.migration import NewerDatabaseError, migration_config, upgrade_database
 from loan_api.storage.tables import metadata
 
+_OLD_ROW = """INSERT INTO decisions
+    (id, request_id, decided_at, endpoint, model_name, registry_version, semantic_version, features, probability,
+     threshold, prediction)
+    VALUES ('d-1', 'r-1', '2024-03-13 10:30:00.123456+00:00', 'single', 'm', '1', '1.0.0', '{"loan_term":5.0}', 0.75,
+     0.5, 1)"""
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/new/folder/decisions.db"
 
-
-def test_an_upgraded_database_is_what_the_tables_declare(url: str) -> None:
-    upgrade_database(url)
-    engine = create_engine(url)
-    with engine.connect() as connection:
+def test_an_upgraded_database_is_what_the_tables_declare(database_url: str) -> None:
+    upgrade_database(database_url)
+    with open_engine(database_url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-    engine.dispose()
+        assert context.get_current_revision() == REVISION
 
 
-def test_upgrading_again_changes_nothing(url: str) -> None:
-    upgrade_database(url)
-    upgrade_database(url)
-    writer = DecisionWriter(url)
+def test_upgrading_again_changes_nothing(database_url: str) -> None:
+    upgrade_database(database_url)
+    upgrade_database(database_url)
+    writer = DecisionWriter(database_url)
     writer.write([], [])
     writer.close()
 
 
-def test_it_can_be_taken_down_again(url: str) -> None:
-    upgrade_database(url)
-    command.downgrade(migration_config(url), "base")
-    engine = create_engine(url)
-    assert inspect(engine).get_table_names() == ["alembic_version"]
-    engine.dispose()
+def test_it_can_be_taken_down_and_up_again(database_url: str) -> None:
+    upgrade_database(database_url)
+    command.downgrade(migration_config(database_url), "base")
+    with open_engine(database_url).connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    test_an_upgraded_database_is_what_the_tables_declare(database_url)
 
 
-def test_a_database_at_another_revision_is_not_ok(url: str) -> None:
-    upgrade_database(url)
-    command.downgrade(migration_config(url), "base")
-    writer = DecisionWriter(url)
+def test_decisions_survive_each_step_up_and_down(database_url: str) -> None:
+    upgrade_database(database_url)
+    config = migration_config(database_url)
+    command.downgrade(config, "0001")
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text(_OLD_ROW.replace(":", r"\:")))
+    for step in (command.upgrade, command.downgrade, command.upgrade):
+        step(config, "0002" if step is command.upgrade else "0001")
+        with engine.connect() as connection:
+            row = connection.execute(text("SELECT id, features, probability, prediction FROM decisions")).one()
+        features = json.loads(row.features) if isinstance(row.features, str) else row.features
+        assert (row.id, features, row.probability, row.prediction) == ("d-1", {"loan_term": 5.0}, 0.75, 1)
+
+
+def test_several_that_start_at_once_make_one_schema(database_url: str) -> None:
+    with ProcessPoolExecutor(4, get_context("spawn")) as pool:
+        list(pool.map(upgrade_database, [database_url] * 4))
+    test_an_upgraded_database_is_what_the_tables_declare(database_url)
+
+
+def test_a_database_at_another_revision_is_not_ok(database_url: str) -> None:
+    upgrade_database(database_url)
+    command.downgrade(migration_config(database_url), "base")
+    writer = DecisionWriter(database_url)
     with pytest.raises(StorageError, match="revision None, the code expects 0002"):
         writer.write([], [])
     writer.close()
 
 
+def test_a_database_that_a_newer_version_has_migrated_is_refused(database_url: str, tmp_path: Path) -> None:
+    upgrade_database(database_url)
+    with open_engine(database_url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(NewerDatabaseError, match="revision 9999, which this version of the code does not know"):
+        upgrade_database(database_url)
+    environ = {"LOAN_HOME": str(tmp_path / "home"), "DATABASE_URL": database_url}
+    for verb in ("init", "serve"):
+        told = CliRunner().invoke(cli, [verb], env=environ)
+        assert told.exit_code == 1
+        assert told.output.startswith("Error: the database is at revision 9999")
+        assert "secret" not in told.output
+
+
 def test_a_database_that_does_not_answer_is_told_without_details(tmp_path: Path) -> None:
     (tmp_path / "file.db").write_bytes(b"this is no database at all, whatever its name says")
-    for url in ("sqlite:////proc/no/such/place.db", f"sqlite:///{tmp_path}/file.db"):
+    nowhere = "postgresql://loan:secret@127.0.0.1:1/decisions"
+    for url in ("sqlite:////proc/no/such/place.db", f"sqlite:///{tmp_path}/file.db", nowhere):
         writer = DecisionWriter(url)
         with pytest.raises(StorageError, match=r"the database does not answer or is not migrated \(\w+\)$"):
             writer.write([], [])

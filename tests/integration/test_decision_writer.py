@@ -1,0 +1,135 @@
+"""Decisions get into the database whole, once, and again after it was away."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, text
+
+from loan_api.credit.errors import StorageError
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from loan_api.storage.database import open_engine
+from loan_api.storage.decision_writer import DecisionWriter
+from loan_api.storage.migration import upgrade_database
+from loan_api.storage.tables import batches, decisions
+from tests.postgresql import Server
+
+AT = datetime(2024, 3, 13, 10, 30, 0, 123456, tzinfo=UTC)
+DECIDER = Decider("loan_approval_model", "7", "1.2.3", 0.35)
+FEATURES = b'{"education":"Post Graduate","loan_term":5.0}'
+
+
+def decision(decision_id: str, probability: float = 0.1 + 0.2) -> DecisionRecord:
+    return DecisionRecord(decision_id, "request-1", AT, DECIDER, FEATURES, probability, 0)
+
+
+def batch(batch_id: str) -> BatchRecord:
+    return BatchRecord(batch_id, "request-2", AT, DECIDER, 3, 1, bytes(range(256)) * 1000)
+
+
+def ids_in(url: str) -> list[str]:
+    with open_engine(url).connect() as connection:
+        return list(connection.scalars(select(decisions.c.id).order_by(decisions.c.id)))
+
+
+@pytest.fixture
+def migrated_url(database_url: str) -> str:
+    upgrade_database(database_url)
+    return database_url
+
+
+def test_what_is_written_is_read_back_equal(migrated_url: str) -> None:
+    writer = DecisionWriter(migrated_url)
+    writer.write([decision("d-1")], [batch("b-1")])
+    writer.close()
+    with open_engine(migrated_url).connect() as connection:
+        single = connection.execute(select(decisions)).one()
+        whole = connection.execute(select(batches)).one()
+    assert (single.id, single.request_id, single.endpoint, single.decided_at) == ("d-1", "request-1", "single", AT)
+    assert single.features == json.loads(FEATURES)
+    assert (single.probability, single.prediction, single.threshold) == (0.1 + 0.2, 0, 0.35)
+    assert (whole.id, whole.request_id, whole.decided_at) == ("b-1", "request-2", AT)
+    assert (whole.rows, whole.approved, whole.content) == (3, 1, bytes(range(256)) * 1000)
+    for row in (single, whole):
+        named = (row.model_name, row.registry_version, row.semantic_version)
+        assert named == ("loan_approval_model", "7", "1.2.3")
+
+
+def test_what_is_written_again_is_there_once_and_unchanged(migrated_url: str) -> None:
+    writer = DecisionWriter(migrated_url)
+    writer.write([decision("d-1"), decision("d-2")], [batch("b-1")])
+    writer.write([decision("d-2", probability=0.9), decision("d-3")], [batch("b-1")])
+    writer.close()
+    assert ids_in(migrated_url) == ["d-1", "d-2", "d-3"]
+    with open_engine(migrated_url).connect() as connection:
+        assert connection.scalar(select(decisions.c.probability).where(decisions.c.id == "d-2")) == 0.1 + 0.2
+
+
+def test_a_connection_that_was_killed_is_made_again(postgresql: Server) -> None:
+    url = postgresql.new_database()
+    upgrade_database(url)
+    writer = DecisionWriter(url)
+    writer.write([decision("d-1")], [])
+    postgresql.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url[-37:]}'")
+    with pytest.raises(StorageError, match=r"does not answer or is not migrated \(\w+\)$"):
+        writer.write([decision("d-2")], [])
+    writer.write([decision("d-2")], [])
+    postgresql.stop()
+    with pytest.raises(StorageError):
+        writer.write([decision("d-3")], [])
+    postgresql.start()
+    writer.write([decision("d-3")], [])
+    writer.close()
+    assert ids_in(url) == ["d-1", "d-2", "d-3"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """An SQLite database that is migrated."""
+    upgrade_database(f"sqlite:///{tmp_path}/decisions.db")
+    return tmp_path / "decisions.db"
+
+
+def test_a_locked_file_is_told_soon_and_written_to_again_later(file: Path) -> None:
+    writer = DecisionWriter(f"sqlite:///{file}")
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match=r"\(OperationalError\)$"):
+            writer.write([decision("d-1")], [])
+        other.execute("ROLLBACK")
+    writer.write([decision("d-1")], [])
+    writer.close()
+    assert ids_in(f"sqlite:///{file}") == ["d-1"]
+
+
+def test_a_file_that_is_gone_or_another_one_is_noticed(file: Path) -> None:
+    """Who has it open would write into nowhere."""
+    writer = DecisionWriter(f"sqlite:///{file}")
+    writer.write([decision("d-1")], [])
+    kept = file.rename(file.with_name("moved.db"))
+    for moved in file.parent.glob("decisions.db-*"):
+        moved.rename(moved.with_name(moved.name.replace("decisions.db", "moved.db")))
+    with pytest.raises(StorageError, match="is gone or was replaced"):
+        writer.write([decision("d-2")], [])
+    with pytest.raises(StorageError, match="does not answer"):
+        writer.write([decision("d-2")], [])
+    assert not file.exists(), "an empty database must not be made in its place"
+    kept.rename(file)
+    writer.write([decision("d-2")], [])
+    writer.close()
+    assert "d-2" in ids_in(f"sqlite:///{file}")
+
+
+def test_errors_say_nothing_of_what_was_to_be_written(migrated_url: str) -> None:
+    with open_engine(migrated_url).begin() as connection:
+        connection.execute(text("DROP TABLE decisions"))
+    writer = DecisionWriter(migrated_url)
+    with pytest.raises(StorageError) as raised:
+        writer.write([decision(str(uuid4()))], [])
+    assert "Graduate" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+    writer.close()

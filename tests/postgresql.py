@@ -1,0 +1,126 @@
+"""A PostgreSQL server of the tests' own: a cluster in a temporary folder, on a port of this machine."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from tests.waiting import wait_until
+
+HOW_TO_INSTALL = "PostgreSQL is missing: apt-get install postgresql"
+_USER = "loan"
+_QUICK = ("fsync=off", "full_page_writes=off", "unix_socket_directories=")
+
+
+@dataclass
+class Server:
+    """A cluster, running or not."""
+
+    folder: Path
+    programs: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        settings = [word for setting in (*_QUICK, f"port={self.port}") for word in ("-c", setting)]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*_unprivileged(), self.programs / "postgres", "-D", self.folder / "data", *settings],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers, "PostgreSQL to answer", seconds=60)
+
+    def stop(self) -> None:
+        """At once; what was committed is kept."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGQUIT)
+            self.process.wait()
+            self.process = None
+
+    def execute(self, statement: str) -> None:
+        """As the owner, outside any database of a test."""
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"test_{uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://{_USER}:secret@127.0.0.1:{self.port}/{name}"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._dsn("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _dsn(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} user={_USER} password=secret dbname={database}"
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A new one; skips the test where PostgreSQL is not installed."""
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="loan-postgresql-"))
+    server = Server(folder, programs, _free_port())
+    try:
+        password = folder / "password"
+        password.write_text("secret\n", encoding="utf-8")
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            for path in (folder, password):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        options = (
+            "--auth=scram-sha-256",
+            f"--pwfile={password}",
+            f"--username={_USER}",
+            "--no-sync",
+            "--encoding=UTF8",
+        )
+        make = [*_unprivileged(), str(programs / "initdb"), "-D", str(folder / "data"), *options]
+        subprocess.run(make, check=True, capture_output=True)
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs() -> Path:
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which("initdb")
+    if found is not None:
+        places.append(Path(found).parent)
+    if not places:
+        pytest.skip(HOW_TO_INSTALL)
+    return places[0]
+
+
+def _unprivileged() -> tuple[str, ...]:
+    """It refuses to run as root; and it is to end with the tests, whatever ends those."""
+    who = ("--reuid=postgres", "--regid=postgres", "--clear-groups") if os.geteuid() == 0 else ()
+    return ("setpriv", *who, "--pdeathsig=QUIT")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
