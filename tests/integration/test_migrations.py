@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import inspect, text
 
-from loan_api.cli import cli
+from loan_api.commands import cli
 from loan_api.credit.errors import StorageError
 from loan_api.storage.database import REVISION, open_engine
 from loan_api.storage.decision_writer import DecisionWriter

@@ -1,4 +1,4 @@
-"""`python -m loan_api`: the command line of the service."""
+"""`init` and `serve`: the service, and what it needs before it can start."""
 
 import os
 import subprocess
@@ -6,41 +6,30 @@ import sys
 
 import click
 
+from loan_api.commands.settings import settings_or_exit
 from loan_api.credit.errors import LoanError
-from loan_api.settings import PROJECT_ROOT, Settings, SettingsError, read_settings
+from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
 
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "wsgi:app")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-def cli() -> None:
-    """Serve loan decisions."""
-
-
-@cli.command()
+@click.command()
 def init() -> None:
     """Prepare what the service needs: the database at its newest revision, the password for /metrics."""
-    _prepare(_settings_or_exit())
+    _prepare(settings_or_exit())
 
 
-@cli.command()
+@click.command()
 @click.option("--announce", is_flag=True, help="Print the addresses as soon as the service can decide.")
 def serve(announce: bool) -> None:
     """Prepare as `init` does, then serve under gunicorn until Ctrl-C."""
-    settings = _settings_or_exit()
+    settings = settings_or_exit()
     _prepare(settings)
     if announce:
         subprocess.Popen([sys.executable, "-m", "loan_api.announcement"], cwd=PROJECT_ROOT)
     # In place of this process, so that signals reach gunicorn's master and nothing imported here weighs on it.
     os.chdir(PROJECT_ROOT)
     os.execv(_GUNICORN[0], _GUNICORN)  # noqa: S606  # no shell is wanted
-
-
-def _settings_or_exit() -> Settings:
-    try:
-        return read_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _prepare(settings: Settings) -> None:

@@ -1,0 +1,14 @@
+"""`python -m loan_api`: the command line of the service. What is heavy is imported by the commands that need it."""
+
+import click
+
+from loan_api.commands.serve import init, serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def cli() -> None:
+    """Serve loan decisions."""
+
+
+cli.add_command(init)
+cli.add_command(serve)
