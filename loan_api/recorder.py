@@ -37,12 +37,15 @@ def _record(settings: Settings, queue: socket.socket, lifeline: int) -> None:
     # Imports SQLAlchemy.
     from loan_api.storage.checkpoints import keep_checkpointing
     from loan_api.storage.decision_writer import DecisionWriter
+    from loan_api.storage.migration import upgrade_database
 
     journal, left_over = _journals(settings.loan_home / "journal", settings.decision_journal_bytes)
-    writer, drainer = (DecisionWriter(settings.database_url) for _ in range(2))
-    recorder = Recorder(writer, drainer, journal, left_over)
+    url = settings.database_url
+    # A database that was away when the server started, or was put back from an older copy, may have to be migrated.
+    drainer = DecisionWriter(url, lambda: upgrade_database(url, may_make=False))
+    recorder = Recorder(DecisionWriter(url), drainer, journal, left_over)
     recorder.start()
-    keep_checkpointing(settings.database_url)
+    keep_checkpointing(url)
     RecorderServer(queue, lifeline, recorder.record).serve()
     if recorder.is_drained:
         journal.close()

@@ -7,7 +7,7 @@ import sys
 import click
 
 from loan_api.commands.settings import settings_or_exit
-from loan_api.credit.errors import LoanError
+from loan_api.credit.errors import LoanError, StorageError
 from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
 
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "wsgi:app")
@@ -22,9 +22,13 @@ def init() -> None:
 @click.command()
 @click.option("--announce", is_flag=True, help="Print the addresses as soon as the service can decide.")
 def serve(announce: bool) -> None:
-    """Prepare as `init` does, then serve under gunicorn until Ctrl-C."""
+    """Prepare as `init` does, then serve under gunicorn until Ctrl-C.
+
+    A database that does not answer does not keep the service from starting: until it does, decisions are recorded in
+    the local journal.
+    """
     settings = settings_or_exit()
-    _prepare(settings)
+    _prepare(settings, may_be_away=True)
     if announce:
         subprocess.Popen([sys.executable, "-m", "loan_api.announcement"], cwd=PROJECT_ROOT)
     # In place of this process, so that signals reach gunicorn's master and nothing imported here weighs on it.
@@ -32,12 +36,19 @@ def serve(announce: bool) -> None:
     os.execv(_GUNICORN[0], _GUNICORN)  # noqa: S606  # no shell is wanted
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings, *, may_be_away: bool = False) -> None:
     from loan_api.secrets import read_or_make_password
-    from loan_api.storage.migration import upgrade_database
+    from loan_api.storage.migration import NewerDatabaseError, upgrade_database
 
     try:
-        upgrade_database(settings.database_url)
         read_or_make_password(settings.metrics_password_file)
+        try:
+            upgrade_database(settings.database_url)
+        except NewerDatabaseError:
+            raise
+        except StorageError as error:
+            if not may_be_away:
+                raise
+            click.echo(f"Warning: {error}. Decisions are recorded in the local journal until it does.", err=True)
     except (LoanError, SettingsError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -29,7 +29,7 @@ class Writer(Protocol):
 
 
 class Recorder:
-    """Records for all who decide. `record` is for one thread; another drains the journal.
+    """Records for all who decide. `record` is for one thread; another sees to the database while it is away.
 
     While the journal holds anything, everything goes there, so that the database gets it in the order it came.
     """
@@ -44,13 +44,15 @@ class Recorder:
         self._waiting = sum(_rows_in(kept) for kept in (journal, *left_over))
         self._checked_at = float("-inf")
         self._lock = threading.Lock()
-        self._has_entries = threading.Event()
-        if self._waiting:
-            self._has_entries.set()
+        self._holds_entries = bool(self._waiting)
+        # Set while the other thread has something to do.
+        self._is_needed = threading.Event()
+        if self._holds_entries:
+            self._is_needed.set()
 
     def start(self) -> None:
         """Drains the journal from a background thread for as long as the process lives."""
-        threading.Thread(target=self._drain_forever, name="journal", daemon=True).start()
+        threading.Thread(target=self._mend_forever, name="journal", daemon=True).start()
 
     def record(self, payloads: Sequence[bytes]) -> Receipt:
         """Records the encoded `Records` of several requests together."""
@@ -75,7 +77,7 @@ class Recorder:
     @property
     def is_drained(self) -> bool:
         """Whether the database has everything."""
-        return not self._has_entries.is_set()
+        return not self._holds_entries
 
     def _write(self, decisions: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> bool:
         if not self.is_drained:
@@ -84,6 +86,7 @@ class Recorder:
             self._writer.write(decisions, whole_batches)
         except StorageError as error:
             self._note(str(error))
+            self._is_needed.set()
             return False
         self._note(None)
         return True
@@ -95,7 +98,8 @@ class Recorder:
             with self._lock:
                 self._journal.append(payloads)
                 self._waiting += rows
-                self._has_entries.set()
+                self._holds_entries = True
+                self._is_needed.set()
         except NotRecordedError as error:
             if not self._is_full:
                 _log.error("journal full", extra={"waiting": self._waiting})
@@ -117,11 +121,13 @@ class Recorder:
                 _log.error("decision log degraded", extra={"problem": problem})
         self._problem = problem
 
-    def _drain_forever(self) -> None:
+    def _mend_forever(self) -> None:
         pause = threading.Event()
         while True:
-            self._has_entries.wait()
+            self._is_needed.wait()
             try:
+                # It may have to be migrated before anyone can write.
+                self._drainer.write([], [])
                 while self._left_over:
                     self._drain(self._left_over[0])
                     self._left_over.pop(0).close()
@@ -152,8 +158,8 @@ class Recorder:
             drained = position
 
     def _settle(self) -> None:
-        self._is_full = False
-        self._has_entries.clear()
+        self._holds_entries = self._is_full = False
+        self._is_needed.clear()
         self._note(None)
 
 

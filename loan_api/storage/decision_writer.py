@@ -1,6 +1,6 @@
 """Writes decisions, many in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,9 +15,13 @@ from loan_api.storage.tables import batches, decisions
 
 
 class DecisionWriter:
-    """A connection of its own, opened when it is first needed and again after something went wrong. For one thread."""
+    """A connection of its own, opened when it is first needed and again after something went wrong. For one thread.
 
-    def __init__(self, url: str) -> None:
+    `prepare` is called before it is opened; it may raise StorageError.
+    """
+
+    def __init__(self, url: str, prepare: Callable[[], object] = lambda: None) -> None:
+        self._prepare = prepare
         self._file = sqlite_file(url)
         # Features come as JSON already.
         self._engine = open_engine(url, json_serializer=lambda text: text)
@@ -60,6 +64,7 @@ class DecisionWriter:
 
     def _connected(self) -> Connection:
         if self._connection is None:
+            self._prepare()
             watch = FileWatch(self._file)
             connection = self._engine.connect()
             try:

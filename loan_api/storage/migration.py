@@ -25,17 +25,18 @@ class NewerDatabaseError(StorageError):
     """A later version of the code has migrated the database: this one would not understand what is there."""
 
 
-def upgrade_database(url: str) -> None:
+def upgrade_database(url: str, *, may_make: bool = True) -> None:
     """Brings the schema to the newest revision; makes an SQLite database, and its folder, where there is none.
 
-    Several processes may do so at once; one after the other gets to it. Raises NewerDatabaseError, or StorageError
-    where the database does not answer.
+    Unless it may not: a file that went missing is to be put back, not to be replaced by an empty one. Several processes
+    may do so at once; one after the other gets to it. Raises NewerDatabaseError, or StorageError where the database
+    does not answer.
     """
     from alembic import command
     from alembic.util import CommandError
 
     try:
-        with _alone(url):
+        with _alone(url, may_make=may_make):
             _refuse_newer(url)
             command.upgrade(migration_config(url), "head")
     except SQLAlchemyError as error:
@@ -71,11 +72,14 @@ def _refuse_newer(url: str) -> None:
 
 
 @contextmanager
-def _alone(url: str) -> Iterator[None]:
+def _alone(url: str, *, may_make: bool) -> Iterator[None]:
     """Keeps other processes from migrating the same database while the block runs."""
     file = sqlite_file(url)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if may_make:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        elif not file.exists():
+            raise StorageError("the database's file is missing")
         with file.with_name(f"{file.name}.migration-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             file.touch()

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import text
 
+from loan_api.storage.database import open_engine
 from tests.applications import application
 from tests.e2e.conftest import Service, started_service
 from tests.e2e.decisions import assert_all_are_recorded, load, progress
 from tests.homes import TrainedHome, copy_of
+from tests.postgresql import Server, running_server
 from tests.waiting import wait_until
 
 KILLS = 8
@@ -174,8 +177,8 @@ def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_d
 def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:
     with started_service(own_service_home, DECISION_LOG="off") as service:
         assert requests.post(service.url("/predict"), json=application(), timeout=30).status_code == 200
-        health = requests.get(service.url("/health"), timeout=30).json()
-        assert (health["status"], health["checks"]["decision_log"]) == ("healthy", "off")
+        wait_until(lambda: requests.get(service.url("/health"), timeout=30).json()["status"] == "healthy", "health")
+        assert checks_of(service)["decision_log"] == "off"
         assert processes_of(service, "loan_api.recorder") == []
         assert any(line["message"] == "decisions are not recorded" for line in service.log_lines)
 
@@ -184,3 +187,29 @@ def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:
 def own_service_home(trained_home: TrainedHome, tmp_path: Path) -> Path:
     """A LOAN_HOME that the test may change, with a model in Production."""
     return copy_of(trained_home, tmp_path / "home").settings.loan_home
+
+
+def test_it_starts_with_the_database_away_and_migrates_it_later(
+    own_service_home: Path, postgresql_away: tuple[Server, str]
+) -> None:
+    server, url = postgresql_away
+    with started_service(own_service_home, DATABASE_URL=url) as service:
+        answers = [requests.post(service.url("/predict"), json=application(), timeout=30).json() for _ in range(5)]
+        assert checks_of(service)["decision_log"].startswith("decisions are recorded in the local journal")
+        server.start()
+        wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
+        log = service.log.read_text(encoding="utf-8")
+    assert "Warning: the database does not answer" in log
+    assert "secret" not in log
+    with open_engine(url).connect() as connection:
+        kept = connection.scalars(text("SELECT id FROM decisions ORDER BY id")).all()
+    assert list(kept) == [answer["decision_id"] for answer in answers]
+
+
+@pytest.fixture
+def postgresql_away() -> Iterator[tuple[Server, str]]:
+    """A server that does not run, and the URL of an empty database that it has."""
+    with running_server() as server:
+        url = server.new_database()
+        server.stop()
+        yield server, url

@@ -8,13 +8,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from sqlalchemy import select, text
 
 from loan_api.credit.errors import StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from loan_api.storage.database import open_engine
 from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import upgrade_database
+from loan_api.storage.migration import migration_config, upgrade_database
 from loan_api.storage.tables import batches, decisions
 from tests.postgresql import Server
 
@@ -133,3 +134,17 @@ def test_errors_say_nothing_of_what_was_to_be_written(migrated_url: str) -> None
     assert "Graduate" not in str(raised.value)
     assert "secret" not in str(raised.value)
     writer.close()
+
+
+def test_a_recorder_migrates_what_was_away_but_makes_no_database(file: Path) -> None:
+    url = f"sqlite:///{file}"
+    command.downgrade(migration_config(url), "0001")
+    drainer = DecisionWriter(url, lambda: upgrade_database(url, may_make=False))
+    drainer.write([decision("d-1")], [])
+    drainer.close()
+    assert ids_in(url) == ["d-1"]
+    for each in file.parent.glob("decisions.db*"):
+        each.unlink()
+    with pytest.raises(StorageError, match="the database's file is missing"):
+        drainer.write([decision("d-2")], [])
+    assert not file.exists()
