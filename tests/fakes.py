@@ -1,6 +1,6 @@
 """Stand-ins for what lies outside the service: small, real classes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from loan_api.scoring.columns import Application, Columns
 from loan_api.scoring.loading import LoadedScorer
 from loan_api.scoring.package import ModelFacts, ModelVersion
 from loan_api.scoring.scorer import Scorer
+from loan_api.services.access import ApiKey, Scope, digest_of
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import LogState, Record
 from loan_api.services.model_registry import ServedModel, Wish
@@ -142,6 +143,22 @@ class FakeModelSource:
         return self.versions[number][0] if number in self.versions else model_version(number)
 
 
+def api_key(name: str, *scopes: Scope, text: str | None = None) -> ApiKey:
+    """A key whose text is, unless told otherwise, its name."""
+    return ApiKey(name, scopes, digest_of(text or name), NOW)
+
+
+@dataclass
+class FakeKeySource:
+    """The keys in force, if any are configured, and what is wrong with them."""
+
+    keys: Sequence[ApiKey] | None = None
+    problem: str | None = None
+
+    def in_force(self) -> Sequence[ApiKey] | None:
+        return self.keys
+
+
 @dataclass
 class RecordingObserver:
     """Keeps what it is told, in order."""
@@ -163,6 +180,9 @@ class RecordingObserver:
 
     def failed(self, reason: str) -> None:
         self.events.append(("failed", reason))
+
+    def access_refused(self, reason: str) -> None:
+        self.events.append(("access refused", reason))
 
 
 def now() -> datetime:

@@ -1,5 +1,9 @@
 """What can go wrong in the domain. These know nothing of HTTP; `loan_api.api.problems` maps them."""
 
+from typing import Literal
+
+AccessRefusal = Literal["missing_key", "unknown_key", "missing_scope", "not_configured"]
+
 
 class LoanError(Exception):
     """Base of all errors that the system raises on purpose; its text is safe to show."""
@@ -43,3 +47,20 @@ class NotRecordedError(LoanError):
 
 class UnreadableRecordError(LoanError):
     """What was recorded cannot be read by this version of the code."""
+
+
+class AccessRefusedError(LoanError):
+    """Base of all refusals of access: why, and by which key it was asked, where that is known. Never the key itself."""
+
+    def __init__(self, text: str, reason: AccessRefusal, key_name: str | None = None) -> None:
+        super().__init__(text)
+        self.reason: AccessRefusal = reason
+        self.key_name = key_name
+
+
+class NotAuthenticatedError(AccessRefusedError):
+    """What was asked for needs a key, and none was presented, or one that is not in force."""
+
+
+class NotAllowedError(AccessRefusedError):
+    """What was asked for needs a scope that the key does not have, or that nobody can have."""
