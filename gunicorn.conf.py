@@ -8,6 +8,7 @@ from typing import Any
 
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
 from loan_api.connections import Connections
+from loan_api.keys.kept import forget_kept_keys
 from loan_api.logs import logging_config
 from loan_api.metrics.slots import (
     FOLDER_VARIABLE,
@@ -46,6 +47,7 @@ os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
 def on_starting(server: Any) -> None:
     """Counters start anew with the server, not with each reload; the queues are one for all workers."""
     reset_folder(_metrics_folder)
+    forget_kept_keys(_settings.loan_home / "run" / f"keys-{_settings.port}.json")
     os.environ[START_VARIABLE] = repr(time.time())
     for queue in (BATCHES, RECORDER):
         ConnectionQueue.make().hand_on(queue)

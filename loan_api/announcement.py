@@ -25,6 +25,7 @@ def announce() -> None:
         print(f"The service is not ready after {_WAIT_SECONDS} s; {base}/health says why.", flush=True)
         return
     body = json.dumps(example_application())
+    key = " -H 'X-API-Key: …'" if settings.api_keys_file else ""
     print(
         f"""
 The service is ready. Ctrl-C stops it.
@@ -37,7 +38,7 @@ The service is ready. Ctrl-C stops it.
 
 Ask for a decision:
 
-  curl -s {base}/predict -H 'Content-Type: application/json' -d '{body}'
+  curl -s {base}/predict -H 'Content-Type: application/json'{key} -d '{body}'
 """,
         flush=True,
     )

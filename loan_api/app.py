@@ -9,7 +9,9 @@ import uuid_utils
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from loan_api.api.access import Guard
 from loan_api.api.health import health_blueprint
+from loan_api.api.keys import keys_blueprint
 from loan_api.api.metrics import metrics_blueprint
 from loan_api.api.model import model_blueprint
 from loan_api.api.openapi import document_api, route_to_views
@@ -20,9 +22,11 @@ from loan_api.aside import run_aside
 from loan_api.batches.pool import BatchProcesses
 from loan_api.child_process import ChildProcess
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
+from loan_api.keys.followed import FollowedKeys, NoKeys
+from loan_api.keys.kept import kept_keys
 from loan_api.metrics import multiprocess
 from loan_api.metrics.instruments import Instruments
-from loan_api.metrics.observers import HttpMetrics, PredictionMetrics, RecordingMetrics, ReloadMetrics
+from loan_api.metrics.observers import AccessMetrics, HttpMetrics, PredictionMetrics, RecordingMetrics, ReloadMetrics
 from loan_api.recording.connection import RecorderConnection
 from loan_api.recording.group_commit import GroupCommit
 from loan_api.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
@@ -30,6 +34,7 @@ from loan_api.registry.cache import ModelCache
 from loan_api.registry.cached_source import CachedModelSource
 from loan_api.secrets import read_or_make_password
 from loan_api.server_start import server_start
+from loan_api.services.access import Access, KeySource
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.decision_log import DecisionLog, NoDecisionLog
 from loan_api.services.health import HealthService
@@ -54,12 +59,17 @@ class Adapters:
     models: ModelSource
     batches: BatchRunner
     log: DecisionLog
+    keys: KeySource
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 
 
 def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
-    """The model registry, processes for batches, the decision log, the clock, and time-ordered UUIDs."""
+    """The model registry, processes for batches, the decision log, API keys, the clock, and time-ordered UUIDs.
+
+    Raises SettingsError where the file of API keys cannot be used.
+    """
+    keys = FollowedKeys(settings.api_keys_file, kept_keys()) if settings.api_keys_file else NoKeys()
     follower = ChildProcess("loan_api.registry_follower")
     batches, recorder = ConnectionQueue.inherited(BATCHES), ConnectionQueue.inherited(RECORDER)
     log = _decision_log(settings, recorder, instruments)
@@ -69,6 +79,7 @@ def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
         models=CachedModelSource(cache, follower, settings.model_poll_seconds, server_start(), run_aside),
         batches=BatchProcesses(batches, process, log.record),
         log=log,
+        keys=keys,
         now=lambda: datetime.now(UTC),
         new_id=lambda: str(uuid_utils.uuid7()),
     )
@@ -106,7 +117,9 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     )
     backlog = Backlog(_LATEST_SECONDS)
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
-    health = HealthService(registry, adapters.log, adapters.now)
+    health = HealthService(registry, adapters.log, adapters.keys, adapters.now)
+    access = Access(adapters.keys, AccessMetrics(instruments))
+    guard = Guard(access)
 
     app = Flask("loan_api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
@@ -116,9 +129,10 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     api = document_api(app)
     password = read_or_make_password(settings.metrics_password_file)
     for blueprint in (
-        predictions_blueprint(predictions, backlog, budget, settings.max_batch_rows, settings.max_request_bytes),
+        predictions_blueprint(predictions, guard, backlog, budget, settings.max_batch_rows, settings.max_request_bytes),
         health_blueprint(health),
         model_blueprint(registry),
+        keys_blueprint(access, guard),
         metrics_blueprint(lambda: multiprocess.expose(metrics_registry), settings.metrics_username, password),
     ):
         api.register_blueprint(blueprint)

@@ -8,6 +8,12 @@ from flask_smorest import Blueprint
 
 from loan_api.api.problems import CONTENT_TYPE
 from loan_api.api.schemas import ProblemSchema
+from loan_api.services.access import OPEN_SCOPE, Scope
+
+# The names of the security schemes for API keys; a client may present its key in either way.
+BEARER = "apiKeyBearer"
+HEADER = "apiKeyHeader"
+SCOPE_MEMBER = "x-required-scope"
 
 View = Callable[..., Any]
 
@@ -31,6 +37,21 @@ class LoanBlueprint(Blueprint):
         def decorate(view: View) -> View:
             documented: View = self.doc(requestBody={"required": True, "content": bodies})(view)
             return documented
+
+        return decorate
+
+    def needs(self, scope: Scope) -> Callable[[View], View]:
+        """Declares in the OpenAPI document that an operation needs an API key with that scope.
+
+        To score, no key is needed where none are configured, which the document says by an empty requirement.
+        """
+        security: list[dict[str, list[str]]] = [{BEARER: []}, {HEADER: []}]
+        if scope == OPEN_SCOPE:
+            security.append({})
+
+        def decorate(view: View) -> View:
+            documented: View = self.doc(security=security, **{SCOPE_MEMBER: scope})(view)
+            return self.problems(401, 403)(documented)
 
         return decorate
 

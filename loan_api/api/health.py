@@ -29,6 +29,7 @@ def health_blueprint(health: HealthService) -> LoanBlueprint:
                 "database": report.database,
                 "decision_log": report.decision_log,
                 "registry": report.registry,
+                "access": report.access,
             },
         }
         return body, 503 if report.status == "unhealthy" else 200

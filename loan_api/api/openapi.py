@@ -7,6 +7,8 @@ import flask_swagger_ui
 from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest import Api
 
+from loan_api.api.access import KEY_HEADER
+from loan_api.api.blueprint import BEARER, HEADER
 from loan_api.api.schemas import ProblemSchema
 
 # Of the API, not of the model: it changes when the contract with clients does.
@@ -22,8 +24,12 @@ Decides loan applications with the model that is in production.
 - `POST /predict` decides one application, `POST /predict/batch` many with the same model version.
 - Amounts are in rupees, terms in years. `probability` is P(approved).
 - Errors are problem details (RFC 9457); a 422 lists every refused field.
+- Where API keys are configured, send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`. `x-required-scope` names
+  the scope that an operation needs; `admin` includes the others.
 - Send `X-Request-ID` to find a request in the log; it is returned, and made where it is missing.
 """
+
+_KEY = "An API key of this service."
 
 
 def document_api(app: Flask) -> Api:
@@ -41,6 +47,10 @@ def document_api(app: Flask) -> Api:
     )
     api = _ProblemApi(app)
     api.spec.components.security_scheme("metricsBasicAuth", {"type": "http", "scheme": "basic"})
+    api.spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "description": _KEY})
+    api.spec.components.security_scheme(
+        HEADER, {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": _KEY}
+    )
     app.register_blueprint(_swagger_ui_assets())
     return api
 

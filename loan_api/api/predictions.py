@@ -7,6 +7,7 @@ import msgspec
 from flask import Request, Response, g
 from werkzeug.exceptions import NotAcceptable
 
+from loan_api.api.access import Guard
 from loan_api.api.blueprint import LoanBlueprint
 from loan_api.api.body import client_socket, is_gone, media_type, read_at_once, read_in_pieces
 from loan_api.api.requests import current_request
@@ -41,6 +42,7 @@ _encode = msgspec.json.Encoder().encode
 
 def predictions_blueprint(
     predictions: PredictionService,
+    guard: Guard,
     backlog: Backlog,
     budget: ByteBudget,
     max_batch_rows: int,
@@ -52,11 +54,13 @@ def predictions_blueprint(
 
     @blueprint.route("/predict", methods=["POST"])
     @blueprint.doc(operationId="predict")
+    @blueprint.needs("score")
     @blueprint.accepts({JSON: ApplicationSchema})
     @blueprint.response(200, PredictionSchema)
     @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
     def predict() -> Response:
         """Decide one application."""
+        guard.require("score")
         backlog.check()
         asked = current_request()
         media_type(asked, (JSON,))
@@ -73,6 +77,7 @@ def predictions_blueprint(
 
     @blueprint.route("/predict/batch", methods=["POST"])
     @blueprint.doc(operationId="predictBatch")
+    @blueprint.needs("score")
     @blueprint.accepts(_batch_bodies(max_batch_rows))
     @blueprint.response(200, BatchPredictionSchema, headers=_BATCH_HEADERS)
     @blueprint.doc(responses={200: {"content": _BATCH_ANSWERS}})
@@ -83,6 +88,7 @@ def predictions_blueprint(
         A batch comes as JSON, NDJSON, CSV, Arrow or Parquet, and the answer goes back in the same format or in the one
         that `Accept` asks for. It is decided whole or, if one of its rows is not valid, not at all.
         """
+        guard.require("score")
         asked = current_request()
         accepts = media_type(asked, MEDIA_TYPES)
         answers = _answer_type(asked, accepts)

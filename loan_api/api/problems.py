@@ -9,11 +9,15 @@ from typing import Any, cast
 from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
+from loan_api.api.requests import UNMATCHED_ROUTE, note_api_key
 from loan_api.credit.errors import (
+    AccessRefusedError,
     BatchTooLargeError,
     ClientGoneError,
     LoanError,
     NoModelError,
+    NotAllowedError,
+    NotAuthenticatedError,
     NotRecordedError,
     SaturatedError,
     SlowBodyError,
@@ -23,6 +27,7 @@ from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 CONTENT_TYPE = "application/problem+json"
 _WITHOUT_MODEL = {"Retry-After": "10"}
 _SATURATED = {"Retry-After": "1"}
+_AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="loan-api"'}
 # As nginx logs it; nobody receives it.
 _CLIENT_GONE = 499
 _TYPES = "urn:loan-api:problem:"
@@ -34,6 +39,8 @@ _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     SaturatedError: (HTTPStatus.SERVICE_UNAVAILABLE, "saturated", _SATURATED),
     SlowBodyError: (HTTPStatus.REQUEST_TIMEOUT, "slow-body", {"Connection": "close"}),
     BatchTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch-too-large", {}),
+    NotAuthenticatedError: (HTTPStatus.UNAUTHORIZED, "not-authenticated", _AUTHENTICATE),
+    NotAllowedError: (HTTPStatus.FORBIDDEN, "not-allowed", {}),
 }
 
 _log = logging.getLogger(__name__)
@@ -65,6 +72,7 @@ def register_problem_handlers(app: Flask) -> None:
     app.register_error_handler(RequestRefusedError, _refused_problem)
     app.register_error_handler(MalformedBodyError, _malformed_problem)
     app.register_error_handler(ClientGoneError, lambda _: Response(status=_CLIENT_GONE))
+    app.register_error_handler(AccessRefusedError, _access_problem)
     app.register_error_handler(LoanError, _domain_problem)
     app.register_error_handler(Exception, _unexpected_problem)
 
@@ -95,6 +103,22 @@ def _domain_problem(error: LoanError) -> Response:
         return _unexpected_problem(error)
     status, kind, headers = _DOMAIN[type(error)]
     return problem(status, str(error), kind=kind, headers=headers)
+
+
+def _access_problem(error: AccessRefusedError) -> Response:
+    """Tells the log what the client is not told: whether its key is missing or unknown."""
+    who = {} if error.key_name is None else {"api_key": error.key_name}
+    note_api_key(error.key_name)
+    _log.warning(
+        "access refused",
+        extra={
+            "request_id": g.get("request_id", ""),
+            "route": request.url_rule.rule if request.url_rule else UNMATCHED_ROUTE,
+            "reason": error.reason,
+            **who,
+        },
+    )
+    return _domain_problem(error)
 
 
 def _unexpected_problem(error: Exception) -> Response:

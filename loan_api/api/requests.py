@@ -39,6 +39,12 @@ def current_request() -> Request:
     return asked
 
 
+def note_api_key(name: str | None) -> None:
+    """Puts the name of the key that was presented, where it is a known one, into the request's log line."""
+    if name is not None:
+        g.caller = {"api_key": name}
+
+
 def observe_requests(app: Flask, observer: HttpObserver) -> None:
     """Gives every request an id, a log line and metrics. The log line never holds a value of an applicant."""
 
@@ -65,6 +71,7 @@ def observe_requests(app: Flask, observer: HttpObserver) -> None:
                 "route": route,
                 "status": response.status_code,
                 "duration_ms": round(seconds * 1000, 3),
+                **noted.get("caller", {}),
                 **noted.get("logged", {}),
             },
         )

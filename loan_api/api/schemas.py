@@ -2,6 +2,8 @@
 
 from marshmallow import Schema, fields
 
+from loan_api.services.access import SCOPES
+
 _PREDICTION = {"description": "1 approved, 0 rejected.", "enum": [0, 1], "example": 1}
 _PROBABILITY = {"description": "P(approved).", "minimum": 0, "maximum": 1, "example": 0.85}
 _MODEL_VERSION = {"description": "Semantic version of the model that decided.", "example": "1.0.0"}
@@ -56,6 +58,9 @@ class HealthChecksSchema(Schema):
         required=True, metadata={"description": "`ok`, `off`, or what is wrong.", "example": "ok"}
     )
     registry = fields.String(required=True, metadata={"description": "`ok`, or what is wrong.", "example": "ok"})
+    access = fields.String(
+        required=True, metadata={"description": "`ok`, or what is wrong with the API keys.", "example": "ok"}
+    )
 
 
 class HealthSchema(Schema):
@@ -124,6 +129,20 @@ class ModelSchema(Schema):
     run_id = fields.String(required=True, metadata={"description": "MLflow run that made it."})
     git_commit = fields.String(required=True, metadata={"description": "Code that made it."})
     loaded_at = fields.String(required=True, metadata=_TIMESTAMP)
+
+
+class ApiKeySchema(Schema):
+    """An API key; of the key itself nothing is known."""
+
+    name = fields.String(required=True, metadata={"example": "web-shop"})
+    scopes = fields.List(fields.String(metadata={"enum": list(SCOPES)}), required=True, metadata={"example": ["score"]})
+    created_at = fields.String(required=True, metadata={**_TIMESTAMP, "description": "When it was made, UTC."})
+
+
+class ApiKeysSchema(Schema):
+    """The API keys in force."""
+
+    keys = fields.List(fields.Nested(ApiKeySchema), required=True)
 
 
 class FieldErrorSchema(Schema):

@@ -2,13 +2,15 @@
 
 import click
 
+from loan_api.commands.keys import keys
 from loan_api.commands.serve import init, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
-    """Serve loan decisions."""
+    """Serve loan decisions, and say who may ask for what."""
 
 
 cli.add_command(init)
 cli.add_command(serve)
+cli.add_command(keys)

@@ -37,10 +37,13 @@ def serve(announce: bool) -> None:
 
 
 def _prepare(settings: Settings, *, may_be_away: bool = False) -> None:
+    from loan_api.keys.followed import check_key_file
     from loan_api.secrets import read_or_make_password
     from loan_api.storage.migration import NewerDatabaseError, upgrade_database
 
     try:
+        if settings.api_keys_file is not None:
+            check_key_file(settings.api_keys_file)
         read_or_make_password(settings.metrics_password_file)
         try:
             upgrade_database(settings.database_url)

@@ -66,6 +66,9 @@ PREDICTION_ERRORS = MetricDeclaration(
 VALIDATION_ERRORS = MetricDeclaration(
     "loan_validation_errors_total", "counter", "Refused fields of applications.", ("field", "reason")
 )
+ACCESS_REFUSALS = MetricDeclaration(
+    "loan_access_refusals_total", "counter", "Requests refused for want of an API key or its scope.", ("reason",)
+)
 MODEL_INFO = MetricDeclaration(
     "loan_model_info",
     "gauge",
@@ -109,6 +112,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
     BATCH_ROWS,
     PREDICTION_ERRORS,
     VALIDATION_ERRORS,
+    ACCESS_REFUSALS,
     MODEL_INFO,
     MODEL_RELOADS,
     DECISION_LOG_PENDING,
@@ -131,6 +135,7 @@ class Instruments:
         self.batch_rows = _histogram(BATCH_ROWS, registry)
         self.prediction_errors = _counter(PREDICTION_ERRORS, registry)
         self.validation_errors = _counter(VALIDATION_ERRORS, registry)
+        self.access_refusals = _counter(ACCESS_REFUSALS, registry)
         self.model_info = _gauge(MODEL_INFO, registry)
         self.model_reloads = _counter(MODEL_RELOADS, registry)
         self.decision_log_pending = _gauge(DECISION_LOG_PENDING, registry)

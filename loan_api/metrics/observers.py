@@ -1,10 +1,12 @@
 """Turns what happens in the service into metrics. The services and the API know only the protocols these fulfil."""
 
 from functools import cache
+from typing import get_args
 
 from prometheus_client import Gauge
 
 from loan_api.credit.decision import APPROVED
+from loan_api.credit.errors import AccessRefusal
 from loan_api.metrics.instruments import Instruments, observe_counted
 from loan_api.services.batch_job import BatchSummary
 from loan_api.services.decision_log import LogState
@@ -107,6 +109,17 @@ class RecordingMetrics:
             self._seen = state
             self._pending.set(state.waiting)
             self._degraded.set(state.recorded_in != "database")
+
+
+class AccessMetrics:
+    """Refusals of access; each reason is there, at 0, from the start."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._refusals = {reason: instruments.access_refusals.labels(reason) for reason in get_args(AccessRefusal)}
+
+    def access_refused(self, reason: AccessRefusal) -> None:
+        """Counts the refusal."""
+        self._refusals[reason].inc()
 
 
 class ReloadMetrics:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from loan_api.services.access import KeySource
 from loan_api.services.decision_log import DecisionLog
 from loan_api.services.model_registry import ModelRegistry
 
@@ -22,14 +23,16 @@ class HealthReport:
     database: str
     decision_log: str
     registry: str
+    access: str
 
 
 class HealthService:
     """Asks every part that scoring depends on."""
 
-    def __init__(self, registry: ModelRegistry, log: DecisionLog, now: Callable[[], datetime]) -> None:
+    def __init__(self, registry: ModelRegistry, log: DecisionLog, keys: KeySource, now: Callable[[], datetime]) -> None:
         self._registry = registry
         self._log = log
+        self._keys = keys
         self._now = now
 
     @property
@@ -41,9 +44,10 @@ class HealthService:
         """The state of each part, now."""
         database, decision_log = self._look_at_log()
         registry = self._registry.problem or "ok"
+        access = self._keys.problem or "ok"
         if not self.can_score:
             status: Literal["healthy", "degraded", "unhealthy"] = "unhealthy"
-        elif (database, registry) == ("ok", "ok") and decision_log in ("ok", "off"):
+        elif (database, registry, access) == ("ok", "ok", "ok") and decision_log in ("ok", "off"):
             status = "healthy"
         else:
             status = "degraded"
@@ -55,6 +59,7 @@ class HealthService:
             database=database,
             decision_log=decision_log,
             registry=registry,
+            access=access,
         )
 
     @property

@@ -8,23 +8,29 @@ from flask.testing import FlaskClient
 
 from loan_api.app import Adapters, create_app
 from loan_api.settings import read_settings
-from tests.fakes import FakeLog, FakeModelSource, InlineBatches, now
+from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, InlineBatches, now
 
 MakeClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
 def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
-    """Makes a client of a service with the given model source, decision log and environment."""
+    """Makes a client of a service with the given model source, decision log, API keys and environment."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
 
-    def make(source: FakeModelSource | None = None, log: FakeLog | None = None, **environ: str) -> FlaskClient:
+    def make(
+        source: FakeModelSource | None = None,
+        log: FakeLog | None = None,
+        keys: FakeKeySource | None = None,
+        **environ: str,
+    ) -> FlaskClient:
         log = log or FakeLog()
         settings = read_settings({"LOAN_HOME": str(tmp_path), "MODEL_POLL_SECONDS": "3600"} | environ)
         adapters = Adapters(
             models=source or FakeModelSource(),
             batches=InlineBatches(log),
             log=log,
+            keys=keys or FakeKeySource(),
             now=now,
             new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
         )

@@ -27,6 +27,7 @@ class TestHealth:
                 "database": "ok",
                 "decision_log": "ok",
                 "registry": "ok",
+                "access": "ok",
             },
         }
         assert list(response.json) == ["status", "checks"]
@@ -99,6 +100,7 @@ class TestOpenApi:
             "getMetrics",
             "getModel",
             "getReadiness",
+            "listKeys",
             "predict",
             "predictBatch",
         ]
@@ -124,7 +126,7 @@ class TestOpenApi:
 
     def test_errors_are_documented_as_problem_details(self, client: FlaskClient) -> None:
         responses = client.get("/openapi.json").json["paths"]["/predict"]["post"]["responses"]
-        assert set(responses) == {"200", "400", "408", "413", "415", "422", "500", "503"}
+        assert set(responses) == {"200", "400", "401", "403", "408", "413", "415", "422", "500", "503"}
         for status in set(responses) - {"200"}:
             assert list(responses[status]["content"]) == ["application/problem+json"]
         assert "Retry-After" in responses["503"]["headers"]

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,24 +73,25 @@ def free_port() -> int:
         return port
 
 
-def environment(home: Path, port: int, **settings: str) -> dict[str, str]:
-    """What the documented commands need, and nothing of the test's own process."""
-    return settings | {
+def environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the documented commands need, `environ`, and nothing of the test's own process."""
+    return {
         "PATH": os.environ["PATH"],
         "LOAN_HOME": str(home),
         "DATASET_PATH": str(home / "data.csv"),
         "PORT": str(port),
         "WEB_CONCURRENCY": str(WORKERS),
         "MODEL_POLL_SECONDS": "1",
+        **environ,
     }
 
 
-def run_command(home: Path, *arguments: str) -> str:
+def run_command(home: Path, *arguments: str, **environ: str) -> str:
     """Runs `python …` from the project's root and returns what it printed."""
     finished = subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT_ROOT,
-        env=environment(home, free_port()),
+        env=environment(home, free_port(), environ),
         capture_output=True,
         text=True,
         check=False,
@@ -116,15 +117,15 @@ def service(home: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def started_service(home: Path, *, ready: bool = True, **settings: str) -> Iterator[Service]:
-    """Starts the service, waits until it is ready, and interrupts it in the end."""
+def started_service(home: Path, *, ready: bool = True, **environ: str) -> Iterator[Service]:
+    """Starts the service with `environ`, waits until it is ready, and interrupts it in the end."""
     port = free_port()
     log = home / f"service-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "loan_api", "serve", "--announce"],
             cwd=PROJECT_ROOT,
-            env=environment(home, port, **settings),
+            env=environment(home, port, environ),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -19,6 +19,7 @@ from loan_api.app import Adapters, create_app
 from loan_api.credit.errors import ModelUnavailableError
 from loan_api.credit.features import NUMBERS
 from loan_api.credit.frame import applications_frame
+from loan_api.keys.followed import NoKeys
 from loan_api.registry.cache import ModelCache
 from loan_api.registry.cached_source import CachedModelSource
 from loan_api.registry.following import Follower
@@ -63,6 +64,7 @@ def client(trained_home: TrainedHome, monkeypatch: pytest.MonkeyPatch) -> FlaskC
         models=source_of(trained_home),
         batches=InlineBatches(),
         log=FakeLog(),
+        keys=NoKeys(),
         now=now,
         new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
     )

@@ -5,13 +5,13 @@ import pytest
 from loan_api.services.decision_log import LogState
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
-from tests.fakes import FakeLog, FakeModelSource, RecordingObserver, now
+from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, RecordingObserver, now
 
 
 def health_of(source: FakeModelSource, log: FakeLog) -> HealthService:
     registry = ModelRegistry(source, RecordingObserver(), now)
     registry.refresh()
-    return HealthService(registry, log, now)
+    return HealthService(registry, log, FakeKeySource(), now)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,15 @@ def test_a_broken_new_version_degrades_but_does_not_stop() -> None:
     registry.refresh()
     source.wanted = "3"
     registry.refresh()
-    health = HealthService(registry, FakeLog(), now)
+    health = HealthService(registry, FakeLog(), FakeKeySource(), now)
     assert health.report().status == "degraded"
     assert health.report().registry == "version 3 of loan_approval_model stays out: it is broken"
+    assert health.can_score
+
+
+def test_a_broken_file_of_keys_degrades_but_does_not_stop() -> None:
+    registry = ModelRegistry(FakeModelSource(), RecordingObserver(), now)
+    registry.refresh()
+    health = HealthService(registry, FakeLog(), FakeKeySource((), "it is not JSON"), now)
+    assert (health.report().status, health.report().access) == ("degraded", "it is not JSON")
     assert health.can_score

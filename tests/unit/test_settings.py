@@ -42,9 +42,15 @@ def test_a_wrong_value_is_not_repeated() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_api_keys_are_not_silently_ignored() -> None:
-    with pytest.raises(SettingsError, match="API_KEYS_FILE"):
-        read_settings({"API_KEYS_FILE": "keys.json"})
+def test_without_a_file_of_keys_none_is_looked_for() -> None:
+    assert read_settings({}).api_keys_file is None
+
+
+def test_the_file_of_keys_keeps_its_name_where_it_is_a_link(tmp_path: Path) -> None:
+    """A mounted secret changes by its link being turned to another file."""
+    link = tmp_path / "keys.json"
+    link.symlink_to(tmp_path / "first.json")
+    assert read_settings({"API_KEYS_FILE": str(link)}).api_keys_file == link
 
 
 def test_the_document_of_settings_is_current() -> None:
