@@ -1,7 +1,9 @@
 """A compiled form answers as the pipeline that it was made from, or there is none."""
 
+import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
@@ -95,6 +98,10 @@ def fresh_rows(rows: int = 2000) -> Columns:
     return columns
 
 
+def scores(form: CompiledForm, applications: Columns) -> NDArray[np.float64]:
+    return form.scorer().probabilities(applications)
+
+
 def single(columns: Columns, row: int) -> Application:
     written = texts(columns)
     values = {name: written[name][row] for name in FEATURE_NAMES}
@@ -151,21 +158,34 @@ def test_a_form_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
     form = compiled_form(fitted("random_forest"), THRESHOLD, made_up())
     form.write(tmp_path)
     read = CompiledForm.read(tmp_path)
-    assert (read.inputs, read.graph, read.order_by) == (form.inputs, form.graph, form.order_by)
+    assert (read.inputs, read.graph, read.order) == (form.inputs, form.graph, form.order)
     assert np.array_equal(read.proof.probabilities, form.proof.probabilities)
     assert all(np.array_equal(read.proof.applications[name], form.proof.applications[name]) for name in FEATURE_NAMES)
     assert np.array_equal(read.scorer().probabilities(read.proof.applications), form.proof.probabilities)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("decision_tree", None), ("random_forest", "cibil_score")])
-def test_a_batch_is_put_in_the_order_of_the_input_that_decides_most_about_many_trees(
-    name: str, expected: str | None
-) -> None:
+@pytest.mark.parametrize("order_by", [6, None])
+def test_a_form_that_was_written_with_the_order_of_one_input_is_read(tmp_path: Path, order_by: int | None) -> None:
+    """Before there was a graph for the order, the description named the input, or none."""
+    form = compiled_form(fitted("decision_tree"), THRESHOLD, made_up())
+    form.write(tmp_path)
+    description = tmp_path / "compiled" / "compiled.json"
+    description.write_text(json.dumps({**json.loads(description.read_text()), "order_by": order_by}))
+    assert np.array_equal(CompiledForm.read(tmp_path).scorer().probabilities(fresh_rows()), scores(form, fresh_rows()))
+
+
+@pytest.mark.parametrize("name", [name for name in COMPETITORS if name != NEIGHBOURS])
+def test_in_order_or_not_the_answers_are_the_same(name: str) -> None:
     form = compiled_form(fitted(name), THRESHOLD, made_up())
-    assert expected == (None if form.order_by is None else form.inputs[form.order_by].column)
-    unordered = CompiledScorer(form.inputs, form.graph)
-    rows = fresh_rows()
-    assert np.array_equal(form.scorer().probabilities(rows), unordered.probabilities(rows))
+    for rows in (fresh_rows(), fresh_rows(1)):
+        assert np.array_equal(scores(form, rows), scores(replace(form, order=None), rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ordered"), [("logistic_regression", False), ("decision_tree", False), ("random_forest", True)]
+)
+def test_only_many_trees_have_an_order(name: str, is_ordered: bool) -> None:
+    assert (compiled_form(fitted(name), THRESHOLD, made_up()).order is not None) == is_ordered
 
 
 def test_a_tree_that_never_splits_is_compiled() -> None:

@@ -34,17 +34,17 @@ def _forest(estimator: Any) -> TreeEnsemble:
 def _ada_boost(estimator: Any) -> TreeEnsemble:
     """Each tree votes with its weight for approval or against it (AdaBoostClassifier.decision_function)."""
     trees = [
-        _scikit_tree(tree, np.where(np.argmax(tree.tree_.value[:, 0], axis=1) == 1, weight, -weight))
+        scikit_tree(tree, np.where(np.argmax(tree.tree_.value[:, 0], axis=1) == 1, weight, -weight))
         for tree, weight in zip(estimator.estimators_, estimator.estimator_weights_, strict=False)
     ]
     return TreeEnsemble(trees, single_inputs=True)
 
 
 def _approval_tree(estimator: Any) -> Tree:
-    return _scikit_tree(estimator, estimator.tree_.value[:, 0, 1])
+    return scikit_tree(estimator, estimator.tree_.value[:, 0, 1])
 
 
-def _scikit_tree(estimator: Any, values: NDArray[np.float64]) -> Tree:
+def scikit_tree(estimator: Any, values: NDArray[np.float64]) -> Tree:
     """A tree of scikit-learn whose nodes, leaves among them, have these `values`."""
     nodes = estimator.tree_
     return _tree(

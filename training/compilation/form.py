@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from loan_api.credit.frame import columns_frame
@@ -16,9 +17,9 @@ from training.compilation.ensembles import is_made_of_trees, tree_ensemble
 from training.compilation.errors import NotCompilableError
 from training.compilation.families import add_probability, uncalibrated
 from training.compilation.graph import Graph
+from training.compilation.order import scoring_order
 from training.compilation.preprocessing import add_scaling, is_scaled, model_inputs
 from training.compilation.proof import Turns, proof_applications
-from training.compilation.trees import leading_input
 from training.compilation.visits import turns_of
 
 
@@ -31,7 +32,7 @@ def compiled_form(pipeline: Pipeline, threshold: float, made_up: Sequence[Applic
     Raises NotCompilableError where the family has no compiled form, or where its answers differ from the pipeline's.
     """
     form = prove(pipeline, *compile_pipeline(pipeline), threshold, made_up)
-    return replace(form, order_by=_leading_input(pipeline))
+    return replace(form, order=_order(pipeline, columns_of(made_up)))
 
 
 def prove(
@@ -67,13 +68,21 @@ def split_turns(pipeline: Pipeline, made_up: Columns) -> Mapping[str, Turns]:
         return {}
     if is_scaled(pipeline["preprocessing"]):
         raise NotCompilableError("trees over standardised numbers are not compiled: their splits cannot be proven")
-    seen_by_model = pipeline[:-1].transform(columns_frame(texts(made_up)))
-    return turns_of(tree_ensemble(estimator), model_inputs(pipeline["preprocessing"]), seen_by_model)
+    inputs = model_inputs(pipeline["preprocessing"])
+    return turns_of(tree_ensemble(estimator), inputs, _seen_by_model(pipeline, made_up))
 
 
-def _leading_input(pipeline: Pipeline) -> int | None:
+def _order(pipeline: Pipeline, made_up: Columns) -> bytes | None:
     estimator = uncalibrated(_estimator(pipeline))
-    return leading_input(tree_ensemble(estimator)) if is_made_of_trees(estimator) else None
+    if not is_made_of_trees(estimator):
+        return None
+    return scoring_order(tree_ensemble(estimator), _seen_by_model(pipeline, made_up))
+
+
+def _seen_by_model(pipeline: Pipeline, applications: Columns) -> NDArray[np.float64]:
+    """The inputs (n, inputs) that the estimator gets."""
+    matrix: NDArray[np.float64] = pipeline[:-1].transform(columns_frame(texts(applications)))
+    return matrix
 
 
 def _estimator(pipeline: Pipeline) -> Any:

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from loan_api.scoring.compiled import GRAPH_INPUT, GRAPH_OUTPUT
+from loan_api.scoring.compiled import GRAPH_INPUT
 
 TREES_DOMAIN = "ai.onnx.ml"
 _OPSETS = {"": 21, TREES_DOMAIN: 5}
 _IR_VERSION = 10
 _BASE_EXPONENT = 512.0
+_OUTPUT = "answer"
 
 
 class Graph:
@@ -56,10 +57,10 @@ class Graph:
 
     def finish(self, output: str) -> bytes:
         """The model file: inputs (n, input count) and the value `output` (n, 1), both float64."""
-        nodes = [*self._nodes, helper.make_node("Identity", [output], [GRAPH_OUTPUT])]
+        nodes = [*self._nodes, helper.make_node("Identity", [output], [_OUTPUT])]
         inputs = helper.make_tensor_value_info(GRAPH_INPUT, TensorProto.DOUBLE, ["rows", self._input_count])
-        outputs = helper.make_tensor_value_info(GRAPH_OUTPUT, TensorProto.DOUBLE, ["rows", 1])
-        graph = helper.make_graph(nodes, "approval", [inputs], [outputs], self._constants)
+        outputs = helper.make_tensor_value_info(_OUTPUT, TensorProto.DOUBLE, ["rows", 1])
+        graph = helper.make_graph(nodes, "compiled", [inputs], [outputs], self._constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
         return bytes(model.SerializeToString())

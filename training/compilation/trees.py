@@ -1,6 +1,5 @@
 """Decision trees in one form for all libraries, and as a node of the graph."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,6 @@ _SUM = 1
 _NO_TRANSFORM = 0
 _LESS_OR_EQUAL = 0
 _LESS = 1
-# Trees from which on it pays to put the rows into an order first.
-_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -81,24 +78,6 @@ def add_sum(graph: Graph, ensemble: TreeEnsemble, inputs: str) -> str:
         leaf_targetids=[0] * len(leaves),
         leaf_weights=_tensor(leaves),
     )
-
-
-def leading_input(ensemble: TreeEnsemble) -> int | None:
-    """The input that decides most about the way of a row: by its splits, each half as much as the one above it.
-
-    None for a few trees, which are done before rows are put into an order.
-    """
-    if len(ensemble.trees) < _MANY:
-        return None
-    weights: defaultdict[int, float] = defaultdict(float)
-    for tree in ensemble.trees:
-        depths = np.zeros(len(tree.inputs), dtype=np.int64)
-        for split, split_input in enumerate(tree.inputs):
-            weights[int(split_input)] += 0.5 ** int(depths[split])
-            for child in (tree.passed[split], tree.failed[split]):
-                if child >= 0:
-                    depths[child] = depths[split] + 1
-    return max(weights, key=lambda place: (weights[place], -place), default=None)
 
 
 def turning_points(ensemble: TreeEnsemble, tree: Tree) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ def turns_of(ensemble: TreeEnsemble, inputs: Sequence[ModelInput], matrix: NDArr
     bases: dict[str, list[int]] = {}
     for tree in ensemble.trees:
         turning = turning_points(ensemble, tree)
-        for place, point, rows in zip(tree.inputs, turning, _visitors(ensemble, tree, matrix), strict=True):
+        for place, point, (rows, _) in zip(tree.inputs, turning, visits(ensemble, tree, matrix), strict=True):
             split = inputs[place]
             # That of a category has a row for every value in the proof anyway.
             if split.equals is None:
@@ -38,8 +38,14 @@ def turns_of(ensemble: TreeEnsemble, inputs: Sequence[ModelInput], matrix: NDArr
     return {column: Turns(np.array(values), np.array(bases[column])) for column, values in points.items()}
 
 
-def _visitors(ensemble: TreeEnsemble, tree: Tree, matrix: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
-    """For each split, the rows of the matrix that come by. Splits stand before those that they lead to."""
+def visits(
+    ensemble: TreeEnsemble, tree: Tree, matrix: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+    """For each split of a tree, the m rows of the matrix (n, inputs) that come by (m), and whether each passes it (m).
+
+    Where inputs are rounded to float32, those of the matrix are rounded already.
+    """
+    # Splits stand before those that they lead to.
     coming = {0: np.arange(len(matrix))}
     for split, (place, threshold) in enumerate(zip(tree.inputs, tree.thresholds, strict=True)):
         rows = coming.pop(split)
@@ -47,4 +53,4 @@ def _visitors(ensemble: TreeEnsemble, tree: Tree, matrix: NDArray[np.float64]) -
         passes = values < threshold if ensemble.strict else values <= threshold
         coming[int(tree.passed[split])] = rows[passes]
         coming[int(tree.failed[split])] = rows[~passes]
-        yield rows
+        yield rows, passes
