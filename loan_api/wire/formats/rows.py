@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from struct import pack
 from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from loan_api.credit.errors import BatchTooLargeError
@@ -35,14 +36,18 @@ def decided_rows(batch: DecidedBatch, start: int, stop: int) -> list[DecidedRow]
 
 def columns_of_structs(applications: Sequence[Any]) -> Columns:
     """The columns of n valid applications as the fast decoder makes them."""
-    rows = len(applications)
+    # One long list, row after row: tuples that are kept would wake the garbage collector all the time.
+    values: list[Any] = []
+    for application in applications:
+        values += astuple(application)
     columns: dict[str, NDArray[Any]] = {}
-    for feature in FEATURES:
-        values = map(attrgetter(feature.name), applications)
+    for place, feature in enumerate(FEATURES):
+        column = values[place :: len(FEATURES)]
         if isinstance(feature, CategoryFeature):
-            columns[feature.name] = np.fromiter(map(CODES[feature.name].__getitem__, values), np.int8, rows)
+            columns[feature.name] = np.frombuffer(bytes(map(CODES[feature.name].__getitem__, column)), np.int8)
         else:
-            columns[feature.name] = np.fromiter(values, np.float64, rows)
+            # Several times as quick as numpy is with Python's floats.
+            columns[feature.name] = np.frombuffer(pack(f"{len(column)}d", *column))
     return columns
 
 
