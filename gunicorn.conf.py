@@ -37,6 +37,7 @@ keepalive = 75
 worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
 # It needs a writable home, which a container does not have; signals do all that is needed.
 control_socket_disable = True
+logger_class = "loan_api.server_log.ServerLog"
 logconfig_dict = logging_config(_settings.log_level)
 
 # Chosen before any worker imports prometheus_client; a folder for each port, as servers may share LOAN_HOME.

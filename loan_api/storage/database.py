@@ -20,7 +20,7 @@ _CONNECT_SECONDS = 3
 _STATEMENT_SECONDS = 5
 
 
-def open_engine(url: str, *, json_serializer: Any = None, patience: float = 1.0) -> Engine:
+def open_engine(url: str, *, patience: float = 1.0) -> Engine:
     """An engine that keeps nothing open, and makes no SQLite database where there is none.
 
     `patience` multiplies the times that the database has to answer. Acknowledged is what survives a loss of power:
@@ -28,7 +28,7 @@ def open_engine(url: str, *, json_serializer: Any = None, patience: float = 1.0)
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(_existing(parsed), poolclass=NullPool, json_serializer=json_serializer)
+        engine = create_engine(_existing(parsed), poolclass=NullPool, paramstyle="named")
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
@@ -44,7 +44,6 @@ def open_engine(url: str, *, json_serializer: Any = None, patience: float = 1.0)
     return create_engine(
         parsed,
         poolclass=NullPool,
-        json_serializer=json_serializer,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
             "tcp_user_timeout": int(_CONNECT_SECONDS * 1000),

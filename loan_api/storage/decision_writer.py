@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table
+from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,11 +24,9 @@ class DecisionWriter:
     def __init__(self, url: str, prepare: Callable[[], object] = lambda: None) -> None:
         self._prepare = prepare
         self._file = sqlite_file(url)
-        # Features come as JSON already.
-        self._engine = open_engine(url, json_serializer=lambda text: text)
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        self._insert_decisions = _insert_new(insert, decisions)
-        self._insert_batches = _insert_new(insert, batches)
+        self._engine = open_engine(url)
+        self._decisions = _Addition(decisions, self._engine.dialect)
+        self._batches = _Addition(batches, self._engine.dialect)
         self._connection: Connection | None = None
         self._watch = FileWatch(None)
 
@@ -42,10 +41,8 @@ class DecisionWriter:
             self._watch.check()
             if not singles and not whole_batches:
                 check_revision(connection)
-            if singles:
-                connection.execute(self._insert_decisions, [_decision_row(record) for record in singles])
-            if whole_batches:
-                connection.execute(self._insert_batches, [_batch_row(record) for record in whole_batches])
+            self._decisions.run(connection, [_decision_row(record) for record in singles])
+            self._batches.run(connection, [_batch_row(record) for record in whole_batches])
             connection.commit()
         except SQLAlchemyError as error:
             self.close()
@@ -77,12 +74,25 @@ class DecisionWriter:
         return self._connection
 
 
-def _insert_new(insert: Any, table: Table) -> Insert:
-    statement: Insert = insert(table).on_conflict_do_nothing(index_elements=[table.c.id])
-    return statement
+class _Addition:
+    """Adds rows to a table, but those whose ids are there. The statement is put together once, not for each group."""
+
+    def __init__(self, table: Table, dialect: Dialect) -> None:
+        insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        statement = insert(table).on_conflict_do_nothing(index_elements=[table.c.id])
+        self._statement = str(statement.compile(dialect=dialect))
+        self._time: Callable[[datetime], object] | None = table.c.decided_at.type.bind_processor(dialect)
+
+    def run(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """Within the transaction of the connection; `rows` have the values of every column by its name."""
+        if rows:
+            if self._time is not None:
+                for row in rows:
+                    row["decided_at"] = self._time(row["decided_at"])
+            connection.exec_driver_sql(self._statement, rows)
 
 
-def _decision_row(record: DecisionRecord) -> Mapping[str, Any]:
+def _decision_row(record: DecisionRecord) -> dict[str, Any]:
     return {
         "id": record.decision_id,
         "request_id": record.request_id,
@@ -95,7 +105,7 @@ def _decision_row(record: DecisionRecord) -> Mapping[str, Any]:
     }
 
 
-def _batch_row(record: BatchRecord) -> Mapping[str, Any]:
+def _batch_row(record: BatchRecord) -> dict[str, Any]:
     return {
         "id": record.batch_id,
         "request_id": record.request_id,
