@@ -18,7 +18,7 @@ from loan_api.api.openapi import document_api, route_to_views
 from loan_api.api.predictions import predictions_blueprint
 from loan_api.api.problems import register_problem_handlers
 from loan_api.api.requests import observe_requests
-from loan_api.aside import run_aside
+from loan_api.aside import run_aside, wait_until_idle
 from loan_api.batches.pool import BatchProcesses
 from loan_api.child_process import ChildProcess
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
@@ -30,6 +30,7 @@ from loan_api.metrics.observers import AccessMetrics, HttpMetrics, PredictionMet
 from loan_api.recording.connection import RecorderConnection
 from loan_api.recording.group_commit import GroupCommit
 from loan_api.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
+from loan_api.recording.shortcut import Shortcut
 from loan_api.registry.cache import ModelCache
 from loan_api.registry.cached_source import CachedModelSource
 from loan_api.secrets import read_or_make_password
@@ -41,6 +42,8 @@ from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, read_settings
+from loan_api.storage.database import sqlite_file
+from loan_api.storage.decision_writer import DecisionWriter
 
 # How often a worker reads what the follower of the registry has written, which costs next to nothing.
 _LOOK_EVERY_SECONDS = 0.5
@@ -48,6 +51,8 @@ _LOOK_EVERY_SECONDS = 0.5
 _LATEST_SECONDS = 0.5
 _WAITING_BATCHES = 64
 _WAITING_SECONDS = 10.0
+# How long the first of some decisions that are recorded together may wait for the others; less where none is made.
+_GROUPING_SECONDS = 0.02
 
 _log = logging.getLogger(__name__)
 
@@ -91,8 +96,15 @@ def _decision_log(settings: Settings, queue: ConnectionQueue, instruments: Instr
         return NoDecisionLog()
     process = ChildProcess("loan_api.recorder", [queue.receiving, Lifeline.inherited().reading])
     recorder = SharedRecorder(RecorderLock.of(settings.loan_home, server_start()), process)
-    connection = RecorderConnection(queue.sending, recorder.ensure_running)
-    return GroupCommit(connection.record, recorder.ensure_running, RecordingMetrics(instruments))
+    record = RecorderConnection(queue.sending, recorder.ensure_running).record
+    if sqlite_file(settings.database_url) is not None:
+        record = Shortcut(DecisionWriter(settings.database_url, patience=0).write, record).record
+    return GroupCommit(
+        record,
+        recorder.ensure_running,
+        RecordingMetrics(instruments),
+        let_others_join=lambda: wait_until_idle(_GROUPING_SECONDS),
+    )
 
 
 def create_app(settings: Settings | None = None, adapters: Adapters | None = None) -> Flask:

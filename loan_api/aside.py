@@ -1,4 +1,4 @@
-"""Runs what takes long where it does not hold up the requests of a gevent worker."""
+"""What a gevent worker does beside its requests: where it holds them up least."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -27,3 +27,12 @@ def run_aside(function: Callable[[], _T]) -> _T:
     if error is not None:
         raise error
     return cast(_T, result)
+
+
+def wait_until_idle(most_seconds: float) -> None:
+    """Returns once gevent's loop has nothing else to do, after `most_seconds` at the latest; elsewhere at once."""
+    from gevent import Timeout, idle, monkey
+
+    if monkey.is_module_patched("threading"):
+        with Timeout(most_seconds, False):  # type: ignore[arg-type]  # False is documented: silently
+            idle()

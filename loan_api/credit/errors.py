@@ -25,6 +25,10 @@ class StorageError(LoanError):
     """The decision log's database cannot be used."""
 
 
+class DatabaseBusyError(StorageError):
+    """Somebody else writes to the decision log's database just now."""
+
+
 class SaturatedError(LoanError):
     """There is more to do than can be done; what was asked is not begun and may be asked again."""
 

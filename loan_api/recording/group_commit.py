@@ -12,8 +12,6 @@ from loan_api.recording.protocol import Receipt, Records
 from loan_api.services.decision_log import LogState, Record
 
 _ASK_EVERY_SECONDS = 1.0
-# More would make those that came first wait for those that come.
-_ENOUGH_RECORDS = 64
 _NOT_ASKED = LogState("nowhere", problem="the recorder has not answered yet")
 
 _log = logging.getLogger(__name__)
@@ -43,17 +41,23 @@ class _Group:
 
 
 class GroupCommit:
-    """Records through one connection. `see_to_recorder` starts the recorder where none runs."""
+    """Records through one connection.
+
+    `see_to_recorder` starts the recorder where none runs. `let_others_join` is called before a group is sent: requests
+    that are being handled get their turn first, so that their records come along.
+    """
 
     def __init__(
         self,
         record: Callable[[Records], Receipt],
         see_to_recorder: Callable[[], object],
         observer: RecordingObserver,
+        let_others_join: Callable[[], object] = lambda: None,
     ) -> None:
         self._send = record
         self._see_to_recorder = see_to_recorder
         self._observer = observer
+        self._let_others_join = let_others_join
         self._next = _Group()
         self._is_needed = threading.Event()
         self._lock = threading.Lock()
@@ -95,13 +99,6 @@ class GroupCommit:
                 _log.error("records not sent", extra={"error": type(error).__name__})
                 group.error = NotRecordedError("The decision could not be recorded.")
             group.done.set()
-
-    def _let_others_join(self) -> None:
-        """Requests that are being handled get their turn first, so that their records come along."""
-        size = 0
-        while size < len(self._next.records) < _ENOUGH_RECORDS:
-            size = len(self._next.records)
-            time.sleep(0)
 
     def _settle(self, group: _Group) -> None:
         try:

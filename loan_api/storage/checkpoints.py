@@ -1,9 +1,10 @@
-"""Moves what SQLite has written ahead into its database, beside the transactions and not within one of them.
+"""Moves what SQLite has written ahead onto the disk and into its database, beside the transactions.
 
 SQLite would do so at the end of whichever transaction comes next, and that one would wait for the disk.
 """
 
 import logging
+import os
 import threading
 from pathlib import Path
 from time import monotonic
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def keep_checkpointing(url: str) -> None:
-    """Does so from a background thread for as long as the process lives; nothing for a database on a server."""
+    """Does so every second from a background thread; nothing for a database on a server."""
     file = sqlite_file(url)
     if file is not None:
         threading.Thread(target=_checkpoint_forever, args=(url, file), name="checkpoints", daemon=True).start()
@@ -38,7 +39,7 @@ def _checkpoint_forever(url: str, file: Path) -> None:
     size, last = 0, monotonic()
     while not pause.wait(_EVERY_SECONDS):
         try:
-            before, size = size, ahead.stat().st_size
+            before, size = size, _sync(ahead)
             if size > _LEAST_BYTES or (size != before and monotonic() - last > _IDLE_SECONDS):
                 last = monotonic()
                 with engine.connect() as connection:
@@ -48,6 +49,16 @@ def _checkpoint_forever(url: str, file: Path) -> None:
         except (OSError, SQLAlchemyError) as error:
             # The database is away; those who write to it say so.
             _log.debug("no checkpoint", extra={"error": type(error).__name__})
+
+
+def _sync(file: Path) -> int:
+    """The file's size; all that it has is on the disk."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fdatasync(descriptor)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
 
 
 def _checkpoint(connection: Connection, kind: str) -> None:

@@ -1,6 +1,7 @@
 """How the decision log's database is reached, on SQLite and on PostgreSQL."""
 
 import os
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ _STATEMENT_SECONDS = 5
 def open_engine(url: str, *, patience: float = 1.0) -> Engine:
     """An engine that keeps nothing open, and makes no SQLite database where there is none.
 
-    `patience` multiplies the times that the database has to answer. Acknowledged is what survives a loss of power:
-    SQLite writes ahead and syncs with every transaction, as PostgreSQL does.
+    `patience` multiplies the times that the database has to answer. A transaction of SQLite survives whatever is
+    killed; the recorder sees to it that it survives a loss of power a second later.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -35,7 +36,7 @@ def open_engine(url: str, *, patience: float = 1.0) -> Engine:
             cursor = connection.cursor()
             cursor.execute(f"PRAGMA busy_timeout = {int(_SQLITE_BUSY_MILLISECONDS * patience)}")
             cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA synchronous = NORMAL")
             # For processes that write now and then; the recorder sees to it itself, sooner.
             cursor.execute("PRAGMA wal_autocheckpoint = 40000")
             cursor.close()
@@ -65,6 +66,11 @@ def check_revision(connection: Connection) -> None:
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if revision != REVISION:
         raise StorageError(f"the database is at revision {revision}, the code expects {REVISION}")
+
+
+def is_busy(error: SQLAlchemyError) -> bool:
+    """Whether it is only that another process writes to an SQLite database just now."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def unanswered(error: SQLAlchemyError | OSError) -> StorageError:

@@ -9,22 +9,30 @@ from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.credit.errors import StorageError
+from loan_api.credit.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
-from loan_api.storage.database import FileWatch, check_revision, open_engine, sqlite_file, unanswered
+from loan_api.storage.database import (
+    FileWatch,
+    check_revision,
+    is_busy,
+    open_engine,
+    sqlite_file,
+    unanswered,
+)
 from loan_api.storage.tables import batches, decisions
 
 
 class DecisionWriter:
     """A connection of its own, opened when it is first needed and again after something went wrong. For one thread.
 
-    `prepare` is called before it is opened; it may raise StorageError.
+    `prepare` is called before it is opened; it may raise StorageError. `patience` multiplies the times that the
+    database has to answer; with 0, whatever another process has locked is busy at once.
     """
 
-    def __init__(self, url: str, prepare: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, url: str, prepare: Callable[[], object] = lambda: None, patience: float = 1.0) -> None:
         self._prepare = prepare
         self._file = sqlite_file(url)
-        self._engine = open_engine(url)
+        self._engine = open_engine(url, patience=patience)
         self._decisions = _Addition(decisions, self._engine.dialect)
         self._batches = _Addition(batches, self._engine.dialect)
         self._connection: Connection | None = None
@@ -33,8 +41,8 @@ class DecisionWriter:
     def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
         """Returns once all of them are in the database; what is there already is left as it is.
 
-        With nothing to write it is a look whether the database answers. Raises StorageError, and then nothing of it
-        was written or all of it, if the answer got lost; it may be written again.
+        With nothing to write it is a look whether the database answers. Raises DatabaseBusyError or another
+        StorageError, and then nothing of it was written or all of it, if the answer got lost; it may be written again.
         """
         try:
             connection = self._connected()
@@ -45,6 +53,9 @@ class DecisionWriter:
             self._batches.run(connection, [_batch_row(record) for record in whole_batches])
             connection.commit()
         except SQLAlchemyError as error:
+            if is_busy(error) and self._connection is not None:
+                self._connection.rollback()
+                raise DatabaseBusyError("the database is locked") from error
             self.close()
             raise unanswered(error) from error
         except StorageError:

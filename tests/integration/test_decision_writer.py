@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from sqlalchemy import select, text
 
-from loan_api.credit.errors import StorageError
+from loan_api.credit.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from loan_api.storage.database import open_engine
 from loan_api.storage.decision_writer import DecisionWriter
@@ -99,7 +99,7 @@ def test_a_locked_file_is_told_soon_and_written_to_again_later(file: Path) -> No
     writer = DecisionWriter(f"sqlite:///{file}")
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageError, match=r"\(OperationalError\)$"):
+        with pytest.raises(DatabaseBusyError, match="the database is locked"):
             writer.write([decision("d-1")], [])
         other.execute("ROLLBACK")
     writer.write([decision("d-1")], [])
