@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from loan_api.api.access import Guard
+from loan_api.api.decisions import decisions_blueprint
 from loan_api.api.health import health_blueprint
 from loan_api.api.keys import keys_blueprint
 from loan_api.api.metrics import metrics_blueprint
@@ -26,7 +27,14 @@ from loan_api.keys.followed import FollowedKeys, NoKeys
 from loan_api.keys.kept import kept_keys
 from loan_api.metrics import multiprocess
 from loan_api.metrics.instruments import Instruments
-from loan_api.metrics.observers import AccessMetrics, HttpMetrics, PredictionMetrics, RecordingMetrics, ReloadMetrics
+from loan_api.metrics.observers import (
+    AccessMetrics,
+    HttpMetrics,
+    OutcomeMetrics,
+    PredictionMetrics,
+    RecordingMetrics,
+    ReloadMetrics,
+)
 from loan_api.recording.connection import RecorderConnection
 from loan_api.recording.group_commit import GroupCommit
 from loan_api.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
@@ -37,11 +45,13 @@ from loan_api.secrets import read_or_make_password
 from loan_api.server_start import server_start
 from loan_api.services.access import Access, KeySource
 from loan_api.services.admission import Backlog, ByteBudget
+from loan_api.services.audit import Archive, AuditService
 from loan_api.services.decision_log import DecisionLog, NoDecisionLog
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, read_settings
+from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.database import sqlite_file
 from loan_api.storage.decision_writer import DecisionWriter
 
@@ -64,6 +74,7 @@ class Adapters:
     models: ModelSource
     batches: BatchRunner
     log: DecisionLog
+    archive: Archive
     keys: KeySource
     now: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -84,6 +95,7 @@ def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
         models=CachedModelSource(cache, follower, settings.model_poll_seconds, server_start(), run_aside),
         batches=BatchProcesses(batches, process, log.record),
         log=log,
+        archive=DatabaseArchive(settings.database_url, run_aside),
         keys=keys,
         now=lambda: datetime.now(UTC),
         new_id=lambda: str(uuid_utils.uuid7()),
@@ -129,6 +141,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     )
     backlog = Backlog(_LATEST_SECONDS)
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
+    audit = AuditService(adapters.archive, adapters.log, OutcomeMetrics(instruments), adapters.now)
     health = HealthService(registry, adapters.log, adapters.keys, adapters.now)
     access = Access(adapters.keys, AccessMetrics(instruments))
     guard = Guard(access)
@@ -144,6 +157,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         predictions_blueprint(predictions, guard, backlog, budget, settings.max_batch_rows, settings.max_request_bytes),
         health_blueprint(health),
         model_blueprint(registry),
+        decisions_blueprint(audit, guard, settings.max_request_bytes),
         keys_blueprint(access, guard),
         metrics_blueprint(lambda: multiprocess.expose(metrics_registry), settings.metrics_username, password),
     ):

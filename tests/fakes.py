@@ -14,6 +14,16 @@ from loan_api.scoring.loading import LoadedScorer
 from loan_api.scoring.package import ModelFacts, ModelVersion
 from loan_api.scoring.scorer import Scorer
 from loan_api.services.access import ApiKey, Scope, digest_of
+from loan_api.services.audit import (
+    DecisionName,
+    FoundDecision,
+    Page,
+    RecordedBatch,
+    Search,
+    Telling,
+    TellingResult,
+    ToldOutcome,
+)
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import LogState, Record
 from loan_api.services.model_registry import ServedModel, Wish
@@ -82,6 +92,22 @@ class FakeLog:
         if self.state is not None and self.state.recorded_in == "nowhere":
             raise NotRecordedError("The decision cannot be kept.")
         self.records.append(record)
+
+
+class NoArchive:
+    """Stands for a database that no test should ask."""
+
+    def find(self, name: DecisionName) -> FoundDecision | RecordedBatch | None:
+        raise AssertionError("nobody should ask")
+
+    def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
+        raise AssertionError("nobody should ask")
+
+    def tell(self, tellings: Sequence[Telling], told_at: datetime, told_by: str | None) -> TellingResult:
+        raise AssertionError("nobody should ask")
+
+    def outcomes(self, name: DecisionName) -> Sequence[ToldOutcome]:
+        raise AssertionError("nobody should ask")
 
 
 @dataclass

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask_smorest import Blueprint
+from marshmallow import Schema
 
 from loan_api.api.problems import CONTENT_TYPE
 from loan_api.api.schemas import ProblemSchema
@@ -36,6 +37,25 @@ class LoanBlueprint(Blueprint):
 
         def decorate(view: View) -> View:
             documented: View = self.doc(requestBody={"required": True, "content": bodies})(view)
+            return documented
+
+        return decorate
+
+    def searches(self, schema: type[Schema]) -> Callable[[View], View]:
+        """Declares in the OpenAPI document the query parameters of an operation."""
+        parameters = [
+            {
+                "name": field.data_key or name,
+                "in": "query",
+                "required": False,
+                "schema": {key: value for key, value in field.metadata.items() if key != "description"},
+                "description": field.metadata.get("description", ""),
+            }
+            for name, field in schema().fields.items()
+        ]
+
+        def decorate(view: View) -> View:
+            documented: View = self.doc(parameters=parameters)(view)
             return documented
 
         return decorate

@@ -14,18 +14,23 @@ from loan_api.credit.errors import (
     AccessRefusedError,
     BatchTooLargeError,
     ClientGoneError,
+    DatabaseBusyError,
     LoanError,
     NoModelError,
     NotAllowedError,
     NotAuthenticatedError,
     NotRecordedError,
+    NotYetStoredError,
     SaturatedError,
     SlowBodyError,
+    StorageError,
+    UnknownDecisionError,
 )
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 
 CONTENT_TYPE = "application/problem+json"
 _WITHOUT_MODEL = {"Retry-After": "10"}
+_WITHOUT_DATABASE = {"Retry-After": "5"}
 _SATURATED = {"Retry-After": "1"}
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="loan-api"'}
 # As nginx logs it; nobody receives it.
@@ -41,6 +46,10 @@ _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     BatchTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch-too-large", {}),
     NotAuthenticatedError: (HTTPStatus.UNAUTHORIZED, "not-authenticated", _AUTHENTICATE),
     NotAllowedError: (HTTPStatus.FORBIDDEN, "not-allowed", {}),
+    StorageError: (HTTPStatus.SERVICE_UNAVAILABLE, "database-away", _WITHOUT_DATABASE),
+    DatabaseBusyError: (HTTPStatus.SERVICE_UNAVAILABLE, "database-away", _WITHOUT_DATABASE),
+    NotYetStoredError: (HTTPStatus.SERVICE_UNAVAILABLE, "not-yet-stored", _WITHOUT_DATABASE),
+    UnknownDecisionError: (HTTPStatus.NOT_FOUND, "unknown-decision", {}),
 }
 
 _log = logging.getLogger(__name__)

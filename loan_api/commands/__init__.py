@@ -2,15 +2,19 @@
 
 import click
 
+from loan_api.commands.decisions import decisions
 from loan_api.commands.keys import keys
+from loan_api.commands.outcomes import outcomes
 from loan_api.commands.serve import init, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
-    """Serve loan decisions, and say who may ask for what."""
+    """Serve loan decisions, say who may ask for what, and answer for what was decided."""
 
 
 cli.add_command(init)
 cli.add_command(serve)
 cli.add_command(keys)
+cli.add_command(decisions)
+cli.add_command(outcomes)

@@ -1,5 +1,6 @@
 """What can go wrong in the domain. These know nothing of HTTP; `loan_api.api.problems` maps them."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 AccessRefusal = Literal["missing_key", "unknown_key", "missing_scope", "not_configured"]
@@ -68,3 +69,22 @@ class NotAuthenticatedError(AccessRefusedError):
 
 class NotAllowedError(AccessRefusedError):
     """What was asked for needs a scope that the key does not have, or that nobody can have."""
+
+
+class UnknownDecisionError(LoanError):
+    """No decision of that id is recorded."""
+
+    def __init__(self) -> None:
+        super().__init__("No decision with this id is recorded. One of a batch is named BATCH_ID:ROW, from row 0.")
+
+
+class UnknownDecisionsError(LoanError):
+    """Of several decisions, those at `positions` (from 0) are not recorded."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        super().__init__(f"{len(positions)} of the decisions are not recorded.")
+        self.positions = positions
+
+
+class NotYetStoredError(LoanError):
+    """What was asked for may be among the decisions that wait in the journal for the database."""

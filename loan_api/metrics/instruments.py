@@ -102,6 +102,13 @@ DECISION_LOG_DEGRADED = MetricDeclaration(
     across_workers="livemax",
 )
 
+OUTCOMES = MetricDeclaration(
+    "loan_outcomes_total",
+    "counter",
+    "Outcomes told over the API that were not known before; `actual` is what turned out to be right.",
+    ("predicted", "actual", "model_version"),
+)
+
 METRICS: tuple[MetricDeclaration, ...] = (
     HTTP_REQUESTS,
     HTTP_REQUEST_DURATION,
@@ -119,6 +126,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
     DECISION_LOG_COMMIT,
     DECISION_LOG_FAILURES,
     DECISION_LOG_DEGRADED,
+    OUTCOMES,
 )
 
 
@@ -142,6 +150,7 @@ class Instruments:
         self.decision_log_commit = _histogram(DECISION_LOG_COMMIT, registry)
         self.decision_log_failures = _counter(DECISION_LOG_FAILURES, registry)
         self.decision_log_degraded = _gauge(DECISION_LOG_DEGRADED, registry)
+        self.outcomes = _counter(OUTCOMES, registry)
 
 
 def _counter(metric: MetricDeclaration, registry: CollectorRegistry) -> Counter:

@@ -1,7 +1,7 @@
 """Turns what happens in the service into metrics. The services and the API know only the protocols these fulfil."""
 
 from functools import cache
-from typing import get_args
+from typing import Final, get_args
 
 from prometheus_client import Gauge
 
@@ -120,6 +120,20 @@ class AccessMetrics:
     def access_refused(self, reason: AccessRefusal) -> None:
         """Counts the refusal."""
         self._refusals[reason].inc()
+
+
+class OutcomeMetrics:
+    """What became of decisions."""
+
+    # By prediction, and by what a good and a bad outcome say the prediction should have been.
+    _NAMES: Final = ("rejected", "approved")
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._outcomes = instruments.outcomes
+
+    def outcome_told(self, prediction: int, outcome: int, model_version: str) -> None:
+        """Counts it."""
+        self._outcomes.labels(self._NAMES[prediction], self._NAMES[outcome], model_version).inc()
 
 
 class ReloadMetrics:

@@ -41,6 +41,26 @@ class MlflowModels:
         except Exception as error:
             raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
 
+    def find_registered(self, registry_version: str) -> RegistryEntry:
+        """The version of that number, in whatever stage. Raises ModelUnavailableError."""
+        try:
+            return self._client.get_model_version(self._name, registry_version)
+        except Exception as error:
+            raise ModelUnavailableError(
+                f"version {registry_version} of {self._name} is not to be had ({type(error).__name__})"
+            ) from error
+
+    def find_semantic(self, semantic_version: str) -> RegistryEntry:
+        """The newest version of that semantic version, in whatever stage. Raises ModelUnavailableError."""
+        try:
+            versions = self._client.search_model_versions(f"name='{self._name}'")
+        except Exception as error:
+            raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
+        named = [int(v.version) for v in versions if v.tags.get(TAG_SEMANTIC_VERSION) == semantic_version]
+        if not named:
+            raise ModelUnavailableError(f"there is no version {semantic_version} of {self._name}")
+        return self.find_registered(str(max(named)))
+
     def digest_of(self, entry: RegistryEntry) -> str:
         """What the version's files must hash to."""
         try:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loan_api.credit.features import CATEGORIES, FEATURES, CategoryFeature
+from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, CategoryFeature
 
 Application = Mapping[str, Any]
 
@@ -47,3 +47,10 @@ def texts(columns: Columns) -> Columns:
     return dict(columns) | {
         category.name: np.array(category.values, dtype=object)[columns[category.name]] for category in CATEGORIES
     }
+
+
+def applications_of(columns: Columns, rows: Sequence[int]) -> list[Application]:
+    """The applications in those rows, as the service gets them."""
+    picked = {name: values[list(rows)] for name, values in texts(columns).items()}
+    values = [picked[feature.name].tolist() for feature in FEATURES]
+    return [dict(zip(FEATURE_NAMES, row, strict=True)) for row in zip(*values, strict=True)]

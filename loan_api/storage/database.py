@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,21 @@ def unanswered(error: SQLAlchemyError | OSError) -> StorageError:
     cause = getattr(error, "orig", None)
     kind = type(cause if cause is not None else error).__name__
     return StorageError(f"the database does not answer or is not migrated ({kind})")
+
+
+@contextmanager
+def connected(url: str, patience: float = 1.0) -> Iterator[Connection]:
+    """A connection for as long as the block runs, to a database at the revision of the code.
+
+    What goes wrong with the database becomes StorageError.
+    """
+    try:
+        with open_engine(url, patience=patience).connect() as connection:
+            check_revision(connection)
+            connection.rollback()
+            yield connection
+    except SQLAlchemyError as error:
+        raise unanswered(error) from error
 
 
 class FileWatch:

@@ -7,21 +7,23 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.app import Adapters, create_app
+from loan_api.services.audit import Archive
 from loan_api.settings import read_settings
-from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, InlineBatches, now
+from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, InlineBatches, NoArchive, now
 
 MakeClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
 def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
-    """Makes a client of a service with the given model source, decision log, API keys and environment."""
+    """Makes a client of a service with the given model source, decision log, API keys, archive and environment."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
 
     def make(
         source: FakeModelSource | None = None,
         log: FakeLog | None = None,
         keys: FakeKeySource | None = None,
+        archive: Archive | None = None,
         **environ: str,
     ) -> FlaskClient:
         log = log or FakeLog()
@@ -30,6 +32,7 @@ def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
             models=source or FakeModelSource(),
             batches=InlineBatches(log),
             log=log,
+            archive=archive or NoArchive(),
             keys=keys or FakeKeySource(),
             now=now,
             new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",

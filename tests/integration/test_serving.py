@@ -28,7 +28,7 @@ from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
 from loan_api.services.model_registry import ModelRegistry
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
-from tests.fakes import FakeLog, InlineBatches, RecordingObserver, now
+from tests.fakes import FakeLog, InlineBatches, NoArchive, RecordingObserver, now
 from tests.homes import TrainedHome
 from training.compilation.graph import Graph
 from training.data.dataset import COLUMNS
@@ -64,6 +64,7 @@ def client(trained_home: TrainedHome, monkeypatch: pytest.MonkeyPatch) -> FlaskC
         models=source_of(trained_home),
         batches=InlineBatches(),
         log=FakeLog(),
+        archive=NoArchive(),
         keys=NoKeys(),
         now=now,
         new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",

@@ -1,0 +1,217 @@
+"""What the audit endpoints take: outcomes, and what decisions are searched by. Every error is found at once."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, pre_load
+
+from loan_api.credit.errors import BatchTooLargeError
+from loan_api.services.audit import DecisionName, Search, Telling
+from loan_api.wire.applications import parse_json
+from loan_api.wire.refusals import Refusal, Refusals, RequestRefusedError
+from loan_api.wire.timestamps import parse_time
+
+MOST_OUTCOMES = 10_000
+MOST_ON_A_PAGE = 500
+_USUAL_ON_A_PAGE = 100
+_EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
+
+
+class _Field(fields.Field[Any]):
+    """A field whose refusals carry their reason; `expected` completes 'Must be'."""
+
+    expected: str
+
+    def make_error(self, key: str, **_: Any) -> ValidationError:
+        """The refusal for marshmallow's own checks."""
+        texts = {"required": ("This field is missing.", "missing"), "null": ("Must not be null.", "null")}
+        return ValidationError(Refusal(*texts[key]))
+
+    def refuse(self, reason: str) -> ValidationError:
+        """The refusal of a value."""
+        return ValidationError(Refusal(f"Must be {self.expected}.", reason))
+
+
+class _Outcome(_Field):
+    expected = "0 or 1"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.refuse("type")
+        if value not in (0, 1):
+            raise self.refuse("range")
+        return int(value)
+
+
+class _DecisionId(_Field):
+    expected = "the id of a decision, or BATCH_ID:ROW"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> DecisionName:
+        name = DecisionName.parse(value) if isinstance(value, str) else None
+        if name is None:
+            raise self.refuse("type")
+        return name
+
+
+class _Time(_Field):
+    expected = "a time such as 2024-03-13T10:30:00Z"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        moment = parse_time(value)
+        if moment is None:
+            raise self.refuse("type")
+        return moment
+
+
+class _OneOf(_Field):
+    def __init__(self, *allowed: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.expected = f"one of {', '.join(allowed)}"
+        self._allowed = allowed
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if value not in self._allowed:
+            raise self.refuse("not_allowed")
+        return str(value)
+
+
+class _Limit(_Field):
+    expected = f"a whole number from 1 to {MOST_ON_A_PAGE}"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_ON_A_PAGE):
+            raise self.refuse("range")
+        return int(value)
+
+
+class _Text(_Field):
+    expected = "a text of 1 to 128 characters"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        most = 128
+        if not 1 <= len(value) <= most or "\0" in value:
+            raise self.refuse("range")
+        return str(value)
+
+
+class _Cursor(_Field):
+    expected = "the next_cursor of another page"
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> DecisionName:
+        try:
+            name = DecisionName.parse(base64.urlsafe_b64decode(value.encode()).decode())
+        except (binascii.Error, UnicodeError):
+            name = None
+        if name is None:
+            raise self.refuse("type")
+        return name
+
+
+class _StrictSchema(Schema):
+    error_messages = {  # noqa: RUF012  # as marshmallow declares it
+        "unknown": Refusal("This field is not known.", "unknown"),
+        "type": Refusal("Must be a JSON object.", "type"),
+    }
+
+
+_TIME = {"type": "string", "format": "date-time"}
+_OUTCOME = {"type": "integer", "enum": [0, 1], "description": "What really happened: 1 good, 0 bad.", "example": 1}
+_ID = {"type": "string", "description": "The id of a decision, or BATCH_ID:ROW.", "example": _EXAMPLE_ID}
+
+
+class OutcomeToldSchema(_StrictSchema):
+    """What became of one decision."""
+
+    outcome = _Outcome(required=True, metadata=_OUTCOME)
+
+
+class OutcomeOfDecisionSchema(_StrictSchema):
+    """What became of which decision."""
+
+    decision_id = _DecisionId(required=True, metadata=_ID)
+    outcome = _Outcome(required=True, metadata=_OUTCOME)
+
+
+class OutcomesToldSchema(_StrictSchema):
+    """What became of many decisions."""
+
+    outcomes = fields.List(
+        fields.Nested(OutcomeOfDecisionSchema),
+        required=True,
+        metadata={"minItems": 1, "maxItems": MOST_OUTCOMES, "description": f"1 to {MOST_OUTCOMES} outcomes."},
+    )
+
+    @pre_load
+    def check_size(self, body: Any, **_: Any) -> Any:
+        """Refuses them by their number before anything is spent on each."""
+        told = body.get("outcomes") if isinstance(body, dict) else None
+        if isinstance(told, list):
+            if not told:
+                raise ValidationError({"outcomes": [Refusal("Must hold at least one outcome.", "range")]})
+            if len(told) > MOST_OUTCOMES:
+                raise BatchTooLargeError(f"There are {len(told)} outcomes; at most {MOST_OUTCOMES} are accepted.")
+        return body
+
+
+class SearchSchema(_StrictSchema):
+    """Which decisions are asked for; all that is given must hold."""
+
+    since = _Time(data_key="from", metadata={**_TIME, "description": "Decided then or later."})
+    until = _Time(data_key="to", metadata={**_TIME, "description": "Decided before."})
+    model_version = _Text(metadata={"type": "string", "description": "Semantic version of the model that decided."})
+    prediction = _OneOf("0", "1", metadata={"type": "string", "enum": ["0", "1"], "description": "1 approved."})
+    endpoint = _OneOf("single", "batch", metadata={"type": "string", "enum": ["single", "batch"]})
+    outcome = _OneOf(
+        "0", "1", "none", metadata={"type": "string", "enum": ["0", "1", "none"], "description": "The last one told."}
+    )
+    request_id = _Text(metadata={"type": "string", "description": "The X-Request-ID."})
+    limit = _Limit(
+        load_default=_USUAL_ON_A_PAGE,
+        metadata={"type": "integer", "minimum": 1, "maximum": MOST_ON_A_PAGE, "default": _USUAL_ON_A_PAGE},
+    )
+    cursor = _Cursor(metadata={"type": "string", "description": "next_cursor of the page before."})
+
+
+_outcome, _outcomes, _search = OutcomeToldSchema(), OutcomesToldSchema(), SearchSchema()
+
+
+def decode_outcome(body: bytes) -> int:
+    """The outcome in a JSON body. Raises MalformedBodyError or RequestRefusedError."""
+    outcome: int = _loaded(_outcome, parse_json(body))["outcome"]
+    return outcome
+
+
+def decode_outcomes(body: bytes) -> list[Telling]:
+    """Those in a JSON body. Raises MalformedBodyError, RequestRefusedError or BatchTooLargeError."""
+    return [Telling(told["decision_id"], told["outcome"]) for told in _loaded(_outcomes, parse_json(body))["outcomes"]]
+
+
+def decode_search(query: Mapping[str, str]) -> tuple[Search, DecisionName | None, int]:
+    """What is searched for, from where on, and how many at most. Raises RequestRefusedError naming the parameters."""
+    asked = dict(_loaded(_search, dict(query)))
+    limit, start = asked.pop("limit"), asked.pop("cursor", None)
+    if "prediction" in asked:
+        asked["prediction"] = int(asked["prediction"])
+    return Search(**asked), start, limit
+
+
+def cursor_of(following: DecisionName | None) -> str | None:
+    """The text that `decode_search` takes to go on there."""
+    return None if following is None else base64.urlsafe_b64encode(str(following).encode()).decode()
+
+
+def refusals_of_unknown(positions: list[int]) -> RequestRefusedError:
+    """For outcomes (positions in the request) whose decisions are not recorded."""
+    unknown = Refusal("No decision with this id is recorded.", "not_allowed")
+    return RequestRefusedError(Refusals.of({"outcomes": {place: {"decision_id": [unknown]} for place in positions}}))
+
+
+def _loaded(schema: Schema, given: Any) -> Mapping[str, Any]:
+    try:
+        loaded: Mapping[str, Any] = schema.load(given)
+    except ValidationError as error:
+        raise RequestRefusedError(Refusals.of(error.messages)) from None
+    return loaded

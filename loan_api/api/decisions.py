@@ -1,0 +1,162 @@
+"""`/decisions` and `/outcomes`: what was decided, and what became of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from loan_api.api.access import Guard
+from loan_api.api.audit_requests import (
+    OutcomesToldSchema,
+    OutcomeToldSchema,
+    SearchSchema,
+    cursor_of,
+    decode_outcome,
+    decode_outcomes,
+    decode_search,
+    refusals_of_unknown,
+)
+from loan_api.api.audit_schemas import (
+    DecisionPageSchema,
+    FoundDecisionSchema,
+    OutcomeCountSchema,
+    OutcomeStateSchema,
+)
+from loan_api.api.blueprint import LoanBlueprint
+from loan_api.api.body import media_type, read_at_once
+from loan_api.api.requests import current_request
+from loan_api.credit.errors import UnknownDecisionsError
+from loan_api.credit.features import NUMBERS
+from loan_api.services.audit import AuditService, FoundDecision, RecordedBatch, RecordedDecision, ToldOutcome
+from loan_api.services.decision_log import Decider
+from loan_api.wire.formats import JSON
+from loan_api.wire.timestamps import exact_utc_text
+
+_OUTCOME_BYTES = 2**10
+_OUTCOMES_BYTES = 2**21
+_WHOLE = tuple(number.name for number in NUMBERS if number.whole)
+_ID_PARAMETER = {
+    "name": "decision_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "A decision_id, a batch_id, or BATCH_ID:ROW.",
+}
+
+
+def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: int) -> LoanBlueprint:
+    """The endpoints for auditors, and for those who learn what became of decisions."""
+    blueprint = LoanBlueprint("decisions", __name__, description="Recorded decisions and their outcomes.")
+
+    @blueprint.route("/decisions/<decision_id>")
+    @blueprint.doc(operationId="getDecision", parameters=[_ID_PARAMETER])
+    @blueprint.needs("audit")
+    @blueprint.response(200, FoundDecisionSchema)
+    @blueprint.problems(404, 500, 503)
+    def get_decision(decision_id: str) -> dict[str, Any]:
+        """Look one decision up, or a batch as a whole."""
+        guard.require("audit")
+        found = audit.find(decision_id)
+        return _batch(found) if isinstance(found, RecordedBatch) else _found(found)
+
+    @blueprint.route("/decisions")
+    @blueprint.doc(operationId="listDecisions")
+    @blueprint.searches(SearchSchema)
+    @blueprint.needs("audit")
+    @blueprint.response(200, DecisionPageSchema)
+    @blueprint.problems(422, 500, 503)
+    def list_decisions() -> dict[str, Any]:
+        """List decisions, the newest first, those of a batch row by row.
+
+        A page may be short while `next_cursor` is there, as the work for one page is bounded.
+        """
+        guard.require("audit")
+        page = audit.search(*decode_search(current_request().args))
+        return {
+            "decisions": [_decision(decision) for decision in page.decisions],
+            "next_cursor": cursor_of(page.following),
+        }
+
+    @blueprint.route("/decisions/<decision_id>/outcome", methods=["PUT"])
+    @blueprint.doc(operationId="tellOutcome", parameters=[_ID_PARAMETER])
+    @blueprint.accepts({JSON: OutcomeToldSchema})
+    @blueprint.needs("audit")
+    @blueprint.response(200, OutcomeStateSchema)
+    @blueprint.problems(400, 404, 408, 413, 415, 422, 500, 503)
+    def tell_outcome(decision_id: str) -> dict[str, Any]:
+        """Tell what really happened. It may be told again; the last word stands, and all are kept."""
+        told_by = guard.require("audit")
+        asked = current_request()
+        media_type(asked, (JSON,))
+        state = audit.tell(decision_id, decode_outcome(read_at_once(asked, _OUTCOME_BYTES)), told_by)
+        return {
+            "decision_id": state.decision_id,
+            "outcome": state.outcomes[-1].outcome,
+            "outcomes": _told(state.outcomes),
+        }
+
+    @blueprint.route("/outcomes", methods=["POST"])
+    @blueprint.doc(operationId="tellOutcomes")
+    @blueprint.accepts({JSON: OutcomesToldSchema})
+    @blueprint.needs("audit")
+    @blueprint.response(200, OutcomeCountSchema)
+    @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
+    def tell_outcomes() -> dict[str, int]:
+        """Tell what became of many decisions: of all of them or, where one is not recorded, of none."""
+        told_by = guard.require("audit")
+        asked = current_request()
+        media_type(asked, (JSON,))
+        tellings = decode_outcomes(read_at_once(asked, min(_OUTCOMES_BYTES, max_request_bytes)))
+        try:
+            count = audit.tell_all(tellings, told_by)
+        except UnknownDecisionsError as error:
+            raise refusals_of_unknown(list(error.positions)) from error
+        return {"new": count.new, "known": count.known}
+
+    return blueprint
+
+
+def _found(found: FoundDecision) -> dict[str, Any]:
+    return _decision(found.decision) | {"outcomes": _told(found.outcomes)}
+
+
+def _decision(decision: RecordedDecision) -> dict[str, Any]:
+    features = dict(decision.features)
+    # As they were sent: they are scored as floats.
+    features |= {name: int(features[name]) for name in _WHOLE}
+    return {
+        "decision_id": decision.decision_id,
+        "endpoint": decision.endpoint,
+        "request_id": decision.request_id,
+        "decided_at": exact_utc_text(decision.decided_at),
+        **_decider(decision.decider),
+        "features": features,
+        "probability": decision.probability,
+        "prediction": decision.prediction,
+        "outcome": decision.outcome,
+    }
+
+
+def _batch(batch: RecordedBatch) -> dict[str, Any]:
+    return {
+        "decision_id": batch.batch_id,
+        "endpoint": "batch",
+        "request_id": batch.request_id,
+        "decided_at": exact_utc_text(batch.decided_at),
+        **_decider(batch.decider),
+        "rows": batch.rows,
+        "approved": batch.approved,
+    }
+
+
+def _decider(decider: Decider) -> dict[str, Any]:
+    return {
+        "model_name": decider.model_name,
+        "registry_version": decider.registry_version,
+        "model_version": decider.semantic_version,
+        "threshold": decider.threshold,
+    }
+
+
+def _told(outcomes: Sequence[ToldOutcome]) -> list[dict[str, Any]]:
+    return [
+        {"outcome": told.outcome, "told_at": exact_utc_text(told.told_at), "told_by": told.told_by} for told in outcomes
+    ]

@@ -1,0 +1,129 @@
+"""`decisions export|replay|purge`: what auditors and operators do with the decision log."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loan_api.commands.settings import settings_or_exit
+from loan_api.commands.time_spans import chosen_decisions
+from loan_api.credit.errors import LoanError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+# Two years and a month: long enough to answer for a decision two years later.
+_KEPT_MONTHS = 25
+_PAUSE_SECONDS = 0.05
+_PATIENCE = 20.0
+_SHOWN_DIFFERENCES = 100
+
+
+@click.group()
+def decisions() -> None:
+    """Export, replay or purge recorded decisions."""
+
+
+@decisions.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@chosen_decisions
+def export(file: Path, since: datetime | None, until: datetime | None, model_version: str | None) -> None:
+    """Write decisions to FILE, .parquet or .csv: one row for each, those of batches among them, the oldest first."""
+    from loan_api.storage.decision_stream import stream
+    from loan_api.storage.export import exporter_for
+
+    export_to = exporter_for(file)
+    if export_to is None:
+        raise click.BadParameter("must end in .parquet or .csv", param_hint="FILE")
+    with _database() as connection:
+        rows = export_to(file, stream(connection, since, until, model_version))
+    click.echo(f"{rows} decisions written to {file}.")
+
+
+@decisions.command()
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--with", "other", metavar="VERSION", help="Score with this semantic version, not with the recorded one.")
+@chosen_decisions
+@click.pass_context
+def replay(
+    context: click.Context,
+    since: datetime | None,
+    until: datetime | None,
+    model_version: str | None,
+    limit: int | None,
+    other: str | None,
+) -> None:
+    """Score recorded applications again and report every decision that comes out otherwise; exit 1 if any does."""
+    from loan_api.registry.replay_models import ReplayModels
+    from loan_api.services.replay import replay as replayed
+    from loan_api.storage.decision_stream import stream
+
+    settings = settings_or_exit()
+    scored = differing = 0
+    with _database() as connection:
+        models = ReplayModels(settings, other)
+        for count, differences in replayed(stream(connection, since, until, model_version), models.of, limit):
+            scored += count
+            for difference in differences:
+                differing += 1
+                if differing <= _SHOWN_DIFFERENCES:
+                    click.echo(
+                        f"{difference.decision_id}  recorded {difference.recorded.prediction}"
+                        f" ({difference.recorded.probability:.9f})  replayed {difference.replayed.prediction}"
+                        f" ({difference.replayed.probability:.9f})"
+                    )
+    if differing > _SHOWN_DIFFERENCES:
+        click.echo(f"… and {differing - _SHOWN_DIFFERENCES} more.")
+    click.echo(f"{scored} decisions replayed, {differing} differences.")
+    context.exit(1 if differing else 0)
+
+
+@decisions.command()
+@click.option(
+    "--older-than",
+    "months",
+    type=click.IntRange(1),
+    default=_KEPT_MONTHS,
+    show_default=True,
+    metavar="MONTHS",
+    help="Delete what was decided so many months ago or earlier.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many these are.")
+def purge(months: int, dry_run: bool) -> None:
+    """Delete old decisions and their outcomes, a little at a time; the service may go on serving."""
+    from loan_api.storage.purge import PurgeCount, count_older
+    from loan_api.storage.purge import purge as purge_older
+
+    cutoff = months_before(datetime.now(UTC), months)
+    with _database() as connection:
+        count = count_older(connection, cutoff)
+        if not dry_run:
+            deleted = purge_older(connection, cutoff, lambda: time.sleep(_PAUSE_SECONDS))
+            count = sum(deleted, PurgeCount())
+    verb = "would be deleted" if dry_run else "deleted"
+    click.echo(
+        f"{count.singles} single decisions and {count.whole_batches} batches ({count.rows} decisions) from before"
+        f" {cutoff:%Y-%m-%d %H:%M} UTC {verb}."
+    )
+
+
+def months_before(moment: datetime, months: int) -> datetime:
+    """The same day of the month and time, so many months earlier; the 28th where the month may be too short."""
+    place = moment.year * 12 + moment.month - 1 - months
+    return moment.replace(year=place // 12, month=place % 12 + 1, day=min(moment.day, 28))
+
+
+@contextmanager
+def _database() -> Iterator["Connection"]:
+    """A connection to the decision log; what goes wrong with it ends the command in a line."""
+    from loan_api.storage.database import connected
+
+    try:
+        with connected(settings_or_exit().database_url, patience=_PATIENCE) as connection:
+            yield connection
+    except (LoanError, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,35 @@
+"""Ids begin with the time (UUID version 7), so spans of time are spans of ids."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table
+
+# An id and its decision's time are taken one after the other, and clocks are set now and then.
+_APART = timedelta(minutes=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECONDS = range(2**48)
+
+
+def first_id(moment: datetime) -> str:
+    """The smallest id of that millisecond."""
+    since = int((moment - _EPOCH) / timedelta(milliseconds=1))
+    digits = f"{min(max(since, _MILLISECONDS.start), _MILLISECONDS.stop - 1):012x}"
+    return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
+
+
+def within(table: Table, since: datetime | None, until: datetime | None) -> list[ColumnElement[Any]]:
+    """The conditions for what was decided from `since` on and before `until`; only that span of the key is read."""
+    conditions: list[ColumnElement[Any]] = []
+    if since is not None:
+        conditions += [table.c.id >= first_id(_shifted(since, -_APART)), table.c.decided_at >= since]
+    if until is not None:
+        conditions += [table.c.id < first_id(_shifted(until, _APART)), table.c.decided_at < until]
+    return conditions
+
+
+def _shifted(moment: datetime, by: timedelta) -> datetime:
+    try:
+        return moment + by
+    except OverflowError:
+        return moment
