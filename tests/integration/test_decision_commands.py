@@ -1,0 +1,230 @@
+"""`decisions export|replay|purge` and `outcomes import`, as they are run, on both databases."""
+
+import csv
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import update
+
+from benchmarks.requests_made import applications
+from loan_api.commands import cli
+from loan_api.commands.decisions import months_before
+from loan_api.scoring.columns import columns_of
+from loan_api.services.audit import DecisionName, FoundDecision
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from loan_api.storage.archive import DatabaseArchive
+from loan_api.storage.database import open_engine
+from loan_api.storage.decision_writer import DecisionWriter
+from loan_api.storage.migration import upgrade_database
+from loan_api.storage.tables import decisions
+from loan_api.wire.batch_content import pack
+from tests.applications import application
+from tests.homes import TrainedHome
+from tests.integration.ledger import SECOND, START, Ledger, id_at
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Ledger:
+    upgrade_database(database_url)
+    return Ledger(database_url)
+
+
+def run(ledger: Ledger, *arguments: str | Path, **environ: str) -> Result:
+    environ = {"DATABASE_URL": ledger.url, **environ}
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], env=environ)
+
+
+def outcome_of(ledger: Ledger, decision_id: str) -> int | None:
+    name = DecisionName.parse(decision_id)
+    assert name is not None
+    found = DatabaseArchive(ledger.url).find(name)
+    assert isinstance(found, FoundDecision)
+    return found.decision.outcome
+
+
+def test_an_export_has_a_row_for_each_decision(ledger: Ledger, tmp_path: Path) -> None:
+    single, batch_id = ledger.single(request_id="=one,two"), ledger.batch(0.1, 0.9, decider=SECOND)
+    (tmp_path / "told.csv").write_text(f"decision_id,outcome\n{batch_id}:1,0\n", encoding="utf-8")
+    assert run(ledger, "outcomes", "import", tmp_path / "told.csv").exit_code == 0
+    for name in ("all.csv", "all.parquet"):
+        exported = run(ledger, "decisions", "export", tmp_path / name)
+        assert exported.output == f"3 decisions written to {tmp_path / name}.\n"
+    table = pq.read_table(tmp_path / "all.parquet").to_pylist()
+    assert [row["decision_id"] for row in table] == [single, f"{batch_id}:0", f"{batch_id}:1"]
+    assert [row["outcome"] for row in table] == [None, None, 0]
+    assert [row["prediction"] for row in table] == [1, 0, 1]
+    assert table[0]["decided_at"] == START
+    assert {name: table[0][name] for name in application()} == application()
+    with (tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["decision_id"] for row in rows] == [row["decision_id"] for row in table]
+    assert [float(row["probability"]) for row in rows] == [row["probability"] for row in table]
+    assert (rows[0]["request_id"], rows[0]["cibil_score"], rows[0]["outcome"]) == ("=one,two", "778", "")
+
+
+def test_an_export_takes_what_is_asked_for_and_is_whole_or_not_there(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.single()
+    ledger.single(SECOND)
+    some = run(ledger, "decisions", "export", tmp_path / "some.csv", "--model-version", "1.1.0")
+    assert some.output.startswith("1 decisions written")
+    none = run(ledger, "decisions", "export", tmp_path / "none.csv", "--to", "2024-03-13")
+    assert none.output.startswith("0 decisions written")
+    assert run(ledger, "decisions", "export", tmp_path / "all.xlsx").exit_code == 2
+    assert run(ledger, "decisions", "export", tmp_path / "all.csv", "--from", "soon").exit_code == 2
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["none.csv", "some.csv"]
+
+
+def test_an_import_may_be_repeated(ledger: Ledger, tmp_path: Path) -> None:
+    single, batch_id = ledger.single(), ledger.batch(0.1, 0.9)
+    file = tmp_path / "told.csv"
+    file.write_text(f"decision_id,outcome\n{single}, 1\n\n{batch_id}:0,0\n", encoding="utf-8")
+    assert run(ledger, "outcomes", "import", file).output == "2 outcomes were new, 0 were known already.\n"
+    assert run(ledger, "outcomes", "import", file).output == "0 outcomes were new, 2 were known already.\n"
+    assert (outcome_of(ledger, single), outcome_of(ledger, f"{batch_id}:0")) == (1, 0)
+
+
+def test_an_import_names_each_wrong_line_and_takes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    single = ledger.single()
+    file = tmp_path / "told.csv"
+    for text, complaint in {
+        f"decision_id,outcome\n{single},1\nnobody,1\n{single},2\n{single}\n": "0 or 1: line 3, 4, 5",
+        f"decision_id,outcome\n{single},1\n{single[:-1]}0:7,1\n": "no decision with this id is recorded: line 3",
+        f"{single},1\n": "must begin with the line decision_id,outcome",
+        "": "must begin with the line decision_id,outcome",
+    }.items():
+        file.write_text(text, encoding="utf-8")
+        told = run(ledger, "outcomes", "import", file)
+        assert told.exit_code == 1
+        assert complaint in told.output
+        assert outcome_of(ledger, single) is None
+
+
+def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    ledger.moment = months_before(now, 25) - timedelta(hours=1)
+    old = [ledger.single() for _ in range(3)] + [f"{ledger.batch(0.1, 0.9)}:0"]
+    ledger.moment = months_before(now, 25) + timedelta(hours=1)
+    young = [ledger.single(), f"{ledger.batch(0.1, 0.9)}:1"]
+    lines = "".join(f"{each},1\n" for each in (*old, *young))
+    (tmp_path / "told.csv").write_text(f"decision_id,outcome\n{lines}", encoding="utf-8")
+    assert run(ledger, "outcomes", "import", tmp_path / "told.csv").exit_code == 0
+    counted = "3 single decisions and 1 batches (2 decisions) from before"
+    dry = run(ledger, "decisions", "purge", "--dry-run")
+    assert dry.output.startswith(counted)
+    assert dry.output.endswith("would be deleted.\n")
+    assert run(ledger, "decisions", "purge").output.startswith(counted)
+    assert run(ledger, "decisions", "purge").output.startswith("0 single decisions and 0 batches")
+    assert [outcome_of(ledger, each) for each in young] == [1, 1]
+    assert all(DatabaseArchive(ledger.url).find(DecisionName(each.partition(":")[0])) is None for each in old)
+
+
+def test_a_purge_lets_others_write_meanwhile(ledger: Ledger) -> None:
+    """Many transactions with pauses, rather than one that locks all others out."""
+    ledger.moment = datetime(2020, 1, 1, tzinfo=UTC)
+    for _ in range(30):
+        ledger.batch(*[0.5] * 2000)
+    over = threading.Event()
+    written: list[str] = []
+
+    def write() -> None:
+        writer = DecisionWriter(ledger.url)
+        while not over.is_set():
+            record = DecisionRecord(id_at(datetime.now(UTC)), "r", datetime.now(UTC), SECOND, b"{}", 0.5, 1)
+            writer.write([record], [])
+            written.append(record.decision_id)
+        writer.close()
+
+    other = threading.Thread(target=write)
+    other.start()
+    try:
+        purged = run(ledger, "decisions", "purge")
+    finally:
+        over.set()
+        other.join()
+    assert purged.output.startswith("0 single decisions and 30 batches (60000 decisions)")
+    assert written
+    archive = DatabaseArchive(ledger.url)
+    with open_engine(ledger.url).connect() as connection:
+        assert set(connection.scalars(decisions.select().with_only_columns(decisions.c.id))) == set(written)
+    assert archive.unknown([DecisionName(each) for each in written]) == []
+
+
+def months(year: int, month: int, day: int) -> datetime:
+    return datetime(year, month, day, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "count", "expected"),
+    [
+        (months(2026, 11, 24), 25, months(2024, 10, 24)),
+        (months(2026, 3, 31), 1, months(2026, 2, 28)),
+        (months(2026, 1, 1), 1, months(2025, 12, 1)),
+    ],
+)
+def test_months_are_those_of_the_calendar(moment: datetime, count: int, expected: datetime) -> None:
+    assert months_before(moment, count) == expected
+
+
+class TestReplay:
+    """With a really trained model, from a real registry."""
+
+    ROWS = 10_000
+
+    @pytest.fixture
+    def recorded(self, ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
+        """Ten thousand decisions of the version in Production: half of them one by one, half of them in batches."""
+        from loan_api.registry.mlflow_source import MlflowModels
+        from loan_api.registry.replay_models import ReplayModels
+
+        settings = twice_trained_home.settings
+        entry = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, "Production").find_staged()
+        assert entry is not None
+        decider = Decider(settings.model_name, entry.version, entry.tags["semantic_version"], 0.5)
+        model = ReplayModels(settings, None).of(decider)
+        rows = applications(self.ROWS)
+        half = self.ROWS // 2
+        singles = []
+        for row in rows[:half]:
+            probability = model.scorer.probability(row)
+            features = json.dumps(row).encode()
+            prediction = int(probability >= 0.5)
+            singles.append(DecisionRecord(id_at(START), "r", START, decider, features, probability, prediction))
+        whole = []
+        for start in range(half, self.ROWS, 2500):
+            columns = columns_of(rows[start : start + 2500])
+            probabilities = model.scorer.probabilities(columns)
+            predictions = (probabilities >= 0.5).astype(np.int8)
+            content = pack(columns, probabilities, predictions)
+            whole.append(BatchRecord(id_at(START), "r", START, decider, 2500, int(predictions.sum()), content))
+        writer = DecisionWriter(ledger.url)
+        writer.write(singles, whole)
+        writer.close()
+        return ledger
+
+    def test_what_was_recorded_comes_out_the_same(self, recorded: Ledger, twice_trained_home: TrainedHome) -> None:
+        environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
+        told = run(recorded, "decisions", "replay", **environ)
+        assert told.output == f"{self.ROWS} decisions replayed, 0 differences.\n"
+        assert told.exit_code == 0
+        told = run(recorded, "decisions", "replay", "--limit", "100", "--with", "1.0.0", **environ)
+        assert told.output.endswith("100 decisions replayed, 0 differences.\n"), told.output
+
+    def test_what_was_tampered_with_is_found(self, recorded: Ledger, twice_trained_home: TrainedHome) -> None:
+        with open_engine(recorded.url).begin() as connection:
+            victim = connection.scalar(decisions.select().with_only_columns(decisions.c.id).limit(1))
+            connection.execute(update(decisions).where(decisions.c.id == victim).values(probability=0.123456))
+        environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
+        told = run(recorded, "decisions", "replay", **environ)
+        assert told.exit_code == 1
+        assert told.output.splitlines()[0].startswith(f"{victim}  recorded ")
+        assert "(0.123456000)" in told.output.splitlines()[0]
+        assert told.output.splitlines()[-1] == f"{self.ROWS} decisions replayed, 1 differences."
+        missing = run(recorded, "decisions", "replay", "--with", "9.9.9", **environ)
+        assert missing.exit_code == 1
+        assert "there is no version 9.9.9" in missing.output
