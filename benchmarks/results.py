@@ -52,6 +52,16 @@ class Mixed:
 
 
 @dataclass(frozen=True)
+class RecordingPair:
+    """The same load on a service that records every decision and, just before or after, on one that records none."""
+
+    what: str
+    connections: int
+    recording: float
+    not_recording: float
+
+
+@dataclass(frozen=True)
 class Move:
     """A promotion or rollback under load. `seconds` until the last answer of the version before; infinite if it stays.
 
@@ -95,6 +105,7 @@ class Results:
     singles: list[Single] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     mixed: list[Mixed] = field(default_factory=list)
+    recording: list[RecordingPair] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)

@@ -65,12 +65,12 @@ class Running:
     start_seconds: float
 
 
-def service(home: Home, port: int, workers: int) -> Server:
-    """The service, with its default settings."""
+def service(home: Home, port: int, workers: int, **environ: str) -> Server:
+    """The service, with its default settings but for `environ`."""
     return Server(
         SERVICE,
         (sys.executable, "-m", "loan_api", "serve"),
-        home.environ(PORT=str(port), WEB_CONCURRENCY=str(workers)),
+        home.environ(PORT=str(port), WEB_CONCURRENCY=str(workers), **environ),
         port,
         workers,
         home.folder / "service.log",

@@ -19,6 +19,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.mixed import measure_mixed
 from benchmarks.plan import Plan, quick
 from benchmarks.promotion import measure_moves
+from benchmarks.recording import measure_recording
 from benchmarks.report import PageError, show, write_json, write_page
 from benchmarks.results import Results
 from benchmarks.servers import ServerError, bare_flask, free_port, mlflow, service
@@ -40,6 +41,7 @@ class Benchmark:
         self._console = console
         self._material = Material.make()
         self._service = service(home, port, results.workers)
+        self._unrecorded = service(home, free_port(), results.workers, DECISION_LOG="off")
         self._mlflow = mlflow(home, port, results.workers)
         self._bare = bare_flask(home, port, results.workers)
 
@@ -50,6 +52,7 @@ class Benchmark:
             "single": self._measure_singles,
             "batch": self._measure_batches,
             "mixed": self._measure_mixed,
+            "recording": self._measure_recording,
             "promotion": self._measure_moves,
             "start": self._measure_starts,
         }
@@ -72,6 +75,10 @@ class Benchmark:
         self._say("single requests on a fixed schedule under batches")
         self._results.mixed += measure_mixed(self._service, self._material, self._plan)
 
+    def _measure_recording(self) -> None:
+        self._say("with and without the decision log")
+        self._results.recording += measure_recording(self._service, self._unrecorded, self._material, self._plan)
+
     def _measure_moves(self) -> None:
         self._say("promotion and rollback under full load")
         self._results.moves += measure_moves(self._service, self._home, self._material, self._plan)
@@ -84,7 +91,7 @@ class Benchmark:
         self._console.print(f"[dim]{what}[/dim]")
 
 
-PARTS = ("single", "batch", "mixed", "promotion", "start")
+PARTS = ("single", "batch", "mixed", "recording", "promotion", "start")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -114,7 +121,7 @@ def main(  # noqa: PLR0917  # click hands them over by name
     wanted = [name.strip() for name in only.split(",")] if only else list(PARTS)
     if unknown := sorted(set(wanted) - set(PARTS)):
         raise click.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}", param_hint="--only")
-    if "single" in wanted and not wrk.is_installed():
+    if {"single", "recording"} & set(wanted) and not wrk.is_installed():
         raise click.ClickException(wrk.HOW_TO_INSTALL)
     # What is started has to be ended then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -22,7 +22,16 @@ class Table:
 
 def tables(results: Results) -> list[Table]:
     """One for each thing that was measured, the targets first."""
-    makers: tuple[Callable[[Results], Table], ...] = (_targets, _singles, _batches, _mixed, _moves, _memory, _starts)
+    makers: tuple[Callable[[Results], Table], ...] = (
+        _targets,
+        _singles,
+        _batches,
+        _mixed,
+        _recording,
+        _moves,
+        _memory,
+        _starts,
+    )
     return [table for make in makers if (table := make(results)).rows]
 
 
@@ -83,6 +92,18 @@ def _mixed(results: Results) -> Table:
     title = "Single requests on a fixed schedule under batches of 10,000"
     note = "Latency counts from when a request was due; the client's own lateness (p99) is part of it."
     return Table(title, (*head, "batch rows/s", "batches refused", "batches failed"), tuple(rows), note)
+
+
+def _recording(results: Results) -> Table:
+    rows = []
+    for what, connections in _distinct((pair.what, pair.connections) for pair in results.recording):
+        of = [pair for pair in results.recording if pair.what == what]
+        ratios = sorted(pair.recording / pair.not_recording for pair in of)
+        rates = (f"{median(p.recording for p in of):,.0f}", f"{median(p.not_recording for p in of):,.0f}")
+        rows.append((what, str(connections), *rates, _times(median(ratios)), f"{ratios[0]:.2f} to {ratios[-1]:.2f}"))
+    head = ("", "connections", "with", "without", "ratio", "of the pairs")
+    note = "Two services side by side, asked in turn for some seconds each; the ratio is the median of the pairs."
+    return Table("The decision log's cost (SQLite)", head, tuple(rows), note)
 
 
 def _moves(results: Results) -> Table:

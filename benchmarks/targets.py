@@ -6,7 +6,8 @@ from statistics import median
 
 from benchmarks.plan import COMPARED_CONNECTIONS, LARGEST_BATCH
 from benchmarks.processes import WEB_WORKER
-from benchmarks.results import Batch, Results, Single
+from benchmarks.recording import BATCH, SINGLE
+from benchmarks.results import Batch, RecordingPair, Results, Single
 from benchmarks.servers import BARE, MLFLOW, SERVICE
 
 
@@ -22,7 +23,15 @@ class Target:
 
 def judge(results: Results) -> list[Target]:
     """Every target that something was measured for."""
-    judges: tuple[Callable[[Results], Iterator[Target]], ...] = (_singles, _batches, _mixed, _moves, _memory, _starts)
+    judges: tuple[Callable[[Results], Iterator[Target]], ...] = (
+        _singles,
+        _batches,
+        _mixed,
+        _recording,
+        _moves,
+        _memory,
+        _starts,
+    )
     return [target for judged in judges for target in judged(results)]
 
 
@@ -84,6 +93,20 @@ def _mixed(results: Results) -> Iterator[Target]:
         demand = f"p99 of {offered} single requests/s under batches of {LARGEST_BATCH:,}"
         yield Target(demand, "at most 25 ms", f"{p99:.1f} ms", p99 <= 25)  # noqa: PLR2004
         yield Target("failed ones of these", "none", str(failed), failed == 0)
+
+
+def recording_ratio(pairs: Iterable[RecordingPair], what: str) -> float | None:
+    """The rate with the decision log by that without it, the median of the pairs; None where none was measured."""
+    ratios = [pair.recording / pair.not_recording for pair in pairs if pair.what == what and pair.not_recording]
+    return median(ratios) if ratios else None
+
+
+def _recording(results: Results) -> Iterator[Target]:
+    for what, wanted in ((SINGLE, 0.85), (BATCH, 0.8)):
+        ratio = recording_ratio(results.recording, what)
+        if ratio is not None:
+            demand = f"{what} with the decision log against without"
+            yield Target(demand, f"at least {wanted:g} times", f"{ratio:.2f} times", ratio >= wanted)
 
 
 def _moves(results: Results) -> Iterator[Target]:
