@@ -9,7 +9,7 @@ from typing import Any, Self
 import gevent
 import gevent.socket
 from gevent._socket3 import _wrefsocket  # type: ignore[import-not-found]
-from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -138,18 +138,23 @@ class _Listener(gevent.socket.socket):
 
 
 class _Body(Body):  # type: ignore[misc]  # gunicorn has no types
-    """A request's body that arrives within a time, in pieces as large as they are asked for.
+    """A request's body that arrives within a time, in the pieces that it comes in.
 
-    gunicorn's own waits for ever, takes a kilobyte at a time, and looks for the end of a chunk's head for ever.
+    gunicorn's own waits for ever, takes a kilobyte at a time, copies it several times, and looks for the end of a
+    chunk's head for ever.
     """
 
     def __init__(self, request: Any) -> None:
         reader = request.body.reader
-        super().__init__(_ChunkedReader(request, request.unreader) if isinstance(reader, ChunkedReader) else reader)
+        if isinstance(reader, ChunkedReader):
+            reader = _ChunkedReader(request, request.unreader)
+        elif isinstance(reader, LengthReader):
+            reader = _LengthReader(request.unreader, reader.length)
+        super().__init__(reader)
         self._deadline = monotonic() + _BODY_SECONDS
 
     def read(self, size: int | None = None) -> bytes:
-        """Up to `size` bytes; none at the end. Raises SlowBodyError."""
+        """Up to `size` bytes, or all of them; none at the end. Raises SlowBodyError."""
         with gevent.Timeout(
             max(self._deadline - monotonic(), 0.001), SlowBodyError("The body did not arrive in time.")
         ):
@@ -158,6 +163,20 @@ class _Body(Body):  # type: ignore[misc]  # gunicorn has no types
                 return everything
             piece: bytes = self.reader.read(size)
             return piece
+
+
+class _LengthReader(LengthReader):  # type: ignore[misc]
+    """Hands on what has come; gunicorn's own puts it together until it is as much as was asked for."""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        size = min(size, self.length)
+        piece: bytes = self.unreader.read() if size else b""
+        taken, following = piece[:size], piece[size:]
+        if following:
+            self.unreader.unread(following)
+        self.length -= len(taken)
+        return taken
 
 
 class _ChunkedReader(ChunkedReader):  # type: ignore[misc]

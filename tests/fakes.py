@@ -120,9 +120,9 @@ class InlineBatches:
         """There is nothing to get ready."""
 
     def run(
-        self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], scorer: Scorer, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        return run_batch(job, body, scorer, self.log.record, is_gone)
+        return run_batch(job, b"".join(body), scorer, self.log.record, is_gone)
 
 
 @dataclass

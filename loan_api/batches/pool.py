@@ -3,7 +3,7 @@
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import IO, Protocol
 
@@ -68,17 +68,18 @@ class BatchProcesses:
         threading.Thread(target=keep_running, name="batch-process", daemon=True).start()
 
     def run(
-        self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], scorer: Scorer, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        """The batch's summary and the pieces of its answer.
+        """The summary of a batch that comes in pieces, and the pieces of its answer.
 
         Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, BatchFailedError, NotRecordedError,
         SaturatedError where no process can be had, or ClientGoneError.
         """
-        if len(body) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
-            return run_batch(job, body, scorer, self._record, is_gone)
+        if sum(map(len, body)) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
+            return run_batch(job, b"".join(body), scorer, self._record, is_gone)
         with in_memory_file() as file:
-            _write(file, body)
+            for piece in body:
+                _write(file, piece)
             return self._hand_over(job, file, is_gone)
 
     def _hand_over(
@@ -128,7 +129,7 @@ def _error_of(reply: Refused | NotDone) -> Exception:
     return BatchFailedError(f"a batch process failed with {reply.says}")
 
 
-def _write(file: IO[bytes], body: bytes) -> None:
-    rest = memoryview(body)
+def _write(file: IO[bytes], piece: bytes) -> None:
+    rest = memoryview(piece)
     while rest:
         rest = rest[file.write(rest) :]

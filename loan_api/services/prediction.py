@@ -1,6 +1,6 @@
 """Decides applications with the served model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -72,17 +72,20 @@ class BatchRunner(Protocol):
         """Gets ready for them."""
 
     def run(
-        self, job: BatchJob, body: bytes, scorer: Scorer, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], scorer: Scorer, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        """The batch's summary and the pieces of its answer; raises what `run_batch` raises, or a LoanError."""
+        """The summary of a batch that comes in pieces, and the pieces of its answer.
+
+        Raises what `run_batch` raises, or a LoanError.
+        """
 
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """A batch as it came: the body, its media type, that of the answer, and whether the client is gone meanwhile."""
+    """A batch as it came: the body in pieces, its media type, that of the answer, and whether the client is gone."""
 
     request_id: str
-    body: bytes
+    body: Sequence[bytes]
     accepts: str
     answers: str
     is_gone: Callable[[], bool]

@@ -70,7 +70,7 @@ class Bench:
     job: BatchJob
 
     def run(self, body: bytes, **changes: Any) -> tuple[Any, bytes]:
-        summary, pieces = self.processes.run(replace_job(self.job, **changes), body, self.scorer, lambda: False)
+        summary, pieces = self.processes.run(replace_job(self.job, **changes), [body], self.scorer, lambda: False)
         return summary, b"".join(pieces)
 
 
@@ -128,7 +128,7 @@ def test_a_batch_that_cannot_be_recorded_is_not_answered(bench: Bench, recorder:
 def test_lines_come_back_in_pieces(bench: Bench) -> None:
     body = b"\n".join([json.dumps(application()).encode()] * ROWS)
     summary, pieces = bench.processes.run(
-        replace_job(bench.job, accepts=NDJSON, answers=CSV), body, bench.scorer, lambda: False
+        replace_job(bench.job, accepts=NDJSON, answers=CSV), [body], bench.scorer, lambda: False
     )
     assert summary.rows == ROWS
     assert len(list(pieces)) == 3
@@ -183,7 +183,7 @@ def test_a_batch_whose_process_is_killed_is_handed_to_another(bench: Bench) -> N
 def test_a_client_that_is_gone_is_not_worked_for(bench: Bench) -> None:
     bench.own.end()
     with pytest.raises(ClientGoneError):
-        bench.processes.run(bench.job, batch_of(ROWS), bench.scorer, lambda: True)
+        bench.processes.run(bench.job, [batch_of(ROWS)], bench.scorer, lambda: True)
     bench.run(batch_of(ROWS))
 
 
@@ -204,7 +204,7 @@ def test_small_batches_need_no_process() -> None:
     queue = ConnectionQueue.make()
     log = FakeLog()
     job = BatchJob("x", "half", DECIDER, JSON, JSON, 10, "id-1", "request-1", NOW)
-    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(job, batch_of(2), Half(), lambda: False)
+    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(job, [batch_of(2)], Half(), lambda: False)
     assert summary.approved == 2
     assert [record.rows for record in log.records if isinstance(record, BatchRecord)] == [2]
     queue.close()
@@ -232,7 +232,7 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
                     each.close()
 
     with pytest.raises(SaturatedError):
-        BatchProcesses(queue, Killer(), FakeLog().record).run(bench.job, batch_of(ROWS), bench.scorer, lambda: False)
+        BatchProcesses(queue, Killer(), FakeLog().record).run(bench.job, [batch_of(ROWS)], bench.scorer, lambda: False)
     queue.close()
 
 
@@ -265,7 +265,7 @@ def test_tables_are_left_to_the_process_however_small_they_are(bench: Bench) -> 
 
     with pytest.raises(NoticedError):
         BatchProcesses(queue, Process(), FakeLog().record).run(
-            replace_job(bench.job, accepts=PARQUET), b"PAR1", bench.scorer, lambda: False
+            replace_job(bench.job, accepts=PARQUET), [b"PAR1"], bench.scorer, lambda: False
         )
     assert asked
     queue.close()

@@ -37,7 +37,7 @@ def service_on(source: FakeModelSource, log: FakeLog | None = None) -> tuple[Pre
 
 def batch_of(*scores: int) -> BatchRequest:
     body = json.dumps({"instances": [application(cibil_score=score) for score in scores]}).encode()
-    return BatchRequest("request-1", body, JSON, JSON, is_gone=lambda: False)
+    return BatchRequest("request-1", [body], JSON, JSON, is_gone=lambda: False)
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.5, APPROVED), (0.4999, REJECTED), (1.0, APPROVED)])

@@ -28,9 +28,21 @@ def body_of(pieces: Any, length: int | None = None) -> Any:
     return worker._Body(request)
 
 
-def test_a_body_is_read_in_pieces_as_large_as_they_are_asked_for() -> None:
+def test_a_body_is_read_in_the_pieces_that_it_comes_in_and_no_larger_than_they_are_asked_for() -> None:
     body = body_of([b"abc", b"def", b"gh"], length=8)
-    assert [body.read(5), body.read(5), body.read(5)] == [b"abcde", b"fgh", b""]
+    assert [body.read(2), body.read(5), body.read(5), body.read(5), body.read(5)] == [b"ab", b"c", b"def", b"gh", b""]
+
+
+def test_the_next_request_is_left_where_it_is() -> None:
+    unreader = IterUnreader([b"abcPOST /", b"predict"])
+    request = FakeRequest(unreader, Body(LengthReader(unreader, 3)))
+    body = worker._Body(request)
+    assert [body.read(10), body.read(10), unreader.read(), unreader.read()] == [b"abc", b"", b"POST /", b"predict"]
+
+
+def test_a_body_that_ends_before_its_length_is_at_its_end() -> None:
+    body = body_of([b"abc"], length=8)
+    assert [body.read(5), body.read(5)] == [b"abc", b""]
 
 
 def test_a_body_can_be_read_whole_and_by_lines() -> None:
@@ -70,4 +82,4 @@ def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch:
             yield b"x"
 
     with pytest.raises(SlowBodyError):
-        body_of(trickle(), length=1000).read(1000)
+        body_of(trickle(), length=1000).read()
