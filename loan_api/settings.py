@@ -6,6 +6,7 @@ nothing of the project, so that the service, training and gunicorn can all use i
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,11 @@ from string import Template
 from typing import Any
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+# What SQLAlchemy takes for such a URL, without what it would take for a port, a driver, or a database in memory.
+_DATABASE_URL = re.compile(
+    r"sqlite(\+pysqlite)?:///(?!:memory:|file:)[^?]+"
+    r"|postgresql(\+psycopg)?://([^:/@]*(:[^@]*)?@)?(\[[^/?\]]+\]|[^/:@?]*)(:\d+)?(/[^?]*)?(\?.*)?"
+)
 
 
 class SettingsError(Exception):
@@ -51,6 +57,15 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
         return raw
 
     return parse
+
+
+def _database_url(raw: str) -> str:
+    if not _DATABASE_URL.fullmatch(raw):
+        raise ValueError(
+            "must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE, where an @ in the password is"
+            " written %40"
+        )
+    return raw
 
 
 def _setting(variable: str, parse: Callable[[str], Any], default: str | None, meaning: str, shown: str = "") -> Any:
@@ -94,7 +109,7 @@ class Settings:
         "MLflow tracking and registry; with the default, artifacts lie under $LOAN_HOME/mlartifacts",
     )
     database_url: str = _setting(
-        "DATABASE_URL", _text, "sqlite:///$LOAN_HOME/decisions.db", "the decision log's database"
+        "DATABASE_URL", _database_url, "sqlite:///$LOAN_HOME/decisions.db", "the decision log's database"
     )
     metrics_username: str = _setting("METRICS_USERNAME", _text, "prometheus", "user name for /metrics")
     metrics_password_file: Path = _setting(

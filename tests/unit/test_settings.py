@@ -42,6 +42,42 @@ def test_a_wrong_value_is_not_repeated() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////srv/loans/decisions.db",
+        "sqlite+pysqlite:///decisions.db",
+        "postgresql://loan:pass%40word@db.example:5432/decisions?sslmode=require",
+        "postgresql+psycopg://loan@[::1]:5432/decisions",
+        "postgresql:///decisions?host=/var/run/postgresql",
+    ],
+)
+def test_a_database_is_a_file_or_on_postgresql(url: str) -> None:
+    assert read_settings({"DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://loan:hunter@2:x@db.example/decisions",
+        "postgresql://loan:hunter@2@db.example/decisions",
+        "postgresql://loan:hunter2@db.example:port/decisions",
+        "postgresql+psycopg2://loan:hunter2@db.example/decisions",
+        "postgres://loan:hunter2@db.example/decisions",
+        "mysql://loan:hunter2@db.example/decisions",
+        "loan:hunter2",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:decisions.db?uri=true",
+        "sqlite:///decisions.db?timeout=20",
+    ],
+)
+def test_any_other_database_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL must be sqlite:///FILE or postgresql://") as caught:
+        read_settings({"DATABASE_URL": url})
+    assert "hunter" not in str(caught.value)
+
+
 def test_without_a_file_of_keys_none_is_looked_for() -> None:
     assert read_settings({}).api_keys_file is None
 
