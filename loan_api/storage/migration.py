@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from loan_api.credit.errors import StorageError
-from loan_api.storage.database import open_engine, sqlite_file, unanswered
+from loan_api.storage.database import REVISION, open_engine, sqlite_file, unanswered
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -37,8 +37,8 @@ def upgrade_database(url: str, *, may_make: bool = True) -> None:
 
     try:
         with _alone(url, may_make=may_make):
-            _refuse_newer(url)
-            command.upgrade(migration_config(url), "head")
+            if _known_revision(url) != REVISION:
+                command.upgrade(migration_config(url), "head")
     except SQLAlchemyError as error:
         raise unanswered(error) from error
     except (CommandError, OSError) as error:
@@ -55,20 +55,20 @@ def migration_config(url: str) -> "Config":
     return config
 
 
-def _refuse_newer(url: str) -> None:
+def _known_revision(url: str) -> str | None:
+    """The revision that the database is at, None where it is empty. Raises NewerDatabaseError."""
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
+    with open_engine(url, patience=_PATIENCE).connect() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
     known = {script.revision for script in ScriptDirectory.from_config(migration_config(url)).walk_revisions()}
-    engine = open_engine(url, patience=_PATIENCE)
-    with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_heads()
-    for revision in found:
-        if revision not in known:
-            raise NewerDatabaseError(
-                f"the database is at revision {revision}, which this version of the code does not know: a newer one"
-                " has migrated it. Run that version, or take the database down to a revision known here with it."
-            )
+    if revision is not None and revision not in known:
+        raise NewerDatabaseError(
+            f"the database is at revision {revision}, which this version of the code does not know: a newer one"
+            " has migrated it. Run that version, or take the database down to a revision known here with it."
+        )
+    return revision
 
 
 @contextmanager
@@ -82,7 +82,8 @@ def _alone(url: str, *, may_make: bool) -> Iterator[None]:
             raise StorageError("the database's file is missing")
         with file.with_name(f"{file.name}.migration-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            file.touch()
+            if may_make:
+                file.touch()
             yield
         return
     engine = open_engine(url, patience=_PATIENCE)

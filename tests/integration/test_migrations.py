@@ -1,7 +1,9 @@
 """The decision log's schema: up, down, and no difference between migrations and tables."""
 
 import json
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from loan_api.commands import cli
 from loan_api.credit.errors import StorageError
@@ -32,6 +34,14 @@ def test_an_upgraded_database_is_what_the_tables_declare(database_url: str) -> N
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == REVISION
+
+
+def test_a_service_that_starts_again_does_not_wait_for_a_lock(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/decisions.db"
+    upgrade_database(url)
+    with closing(sqlite3.connect(tmp_path / "decisions.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        upgrade_database(url)
 
 
 def test_upgrading_again_changes_nothing(database_url: str) -> None:
@@ -63,6 +73,29 @@ def test_decisions_survive_each_step_up_and_down(database_url: str) -> None:
             row = connection.execute(text("SELECT id, features, probability, prediction FROM decisions")).one()
         features = json.loads(row.features) if isinstance(row.features, str) else row.features
         assert (row.id, features, row.probability, row.prediction) == ("d-1", {"loan_term": 5.0}, 0.75, 1)
+
+
+def test_a_migration_that_is_cut_short_changes_nothing(database_url: str) -> None:
+    upgrade_database(database_url)
+    command.downgrade(migration_config(database_url), "0001")
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        # Fails only after the decisions were moved.
+        connection.execute(text("CREATE TABLE outcomes (id INTEGER)"))
+        before = _schema(connection)
+    with pytest.raises(StorageError):
+        upgrade_database(database_url)
+    with engine.begin() as connection:
+        assert _schema(connection) == before
+        connection.execute(text("DROP TABLE outcomes"))
+    test_an_upgraded_database_is_what_the_tables_declare(database_url)
+
+
+def _schema(connection: Connection) -> object:
+    found = inspect(connection)
+    tables = sorted(found.get_table_names())
+    columns = [(table, column["name"], str(column["type"])) for table in tables for column in found.get_columns(table)]
+    return columns, [index["name"] for table in tables for index in found.get_indexes(table)]
 
 
 def test_several_that_start_at_once_make_one_schema(database_url: str) -> None:
