@@ -72,7 +72,8 @@ class _Look:
         span = [decisions.c.id < below, *within(decisions, self._search.since, self._search.until)]
         if barrier is not None:
             span.append(decisions.c.id > barrier.recorded_id)
-        most = self._budget
+        # Looking for a batch may have used the budget up; every step gets somewhere all the same.
+        most = max(self._budget, 1)
         looked_at = select(decisions).where(*span).order_by(decisions.c.id.desc()).limit(most).subquery()
         outcome = last_outcome(looked_at)
         room = self._limit - len(self.found)

@@ -1,0 +1,77 @@
+"""What a page looks at is bounded, and whoever asks on until the end has seen everything."""
+
+import pytest
+
+from loan_api.services.audit import DecisionName, Page, Search
+from loan_api.storage import decision_pages
+from loan_api.storage.archive import DatabaseArchive
+from loan_api.storage.migration import upgrade_database
+from tests.integration.ledger import FIRST, SECOND, Ledger, id_at
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Ledger:
+    upgrade_database(database_url)
+    return Ledger(database_url)
+
+
+def pages(ledger: Ledger, search: Search, limit: int = 500) -> list[Page]:
+    """All of them."""
+    archive = DatabaseArchive(ledger.url)
+    start: DecisionName | None = None
+    found: list[Page] = []
+    while True:
+        page = archive.page(search, start, limit)
+        found.append(page)
+        if page.following is None:
+            return found
+        assert page.following != start, "every page gets somewhere"
+        start = page.following
+
+
+def ids(found: list[Page]) -> list[str]:
+    return [decision.decision_id for page in found for decision in page.decisions]
+
+
+@pytest.mark.parametrize("looked_at", [1, 2, 3, 5, 8, 60])
+def test_however_little_a_page_looks_at_nothing_is_left_out(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, looked_at: int
+) -> None:
+    """Batches that are passed over use up what a page may look at, to the last of it and beyond."""
+    old = [ledger.single(FIRST) for _ in range(3)]
+    others = [ledger.batch(0.1, 0.9, decider=SECOND) for _ in range(6)]
+    young = [ledger.single(FIRST) for _ in range(3)]
+    monkeypatch.setattr(decision_pages, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(decision_pages, "_HEADS", 2)
+    assert ids(pages(ledger, Search(model_version="1.0.0"))) == [*reversed(young), *reversed(old)]
+    rows = [f"{batch}:{row}" for batch in reversed(others) for row in range(2)]
+    assert ids(pages(ledger, Search(model_version="1.1.0"))) == rows
+    assert ids(pages(ledger, Search(), limit=2)) == [*reversed(young), *rows, *reversed(old)]
+
+
+def test_a_page_that_finds_nothing_is_short_while_there_is_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ledger.single(request_id="wanted")
+    for _ in range(9):
+        ledger.single()
+    monkeypatch.setattr(decision_pages, "LOOKED_AT", 4)
+    found = pages(ledger, Search(request_id="wanted"))
+    assert [len(page.decisions) for page in found] == [0, 0, 1]
+    assert ids(found) == [wanted]
+
+
+def test_a_batch_is_gone_on_with_where_the_page_was_full(ledger: Ledger) -> None:
+    batch_id = ledger.batch(0.1, 0.9, 0.1, 0.9, 0.9)
+    found = pages(ledger, Search(prediction=1), limit=2)
+    assert [[decision.decision_id for decision in page.decisions] for page in found][:2] == [
+        [f"{batch_id}:1", f"{batch_id}:3"],
+        [f"{batch_id}:4"],
+    ]
+
+
+def test_a_cursor_into_a_batch_that_was_purged_goes_on_after_it(ledger: Ledger) -> None:
+    older = ledger.single()
+    gone = DecisionName(id_at(ledger.moment), 3)
+    page = DatabaseArchive(ledger.url).page(Search(), gone, 500)
+    assert [decision.decision_id for decision in page.decisions] == [older]
