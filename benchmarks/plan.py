@@ -20,6 +20,8 @@ class Plan:
         default_factory=lambda: {100: (1, 4, 16), 1000: (1, 4, 16, 64), LARGEST_BATCH: (1, 4, 16)}
     )
     batch_seconds: Mapping[int, float] = field(default_factory=lambda: {100: 2.0, 1000: 2.0, LARGEST_BATCH: 4.0})
+    # Of the largest batches, in the form that MLflow takes longer for.
+    same_body_seconds: float = 4.0
     mixed_rate: int = 200
     mixed_seconds: float = 15.0
     mixed_connections: int = 64
@@ -37,6 +39,7 @@ def quick(rounds: int) -> Plan:
         warm_up_seconds=0.5,
         single_seconds=1,
         batch_seconds={100: 0.5, 1000: 0.5, LARGEST_BATCH: 1.0},
+        same_body_seconds=1.0,
         mixed_seconds=3.0,
         recording_pairs=2,
         recording_seconds=1,

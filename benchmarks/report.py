@@ -24,7 +24,8 @@ The servers take turns within each of {rounds} rounds. A figure is the median of
 rounds' ratios. Clients run on the same processors as the servers. Single requests in closed loop come from wrk (one
 thread, {single_seconds} s for each number of connections). Batches, the fixed schedule and the load of promotions
 come from the benchmark's own clients, each in a process of its own, with keep-alive and requests made beforehand.
-Requests go to MLflow as `dataframe_split`, the JSON that it answers quickest.
+Requests go to MLflow as `dataframe_split`, the JSON that it answers quickest, and the targets compare with that.
+Batches of 10,000 also go to it with the very same body as to the service, `{{"instances": [...]}}`: in a row of its own.
 """
 
 

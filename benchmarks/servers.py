@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.home import MODEL, Home
@@ -25,6 +25,7 @@ from loan_api.settings import PROJECT_ROOT
 
 SERVICE = "service"
 MLFLOW = "mlflow models serve"
+MLFLOW_SAME_BODY = "mlflow models serve, the service's body"
 BARE = "bare Flask view"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 40.0
@@ -100,6 +101,11 @@ def mlflow(home: Home, port: int, workers: int) -> Server:
         "/invocations",
         mlflow_body,
     )
+
+
+def with_the_body_of_the_service(server: Server) -> Server:
+    """mlflow, asked for batches with the very same body as the service, `{"instances": [...]}`."""
+    return replace(server, name=MLFLOW_SAME_BODY, batch=service_batch)
 
 
 def bare_flask(home: Home, port: int, workers: int) -> Server:

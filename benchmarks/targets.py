@@ -41,10 +41,10 @@ def single_ratio(singles: Iterable[Single], other: str, connections: int) -> flo
     return _median_ratio(rates, other)
 
 
-def batch_ratio(batches: Iterable[Batch], rows: int, connections: int) -> float | None:
-    """The service's rows/s by those of mlflow, the median of the rounds; None where one was not measured."""
+def batch_ratio(batches: Iterable[Batch], other: str, rows: int, connections: int) -> float | None:
+    """The service's rows/s by those of `other`, the median of the rounds; None where one was not measured."""
     rates = {(b.server, b.round): b.rows_per_second for b in batches if (b.rows, b.connections) == (rows, connections)}
-    return _median_ratio(rates, MLFLOW)
+    return _median_ratio(rates, other)
 
 
 def worker_bytes(results: Results, server: str) -> float:
@@ -79,7 +79,7 @@ def _singles(results: Results) -> Iterator[Target]:
 
 
 def _batches(results: Results) -> Iterator[Target]:
-    ratio = batch_ratio(results.batches, LARGEST_BATCH, COMPARED_CONNECTIONS)
+    ratio = batch_ratio(results.batches, MLFLOW, LARGEST_BATCH, COMPARED_CONNECTIONS)
     if ratio is not None:
         demand = f"rows/s of batches of {LARGEST_BATCH:,} against {MLFLOW}, {COMPARED_CONNECTIONS} connections"
         yield Target(demand, "at least 5 times", f"{ratio:.2f} times", ratio >= 5)  # noqa: PLR2004

@@ -9,7 +9,16 @@ from benchmarks.own_process import done
 from benchmarks.plan import COMPARED_CONNECTIONS, LARGEST_BATCH, Plan
 from benchmarks.requests_made import Application, applications, post
 from benchmarks.results import Batch, Memory, Single
-from benchmarks.servers import Running, Server, check_batch, check_workers, running
+from benchmarks.servers import (
+    MLFLOW,
+    Running,
+    Server,
+    check_batch,
+    check_workers,
+    running,
+    with_the_body_of_the_service,
+)
+from benchmarks.tally import Tally
 from benchmarks.wrk import run_wrk
 
 _DIFFERENT_SINGLES = 500
@@ -81,19 +90,31 @@ def measure_batches(server: Server, material: Material, plan: Plan, number: int)
             requests = material.batch_requests(server, rows)
             for connections in numbers_of_connections:
                 load = ClosedLoop(server.port, requests, connections, plan.batch_seconds[rows])
-                tally = done(load.run)
-                measured.append(
-                    Batch(
-                        number,
-                        server.name,
-                        rows,
-                        connections,
-                        tally.per_second * rows,
-                        tally.milliseconds(50),
-                        tally.milliseconds(99),
-                        tally.refused,
-                        tally.failed,
-                    )
-                )
+                measured.append(_batch(number, server, rows, connections, done(load.run)))
         memory = Memory(number, server.name, weigh(live.pid))
+        if server.name == MLFLOW:
+            measured.append(_measure_same_body(server, material, plan, number))
     return measured, memory
+
+
+def _measure_same_body(server: Server, material: Material, plan: Plan, number: int) -> Batch:
+    """The largest batches with the very same body as the service gets, from the mlflow that runs already."""
+    same = with_the_body_of_the_service(server)
+    check_batch(same, material.rows[:LARGEST_BATCH])
+    requests = material.batch_requests(same, LARGEST_BATCH)
+    load = ClosedLoop(same.port, requests, COMPARED_CONNECTIONS, plan.same_body_seconds)
+    return _batch(number, same, LARGEST_BATCH, COMPARED_CONNECTIONS, done(load.run))
+
+
+def _batch(number: int, server: Server, rows: int, connections: int, tally: Tally) -> Batch:
+    return Batch(
+        number,
+        server.name,
+        rows,
+        connections,
+        tally.per_second * rows,
+        tally.milliseconds(50),
+        tally.milliseconds(99),
+        tally.refused,
+        tally.failed,
+    )

@@ -5,8 +5,8 @@ import pytest
 from benchmarks.processes import MASTER, WEB_WORKER, Process
 from benchmarks.promotion import seconds_until_followed
 from benchmarks.report import PageError, with_results
-from benchmarks.results import Results, Single
-from benchmarks.servers import BARE, MLFLOW, SERVICE
+from benchmarks.results import Batch, Results, Single
+from benchmarks.servers import BARE, MLFLOW, MLFLOW_SAME_BODY, SERVICE
 from benchmarks.tables import tables
 from benchmarks.tally import Seen, Tally
 from benchmarks.targets import judge
@@ -23,6 +23,19 @@ def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
     assert (against_mlflow.measured, against_mlflow.is_met) == ("40.00 times", True)
     assert (against_bare.measured, against_bare.is_met) == ("0.40 times", False)
     assert failed.is_met
+
+
+def batch(server: str, rows_per_second: float) -> Batch:
+    return Batch(0, server, 10_000, 16, rows_per_second, p50=1, p99=2, refused=0, failed=0)
+
+
+def test_batches_are_judged_by_the_form_that_mlflow_answers_quickest() -> None:
+    measured = [batch(SERVICE, 600), batch(MLFLOW, 150), batch(MLFLOW_SAME_BODY, 30)]
+    results = Results({}, 2, "random_forest", batches=measured)
+    [target] = judge(results)
+    assert (target.measured, target.is_met) == ("4.00 times", False)
+    shown = {row[0]: row[-1] for table in tables(results) if table.title == "Batches as JSON" for row in table.rows}
+    assert shown == {SERVICE: "", MLFLOW: "4.00 times", MLFLOW_SAME_BODY: "20.00 times"}
 
 
 def test_only_what_was_measured_is_told() -> None:

@@ -1,8 +1,11 @@
 """The benchmark sends valid applications, and each server gets them in its own form."""
 
 import json
+from pathlib import Path
 
+from benchmarks.home import Home
 from benchmarks.requests_made import applications, mlflow_body, post, service_batch
+from benchmarks.servers import mlflow, with_the_body_of_the_service
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
 
 
@@ -22,6 +25,12 @@ def test_every_server_is_asked_about_the_same_rows() -> None:
     assert json.loads(service_batch(rows)) == {"instances": rows}
     split = json.loads(mlflow_body(rows))["dataframe_split"]
     assert [dict(zip(split["columns"], cells, strict=True)) for cells in split["data"]] == rows
+
+
+def test_mlflow_is_also_asked_with_the_body_of_the_service(tmp_path: Path) -> None:
+    server = with_the_body_of_the_service(mlflow(Home(tmp_path), port=1, workers=1))
+    assert server.batch(applications(2)) == service_batch(applications(2))
+    assert server.batch_path == "/invocations"
 
 
 def test_a_request_is_whole() -> None:
