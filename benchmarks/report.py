@@ -25,7 +25,8 @@ rounds' ratios. Clients run on the same processors as the servers. Single reques
 thread, {single_seconds} s for each number of connections). Batches, the fixed schedule and the load of promotions
 come from the benchmark's own clients, each in a process of its own, with keep-alive and requests made beforehand.
 Requests go to MLflow as `dataframe_split`, the JSON that it answers quickest, and the targets compare with that.
-Batches of 10,000 also go to it with the very same body as to the service, `{{"instances": [...]}}`: in a row of its own.
+Batches of 10,000 also go to it with the very same body as to the service, `{{"instances": [...]}}`: in a row of their
+own.
 """
 
 

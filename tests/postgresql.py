@@ -52,6 +52,25 @@ class Server:
             self.process.wait()
             self.process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It hangs while the block runs: connections stay, and nothing is answered."""
+        assert self.process is not None
+        pid = self.process.pid
+        # A backend that it is just about to fork is stopped with the next look.
+        stopped: set[int] = set()
+        while new := {pid, *_children(pid)} - stopped:
+            for each in new:
+                with suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGSTOP)
+            stopped |= new
+        try:
+            yield
+        finally:
+            for each in stopped:
+                with suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGCONT)
+
     def execute(self, statement: str) -> None:
         """As the owner, outside any database of a test."""
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
@@ -103,14 +122,17 @@ def running_server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()}
+
+
 def _programs() -> Path:
-    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    found = shutil.which("initdb")
-    if found is not None:
-        places.append(Path(found).parent)
+    """Where Debian puts the server, which is not on the path there; the clients alone lie in the same place."""
+    on_path = shutil.which("initdb")
+    places = [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), *([Path(on_path)] if on_path else [])]
     if not places:
         pytest.skip(HOW_TO_INSTALL)
-    return places[0]
+    return places[0].parent
 
 
 def _unprivileged() -> tuple[str, ...]:

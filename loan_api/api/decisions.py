@@ -46,8 +46,8 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
     """The endpoints for auditors, and for those who learn what became of decisions."""
     blueprint = LoanBlueprint("decisions", __name__, description="Recorded decisions and their outcomes.")
 
-    @blueprint.route("/decisions/<decision_id>")
-    @blueprint.doc(operationId="getDecision", parameters=[_ID_PARAMETER])
+    @blueprint.route("/decisions/<decision_id>", parameters=[_ID_PARAMETER])
+    @blueprint.doc(operationId="getDecision")
     @blueprint.needs("audit")
     @blueprint.response(200, FoundDecisionSchema)
     @blueprint.problems(404, 500, 503)
@@ -75,8 +75,8 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
             "next_cursor": cursor_of(page.following),
         }
 
-    @blueprint.route("/decisions/<decision_id>/outcome", methods=["PUT"])
-    @blueprint.doc(operationId="tellOutcome", parameters=[_ID_PARAMETER])
+    @blueprint.route("/decisions/<decision_id>/outcome", methods=["PUT"], parameters=[_ID_PARAMETER])
+    @blueprint.doc(operationId="tellOutcome")
     @blueprint.accepts({JSON: OutcomeToldSchema})
     @blueprint.needs("audit")
     @blueprint.response(200, OutcomeStateSchema)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Two years and a month: long enough to answer for a decision two years later.
 _KEPT_MONTHS = 25
+_MOST_MONTHS = 1200
 _PAUSE_SECONDS = 0.05
 _PATIENCE = 20.0
 _SHOWN_DIFFERENCES = 100
@@ -86,7 +87,7 @@ def replay(
 @click.option(
     "--older-than",
     "months",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _MOST_MONTHS),
     default=_KEPT_MONTHS,
     show_default=True,
     metavar="MONTHS",

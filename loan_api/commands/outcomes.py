@@ -1,9 +1,10 @@
 """`outcomes import`: what became of decisions, from a file."""
 
 import csv
-from collections.abc import Iterator
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +12,15 @@ from loan_api.commands.settings import settings_or_exit
 from loan_api.credit.errors import LoanError
 from loan_api.services.audit import DecisionName, Telling
 
+if TYPE_CHECKING:
+    from loan_api.storage.archive import DatabaseArchive
+
 _COLUMNS = ["decision_id", "outcome"]
-_SHOWN_LINES = 20
+_MALFORMED = "not the id of a decision and 0 or 1"
+_UNKNOWN = "no decision with this id is recorded"
+# In one transaction: nobody else writes into an SQLite database meanwhile.
+_TOLD_AT_ONCE = 5000
+_PAUSE_SECONDS = 0.05
 _PATIENCE = 20.0
 
 
@@ -30,40 +38,54 @@ def import_file(file: Path) -> None:
     """
     from loan_api.storage.archive import DatabaseArchive
 
-    lines = dict(_read(file))
+    lines, wrong = _read(file)
+    numbers, tellings = list(lines), list(lines.values())
     try:
         archive = DatabaseArchive(settings_or_exit().database_url, patience=_PATIENCE)
-        result = archive.tell(list(lines.values()), datetime.now(UTC), file.name)
+        wrong |= {numbers[place]: _UNKNOWN for place in archive.unknown([telling.name for telling in tellings])}
+        if wrong:
+            raise click.ClickException(_complaint(file, wrong))
+        # Of several lines about one decision the last stands, also where they lie far apart.
+        wanted = list({telling.name: telling for telling in tellings}.values())
+        new = sum(_tell(archive, file, wanted[start : start + _TOLD_AT_ONCE]) for start in _starts(wanted))
     except LoanError as error:
         raise click.ClickException(str(error)) from error
+    click.echo(f"{new} outcomes were new, {len(tellings) - new} were known already.")
+
+
+def _tell(archive: "DatabaseArchive", file: Path, tellings: list[Telling]) -> int:
+    """How many were new."""
+    result = archive.tell(tellings, datetime.now(UTC), file.name)
     if result.unknown:
-        numbers = list(lines)
-        raise click.ClickException(
-            _complaint("no decision with this id is recorded", [numbers[p] for p in result.unknown])
-        )
-    click.echo(f"{len(result.new)} outcomes were new, {len(lines) - len(result.new)} were known already.")
+        raise click.ClickException("decisions were purged meanwhile; import again to see which lines are about them")
+    time.sleep(_PAUSE_SECONDS)
+    return len(result.new)
 
 
-def _read(file: Path) -> Iterator[tuple[int, Telling]]:
-    """The outcomes by the number of their line."""
-    wrong: list[int] = []
+def _starts(tellings: list[Telling]) -> range:
+    return range(0, len(tellings), _TOLD_AT_ONCE)
+
+
+def _read(file: Path) -> tuple[dict[int, Telling], dict[int, str]]:
+    """By the number of their line: the outcomes, and what is wrong with the lines that are none."""
+    lines: dict[int, Telling] = {}
+    wrong: dict[int, str] = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             reader = csv.reader(opened, strict=True)
             if [cell.strip() for cell in next(reader, [])] != _COLUMNS:
                 raise click.ClickException(f"{file.name} must begin with the line {','.join(_COLUMNS)}")
             for row in reader:
-                if not row:
-                    continue
                 telling = _telling(row)
-                if telling is None:
-                    wrong.append(reader.line_num)
-                else:
-                    yield reader.line_num, telling
+                if telling is not None:
+                    lines[reader.line_num] = telling
+                elif row:
+                    wrong[reader.line_num] = _MALFORMED
     except (csv.Error, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file.name} is not valid CSV in UTF-8") from error
-    if wrong:
-        raise click.ClickException(_complaint("not the id of a decision and 0 or 1", wrong))
+    except OSError as error:
+        raise click.ClickException(f"{file.name} cannot be read ({type(error).__name__})") from error
+    return lines, wrong
 
 
 def _telling(row: list[str]) -> Telling | None:
@@ -74,7 +96,6 @@ def _telling(row: list[str]) -> Telling | None:
     return None if name is None else Telling(name, int(cells[1]))
 
 
-def _complaint(what: str, lines: list[int]) -> str:
-    named = ", ".join(map(str, lines[:_SHOWN_LINES]))
-    more = f" and {len(lines) - _SHOWN_LINES} more" if len(lines) > _SHOWN_LINES else ""
-    return f"nothing was imported; {what}: line {named}{more}"
+def _complaint(file: Path, wrong: dict[int, str]) -> str:
+    named = [f"  line {number}: {what}" for number, what in sorted(wrong.items())]
+    return "\n".join([f"nothing of {file.name} was imported:", *named])

@@ -25,11 +25,17 @@ class ReplayModels:
     def of(self, decider: Decider) -> ReplayModel:
         """The model to score with what `decider` decided. Raises ModelUnavailableError."""
         version = None if self._other is not None else decider.registry_version
-        model = self._load(decider.model_name, version)
+        model, semantic_version = self._load(decider.model_name, version)
+        if version is not None and semantic_version != decider.semantic_version:
+            # Registries that were made anew count their versions from 1 again.
+            raise ModelUnavailableError(
+                f"version {version} of {decider.model_name} in the registry is {semantic_version},"
+                f" not the {decider.semantic_version} that decided"
+            )
         # The recorded threshold counts where it is the recorded model.
         return model if version is None else ReplayModel(model.scorer, decider.threshold)
 
-    def _loaded(self, name: str, registry_version: str | None) -> ReplayModel:
+    def _loaded(self, name: str, registry_version: str | None) -> tuple[ReplayModel, str]:
         models = MlflowModels(self._settings.mlflow_tracking_uri, name, self._settings.model_stage)
         if registry_version is None:
             entry = models.find_semantic(str(self._other))
@@ -39,5 +45,6 @@ class ReplayModels:
             artifact = models.fetch(entry, Path(folder))
             if artifact_digest(artifact) != models.digest_of(entry):
                 raise ModelUnavailableError(f"the files of version {entry.version} are not those that were registered")
-            facts = models.describe(entry, artifact).facts
-            return ReplayModel(load_scorer(artifact, facts, load_pipeline).scorer, facts.threshold)
+            described = models.describe(entry, artifact)
+            scorer = load_scorer(artifact, described.facts, load_pipeline).scorer
+            return ReplayModel(scorer, described.facts.threshold), described.semantic_version

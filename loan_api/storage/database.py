@@ -20,6 +20,7 @@ REVISION = "0002"
 _SQLITE_BUSY_MILLISECONDS = 300
 _CONNECT_SECONDS = 3
 _STATEMENT_SECONDS = 5
+_SAYING_SO_SECONDS = 1
 
 
 def open_engine(url: str, *, patience: float = 1.0) -> Engine:
@@ -43,15 +44,28 @@ def open_engine(url: str, *, patience: float = 1.0) -> Engine:
             cursor.close()
 
         return engine
-    return create_engine(
+    seconds = _STATEMENT_SECONDS * patience
+    engine = create_engine(
         parsed,
         poolclass=NullPool,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
             "tcp_user_timeout": int(_CONNECT_SECONDS * 1000),
-            "options": f"-c statement_timeout={int(_STATEMENT_SECONDS * 1000 * patience)} -c timezone=UTC",
+            "options": f"-c statement_timeout={int(seconds * 1000)} -c timezone=UTC",
         },
     )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, named: dict[str, Any]) -> Any:
+        # Imports psycopg.
+        from loan_api.storage.punctual_connection import PunctualConnection
+
+        connection = PunctualConnection.connect(*arguments, **named)
+        # The server has a moment to say that a statement took too long.
+        connection.patience = seconds + _SAYING_SO_SECONDS
+        return connection
+
+    return engine
 
 
 def sqlite_file(url: str) -> Path | None:

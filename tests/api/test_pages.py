@@ -93,16 +93,20 @@ class TestOpenApi:
 
     def test_every_operation_can_become_a_well_named_method(self, client: FlaskClient) -> None:
         paths = client.get("/openapi.json").json["paths"]
-        operations = [operation for path in paths.values() for operation in path.values()]
+        operations = [each for path in paths.values() for name, each in path.items() if name != "parameters"]
         assert sorted(operation["operationId"] for operation in operations) == [
+            "getDecision",
             "getHealth",
             "getLiveness",
             "getMetrics",
             "getModel",
             "getReadiness",
+            "listDecisions",
             "listKeys",
             "predict",
             "predictBatch",
+            "tellOutcome",
+            "tellOutcomes",
         ]
         assert all(operation["summary"] and operation["tags"] for operation in operations)
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,17 +93,40 @@ def test_an_import_may_be_repeated(ledger: Ledger, tmp_path: Path) -> None:
 def test_an_import_names_each_wrong_line_and_takes_nothing(ledger: Ledger, tmp_path: Path) -> None:
     single = ledger.single()
     file = tmp_path / "told.csv"
-    for text, complaint in {
-        f"decision_id,outcome\n{single},1\nnobody,1\n{single},2\n{single}\n": "0 or 1: line 3, 4, 5",
-        f"decision_id,outcome\n{single},1\n{single[:-1]}0:7,1\n": "no decision with this id is recorded: line 3",
-        f"{single},1\n": "must begin with the line decision_id,outcome",
-        "": "must begin with the line decision_id,outcome",
-    }.items():
-        file.write_text(text, encoding="utf-8")
-        told = run(ledger, "outcomes", "import", file)
-        assert told.exit_code == 1
-        assert complaint in told.output
-        assert outcome_of(ledger, single) is None
+    file.write_text(
+        f"decision_id,outcome\n{single},1\nnobody,1\n{single}:7,1\n{single},2\n\n{single}\n", encoding="utf-8"
+    )
+    told = run(ledger, "outcomes", "import", file)
+    assert told.exit_code == 1
+    assert told.output.splitlines() == [
+        "Error: nothing of told.csv was imported:",
+        "  line 3: not the id of a decision and 0 or 1",
+        "  line 4: no decision with this id is recorded",
+        "  line 5: not the id of a decision and 0 or 1",
+        "  line 7: not the id of a decision and 0 or 1",
+    ]
+    assert outcome_of(ledger, single) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"018e3765,1\n", b"outcome\n1\n", b"decision_id,outcome\n\xff,1\n"])
+def test_a_file_that_is_no_list_of_outcomes_is_told_in_a_line(ledger: Ledger, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "told.csv").write_bytes(content)
+    told = run(ledger, "outcomes", "import", tmp_path / "told.csv")
+    assert told.exit_code == 1
+    assert re.fullmatch("Error: told.csv (must begin with the line|is not valid CSV).*\n", told.output)
+
+
+def test_an_import_is_written_a_little_at_a_time(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of several lines about one decision the last stands, however far apart they lie."""
+    monkeypatch.setattr("loan_api.commands.outcomes._TOLD_AT_ONCE", 2)
+    ids = [ledger.single(), *(f"{ledger.batch(*[0.5] * 6)}:{row}" for row in range(6))]
+    lines = [f"{each},0" for each in ids] + [f"{ids[0]},1"]
+    (tmp_path / "told.csv").write_text("\n".join(["decision_id,outcome", *lines]), encoding="utf-8")
+    for expected in ("7 outcomes were new, 1 were known already.\n", "0 outcomes were new, 8 were known already.\n"):
+        assert run(ledger, "outcomes", "import", tmp_path / "told.csv").output == expected
+    assert [outcome_of(ledger, each) for each in ids] == [1] + [0] * 6
 
 
 def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:
@@ -115,6 +139,7 @@ def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: 
     (tmp_path / "told.csv").write_text(f"decision_id,outcome\n{lines}", encoding="utf-8")
     assert run(ledger, "outcomes", "import", tmp_path / "told.csv").exit_code == 0
     counted = "3 single decisions and 1 batches (2 decisions) from before"
+    assert run(ledger, "decisions", "purge", "--older-than", "99999").exit_code == 2
     dry = run(ledger, "decisions", "purge", "--dry-run")
     assert dry.output.startswith(counted)
     assert dry.output.endswith("would be deleted.\n")
@@ -214,6 +239,16 @@ class TestReplay:
         assert told.exit_code == 0
         told = run(recorded, "decisions", "replay", "--limit", "100", "--with", "1.0.0", **environ)
         assert told.output.endswith("100 decisions replayed, 0 differences.\n"), told.output
+
+    def test_another_model_under_the_recorded_version_is_not_taken_for_it(
+        self, recorded: Ledger, twice_trained_home: TrainedHome
+    ) -> None:
+        """As in a registry that was made anew, where versions are counted from 1 again."""
+        with open_engine(recorded.url).begin() as connection:
+            connection.execute(update(decisions).values(semantic_version="7.0.0"))
+        told = run(recorded, "decisions", "replay", **{**twice_trained_home.environ, "DATABASE_URL": recorded.url})
+        assert told.exit_code == 1
+        assert "not the 7.0.0 that decided" in told.output
 
     def test_what_was_tampered_with_is_found(self, recorded: Ledger, twice_trained_home: TrainedHome) -> None:
         with open_engine(recorded.url).begin() as connection:

@@ -88,6 +88,21 @@ def test_a_connection_that_was_killed_is_made_again(postgresql: Server) -> None:
     assert ids_in(url) == ["d-1", "d-2", "d-3"]
 
 
+def test_a_server_that_hangs_is_away(postgresql: Server) -> None:
+    """Whoever waited for it without end could not turn to the journal."""
+    url = postgresql.new_database()
+    upgrade_database(url)
+    writer = DecisionWriter(url, patience=0.1)
+    writer.write([decision("d-1")], [])
+    with postgresql.frozen():
+        for _ in ("an open connection", "a new one"):
+            with pytest.raises(StorageError, match=r"\(ConnectionTimeout\)$"):
+                writer.write([decision("d-2")], [])
+    writer.write([decision("d-2")], [])
+    writer.close()
+    assert ids_in(url) == ["d-1", "d-2"]
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """An SQLite database that is migrated."""

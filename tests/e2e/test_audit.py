@@ -1,0 +1,116 @@
+"""Auditors and a running service: gevent's workers ask the database aside, on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from benchmarks.requests_made import applications
+from tests.e2e.conftest import Service, run_command, started_service
+from tests.postgresql import Server, running_server
+from tests.waiting import wait_until
+
+# Large enough to be handed to a batch process.
+BATCH_ROWS = 400
+
+
+class Auditor:
+    """A client with a key for auditors, of a service with a database of its own."""
+
+    def __init__(self, service: Service, key: str, environ: dict[str, str]) -> None:
+        self.service = service
+        self.environ = environ
+        self._headers = {"X-API-Key": key}
+
+    def get(self, path: str) -> Any:
+        response = requests.get(self.service.url(path), headers=self._headers, timeout=30)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def post(self, path: str, body: Any) -> Any:
+        response = requests.post(self.service.url(path), json=body, headers=self._headers, timeout=30)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def tell(self, decision_id: str, outcome: int) -> Any:
+        url = self.service.url(f"/decisions/{decision_id}/outcome")
+        response = requests.put(url, json={"outcome": outcome}, headers=self._headers, timeout=30)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def auditor(request: pytest.FixtureRequest, home: Path) -> Iterator[Auditor]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{home}/audited.db"
+    else:
+        server: Server = request.getfixturevalue("postgresql")
+        url = server.new_database()
+    keys = str(home / f"{request.param}-keys.json")
+    key = run_command(home, "-m", "loan_api", "keys", "add", "all", "--scope", "admin", API_KEYS_FILE=keys).strip()
+    with started_service(home, DATABASE_URL=url, API_KEYS_FILE=keys) as service:
+        yield Auditor(service, key, {"DATABASE_URL": url})
+
+
+def test_what_was_decided_is_found_told_about_counted_and_replayed(auditor: Auditor, home: Path) -> None:
+    rows = applications(BATCH_ROWS)
+    single = auditor.post("/predict", rows[0])
+    batch = auditor.post("/predict/batch", {"instances": rows})
+    found = auditor.get(f"/decisions/{single['decision_id']}")
+    assert found["features"] == rows[0]
+    assert {name: found[name] for name in ("probability", "prediction", "model_version")} == {
+        name: single[name] for name in ("probability", "prediction", "model_version")
+    }
+    row_id = f"{batch['batch_id']}:{BATCH_ROWS - 1}"
+    assert auditor.get(f"/decisions/{row_id}")["probability"] == batch["predictions"][-1]["probability"]
+
+    assert auditor.tell(single["decision_id"], 1 - single["prediction"])["outcomes"][0]["told_by"] == "all"
+    told = [{"decision_id": f"{batch['batch_id']}:{row}", "outcome": 1} for row in range(BATCH_ROWS)]
+    assert auditor.post("/outcomes", {"outcomes": told}) == {"new": BATCH_ROWS, "known": 0}
+    assert auditor.post("/outcomes", {"outcomes": told}) == {"new": 0, "known": BATCH_ROWS}
+    samples = auditor.service.metrics()
+    assert sum(value for name, value in samples.items() if name.startswith("loan_outcomes_total")) == BATCH_ROWS + 1
+
+    ids: list[str] = []
+    cursor = ""
+    while True:
+        page = auditor.get(f"/decisions?limit=150{cursor}")
+        ids += [decision["decision_id"] for decision in page["decisions"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert ids == [told_of["decision_id"] for told_of in told] + [single["decision_id"]]
+    assert run_command(home, "-m", "loan_api", "decisions", "replay", **auditor.environ) == (
+        f"{BATCH_ROWS + 1} decisions replayed, 0 differences.\n"
+    )
+
+
+def test_many_may_ask_and_tell_at_once_while_decisions_are_made(auditor: Auditor) -> None:
+    rows = applications(40)
+
+    def one(place: int) -> str:
+        decision_id = str(auditor.post("/predict", rows[place])["decision_id"])
+        wait_until(lambda: auditor.get("/health")["checks"]["decision_log"] == "ok", "the log to be well")
+        auditor.tell(decision_id, place % 2)
+        auditor.get("/decisions?limit=20")
+        return decision_id
+
+    with ThreadPoolExecutor(16) as pool:
+        ids = list(pool.map(one, range(len(rows))))
+    assert [auditor.get(f"/decisions/{each}")["outcome"] for each in ids] == [place % 2 for place in range(len(rows))]
+
+
+def test_the_same_outcome_told_by_many_at_once_is_kept_once(auditor: Auditor) -> None:
+    decision_id = auditor.post("/predict", applications(1)[0])["decision_id"]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: auditor.tell(decision_id, 1), range(24)))
+    assert len(auditor.get(f"/decisions/{decision_id}")["outcomes"]) == 1

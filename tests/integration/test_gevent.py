@@ -1,0 +1,50 @@
+"""A worker's greenlets get their turn while one of them waits for PostgreSQL."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from loan_api.settings import PROJECT_ROOT
+from tests.postgresql import Server
+
+# A greenlet waits for a lock that another one gives up as soon as it sees that; else the statement takes too long.
+_SCRIPT = """
+from gevent import monkey
+monkey.patch_all()
+import os
+import gevent
+from sqlalchemy import text
+from loan_api.aside import run_aside
+from loan_api.storage.database import open_engine
+
+engine = open_engine(os.environ["DATABASE_URL"])
+
+def wait_for_the_lock():
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(1)"))
+
+way = {"in the loop": lambda function: function(), "aside": run_aside}[os.environ["WAY"]]
+with engine.connect() as holder:
+    holder.execute(text("SELECT pg_advisory_lock(1)"))
+    waiting = gevent.spawn(way, wait_for_the_lock)
+    while not holder.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")):
+        gevent.sleep(0.01)
+    holder.execute(text("SELECT pg_advisory_unlock(1)"))
+waiting.get(timeout=20)
+"""
+
+
+@pytest.mark.parametrize("way", ["in the loop", "aside"])
+def test_who_waits_for_an_answer_holds_up_nobody(postgresql: Server, way: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _SCRIPT],
+        cwd=PROJECT_ROOT,
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": postgresql.new_database(), "WAY": way},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert finished.returncode == 0, finished.stderr
