@@ -44,9 +44,10 @@ def health_blueprint(health: HealthService) -> LoanBlueprint:
     @blueprint.route("/health/ready")
     @blueprint.doc(operationId="getReadiness")
     @blueprint.response(200, ProbeSchema, description="Applications can be decided.")
-    @blueprint.alt_response(503, schema=ProbeSchema, description="There is no model yet.")
+    @blueprint.alt_response(503, schema=ProbeSchema, description="No model yet, or decisions cannot be recorded.")
     def get_readiness() -> tuple[dict[str, str], int]:
         """Say whether applications can be decided."""
-        return ({"status": "ok"}, 200) if health.can_score else ({"status": "no model"}, 503)
+        obstacle = health.obstacle
+        return ({"status": "ok"}, 200) if obstacle is None else ({"status": obstacle}, 503)
 
     return blueprint

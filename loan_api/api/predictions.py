@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from flask import Request, Response, g
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
 from loan_api.api.access import Guard
@@ -19,8 +20,8 @@ from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
 from loan_api.wire.schemas import ApplicationSchema, batch_schema
 from loan_api.wire.timestamps import utc_text
 
-# An application takes some hundred bytes; more than this is not worth reading.
-_APPLICATION_BYTES = 2**20
+# An application takes some hundred bytes. What is refused is explained right here, and that must not take long.
+_APPLICATION_BYTES = 2**14
 _VERSION_HEADER = "X-Model-Version"
 _BATCH_ID_HEADER = "X-Batch-ID"
 _TIMESTAMP_HEADER = "X-Decided-At"
@@ -113,7 +114,9 @@ def _answer_type(asked: Request, accepts: str) -> str:
     """The media type of the answer: that of the body, unless the client prefers another. Raises NotAcceptable."""
     if not asked.accept_mimetypes:
         return accepts
-    best = asked.accept_mimetypes.best_match([accepts, *(other for other in MEDIA_TYPES if other != accepts)])
+    # Formats have no variants: a charset or the like says nothing.
+    wanted = MIMEAccept([(kind.partition(";")[0].strip(), quality) for kind, quality in asked.accept_mimetypes])
+    best = wanted.best_match([accepts, *(other for other in MEDIA_TYPES if other != accepts)])
     if best is None:
         raise NotAcceptable(f"The answer can be {', '.join(MEDIA_TYPES)}.")
     return best

@@ -12,6 +12,7 @@ from loan_api.recording.protocol import Receipt, Records
 from loan_api.services.decision_log import LogState, Record
 
 _ASK_EVERY_SECONDS = 1.0
+_FIRST_ANSWER_SECONDS = 5.0
 _NOT_ASKED = LogState("nowhere", problem="the recorder has not answered yet")
 
 _log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class GroupCommit:
         self._let_others_join = let_others_join
         self._next = _Group()
         self._is_needed = threading.Event()
+        self._is_answered = threading.Event()
         self._lock = threading.Lock()
         self._state = _NOT_ASKED
 
@@ -69,9 +71,14 @@ class GroupCommit:
         return self._state
 
     def start(self) -> None:
-        """Sends from a background thread, a greenlet in gevent's workers, for as long as the process lives."""
+        """Sends from a background thread, a greenlet in gevent's workers, for as long as the process lives.
+
+        Waits a moment for the recorder to say how things are: a worker that takes requests before it knows that would
+        have to call itself unable to decide.
+        """
         for work in (self._send_forever, self._ask_forever):
             threading.Thread(target=work, name="decision-log", daemon=True).start()
+        self._is_answered.wait(_FIRST_ANSWER_SECONDS)
 
     def record(self, record: Record) -> None:
         """Returns once the record is kept. Raises NotRecordedError."""
@@ -114,6 +121,7 @@ class GroupCommit:
 
     def _see(self, state: LogState) -> None:
         self._state = state
+        self._is_answered.set()
         self._observer.state_seen(state)
 
     def _ask_forever(self) -> None:

@@ -38,7 +38,14 @@ class HealthService:
     @property
     def can_score(self) -> bool:
         """Whether a request would be decided now: there is a model, and its decisions can be recorded."""
-        return self._registry.is_loaded and not self._is_log_shut
+        return self.obstacle is None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why no request would be decided now; None where one would be."""
+        if not self._registry.is_loaded:
+            return "no model"
+        return "decisions cannot be recorded" if self._is_log_shut else None
 
     def report(self) -> HealthReport:
         """The state of each part, now."""

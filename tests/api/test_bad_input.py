@@ -37,7 +37,7 @@ def post_raw(client: FlaskClient, body: bytes | str, content_type: str | None = 
 class TestNotJson:
     @pytest.mark.parametrize(
         "body",
-        ["", "{", "not json", '{"a": 1,}', b"\xff\xfe\xfa", "[" * 100_000, '{"a": ' + "1" * 5000 + "}"],
+        ["", "{", "not json", '{"a": 1,}', b"\xff\xfe\xfa", "[" * 16_000, '{"a": ' + "1" * 5000 + "}"],
         ids=["empty", "cut", "words", "comma", "bytes", "deep", "long number"],
     )
     def test_what_cannot_be_read_is_a_400(self, client: FlaskClient, body: bytes | str) -> None:

@@ -139,3 +139,8 @@ def test_a_batch_for_which_there_is_no_room_is_sent_away(
     refused = post(make_client(), JSON)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("accept", ["text/csv; charset=utf-8", "text/csv;header=present;q=0.9, application/json;q=0.1"])
+def test_what_is_said_of_a_wanted_format_beside_its_name_does_not_matter(client: FlaskClient, accept: str) -> None:
+    assert post(client, JSON, Accept=accept).mimetype == CSV

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -120,7 +121,8 @@ def test_an_import_is_written_a_little_at_a_time(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And of several lines about one decision the last stands, however far apart they lie."""
-    monkeypatch.setattr("loan_api.commands.outcomes._TOLD_AT_ONCE", 2)
+    # The package's own attribute of that name is the command.
+    monkeypatch.setattr(sys.modules["loan_api.commands.outcomes"], "_TOLD_AT_ONCE", 2)
     ids = [ledger.single(), *(f"{ledger.batch(*[0.5] * 6)}:{row}" for row in range(6))]
     lines = [f"{each},0" for each in ids] + [f"{ids[0]},1"]
     (tmp_path / "told.csv").write_text("\n".join(["decision_id,outcome", *lines]), encoding="utf-8")

@@ -1,0 +1,92 @@
+"""Requests that come while others are being recorded are recorded together, and each learns what became of its own."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from loan_api.credit.errors import NotRecordedError
+from loan_api.recording.group_commit import GroupCommit
+from loan_api.recording.protocol import Receipt, Records
+from loan_api.services.decision_log import Decider, DecisionRecord, LogState
+from tests.fakes import NOW
+from tests.waiting import wait_until
+
+DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
+WELL = LogState("database")
+
+
+def decision(decision_id: str) -> DecisionRecord:
+    return DecisionRecord(decision_id, "r", NOW, DECIDER, b"{}", 0.5, 1)
+
+
+@dataclass
+class FakeRecorder:
+    """Keeps the groups it gets while it is open, or refuses them."""
+
+    refusal: str | None = None
+    is_open: threading.Event = field(default_factory=threading.Event)
+    groups: list[list[str]] = field(default_factory=list)
+
+    def record(self, records: Records) -> Receipt:
+        if records.decisions:
+            self.is_open.wait()
+            if self.refusal:
+                raise NotRecordedError(self.refusal)
+            self.groups.append([record.decision_id for record in records.decisions])
+        return Receipt(WELL, 0.0)
+
+
+@dataclass
+class Told:
+    """What an observer is told."""
+
+    recorded_groups: int = 0
+    refused: int = 0
+
+    def recorded(self, seconds: float) -> None:
+        self.recorded_groups += 1
+
+    def not_recorded(self, records: int) -> None:
+        self.refused += records
+
+    def state_seen(self, state: LogState) -> None:
+        """Looked at through the log itself."""
+
+
+def started(recorder: FakeRecorder, told: Told) -> GroupCommit:
+    log = GroupCommit(recorder.record, lambda: None, told)
+    log.start()
+    return log
+
+
+def test_it_knows_how_things_are_once_it_is_started() -> None:
+    assert started(FakeRecorder(), Told()).state == WELL
+
+
+def test_what_comes_meanwhile_goes_together() -> None:
+    recorder, told = FakeRecorder(), Told()
+    log = started(recorder, told)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(log.record, decision("first"))
+        wait_until(lambda: log._next.records == [], "the first one to be under way")
+        others = [pool.submit(log.record, decision(str(number))) for number in range(6)]
+        wait_until(lambda: len(log._next.records) == 6, "the others to be waiting")
+        recorder.is_open.set()
+        for each in (first, *others):
+            each.result(10)
+    assert [sorted(group) for group in recorder.groups] == [["first"], ["0", "1", "2", "3", "4", "5"]]
+    assert told.recorded_groups == 2
+
+
+def test_a_refusal_is_told_to_everyone_it_concerns() -> None:
+    recorder, told = FakeRecorder(refusal="The journal is full."), Told()
+    recorder.is_open.set()
+    log = started(recorder, told)
+    with pytest.raises(NotRecordedError, match="The journal is full"):
+        log.record(decision("a"))
+    assert (log.state.recorded_in, told.refused) == ("nowhere", 1)
+    recorder.refusal = None
+    log.record(decision("b"))
+    assert (log.state, recorder.groups) == (WELL, [["b"]])
