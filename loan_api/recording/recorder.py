@@ -3,8 +3,11 @@
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic, perf_counter
 from typing import Protocol
+
+import msgspec
 
 from loan_api.credit.errors import NotRecordedError, StorageError
 from loan_api.recording.journal import Journal
@@ -44,7 +47,7 @@ class Recorder:
         self._waiting = sum(_rows_in(kept) for kept in (journal, *left_over))
         self._checked_at = float("-inf")
         self._lock = threading.Lock()
-        self._holds_entries = bool(self._waiting)
+        self._holds_entries = any(not kept.is_empty for kept in (journal, *left_over))
         # Set while the other thread has something to do.
         self._is_needed = threading.Event()
         if self._holds_entries:
@@ -141,14 +144,16 @@ class Recorder:
 
     def _drain(self, journal: Journal) -> None:
         """Writes what the journal holds, then clears it. What a kill made it write before is there, and stays once."""
-        drained = 0
+        drained = rows = 0
         while True:
             records, position = _next_records(journal, drained)
             if records.rows:
                 self._drainer.write(records.decisions, records.batches)
+            rows += records.rows
             with self._lock:
-                self._waiting -= records.rows
                 if position == journal.end:
+                    # Not before: what fails on the way is begun anew.
+                    self._waiting -= rows
                     journal.clear()
                     if journal is self._journal:
                         self._settle()
@@ -179,4 +184,9 @@ def _next_records(journal: Journal, start: int) -> tuple[Records, int]:
 
 
 def _rows_in(journal: Journal) -> int:
-    return sum(decode_records(entry).rows for entry, _ in journal.read(0))
+    """As far as its entries can be read; draining says what is wrong with one that cannot."""
+    rows = 0
+    with suppress(msgspec.DecodeError):
+        for entry, _ in journal.read(0):
+            rows += decode_records(entry).rows
+    return rows

@@ -24,6 +24,8 @@ class FakeDatabase:
 
     is_away: bool = False
     loses_answers: bool = False
+    # So many writes from now on, the next one fails.
+    fails_after: int | None = None
     ids: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -31,6 +33,11 @@ class FakeDatabase:
         with self.lock:
             if self.is_away:
                 raise StorageError("the database is away")
+            if self.fails_after is not None and singles:
+                self.fails_after -= 1
+                if self.fails_after < 0:
+                    self.fails_after = None
+                    raise StorageError("the database went away again")
             ids = [record.decision_id for record in singles] + [record.batch_id for record in whole_batches]
             self.ids += [each for each in ids if each not in self.ids]
             if self.loses_answers:
@@ -93,6 +100,31 @@ def test_a_record_whose_fate_is_unknown_is_recorded_once(
     database.loses_answers = False
     wait_until(lambda: recorder.is_drained, "the journal to be drained")
     assert database.ids == ["a"]
+
+
+def test_draining_that_fails_on_the_way_is_begun_anew(
+    database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    recorder = make_recorder(capacity=2**20)
+    database.is_away = True
+    for number in range(500):
+        recorder.record([decisions(str(number))])
+    database.fails_after = 2
+    database.is_away = False
+    wait_until(lambda: recorder.is_drained, "the journal to be drained")
+    assert (recorder.state, database.ids) == (LogState("database"), [str(number) for number in range(500)])
+
+
+def test_an_entry_that_cannot_be_read_does_not_stop_what_comes(
+    tmp_path: Path, database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    left = Journal(tmp_path / "0.journal", 100_000)
+    left.append([b"of another time"])
+    left.close()
+    recorder = make_recorder()
+    assert recorder.record([decisions("a")]).refusal is None
+    wait_until(lambda: recorder.state.problem is not None, "the recorder to say so")
+    assert recorder.state.recorded_in == "journal"
 
 
 def test_what_the_full_journal_cannot_take_is_refused(
