@@ -88,8 +88,10 @@ class Recorder:
         try:
             self._writer.write(decisions, whole_batches)
         except StorageError as error:
-            self._note(str(error))
-            self._is_needed.set()
+            # The other thread looks closer: what it has found is not to be talked over.
+            if not self._is_needed.is_set():
+                self._note(str(error))
+                self._is_needed.set()
             return False
         self._note(None)
         return True
@@ -112,7 +114,7 @@ class Recorder:
         return None
 
     def _check(self) -> None:
-        if monotonic() - self._checked_at > _CHECK_EVERY_SECONDS:
+        if not self._is_needed.is_set() and monotonic() - self._checked_at > _CHECK_EVERY_SECONDS:
             self._checked_at = monotonic()
             self._write([], [])
 

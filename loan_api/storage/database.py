@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -31,7 +32,7 @@ def open_engine(url: str, *, patience: float = 1.0) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(_existing(parsed), poolclass=NullPool, paramstyle="named")
+        engine = create_engine(_existing(parsed), poolclass=NullPool, paramstyle="named", hide_parameters=True)
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
@@ -48,6 +49,7 @@ def open_engine(url: str, *, patience: float = 1.0) -> Engine:
     engine = create_engine(
         parsed,
         poolclass=NullPool,
+        hide_parameters=True,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
             "tcp_user_timeout": int(_CONNECT_SECONDS * 1000),
@@ -85,7 +87,9 @@ def check_revision(connection: Connection) -> None:
 
 def is_busy(error: SQLAlchemyError) -> bool:
     """Whether it is only that another process writes to an SQLite database just now."""
-    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    # The lowest byte; those above say what keeps it busy.
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def unanswered(error: SQLAlchemyError | OSError) -> StorageError:
@@ -135,4 +139,4 @@ def _existing(url: URL) -> URL:
     """The address by which SQLite opens a database for reading and writing, but does not make it."""
     if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
         return url
-    return url.set(database=f"file:{url.database}", query={"mode": "rw", "uri": "true"})
+    return url.set(database=f"file:{quote(str(url.database))}", query={"mode": "rw", "uri": "true"})

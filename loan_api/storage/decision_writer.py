@@ -52,6 +52,8 @@ class DecisionWriter:
             self._decisions.run(connection, [_decision_row(record) for record in singles])
             self._batches.run(connection, [_batch_row(record) for record in whole_batches])
             connection.commit()
+            # What went into a file that was taken away meanwhile is not recorded.
+            self._watch.check()
         except SQLAlchemyError as error:
             if is_busy(error) and self._connection is not None:
                 self._connection.rollback()

@@ -1,6 +1,8 @@
 """Decisions get into the database whole, once, and again after it was away."""
 
 import json
+import resource
+import signal
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -9,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from alembic import command
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from loan_api.credit.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
@@ -138,6 +140,68 @@ def test_a_file_that_is_gone_or_another_one_is_noticed(file: Path) -> None:
     writer.write([decision("d-2")], [])
     writer.close()
     assert "d-2" in ids_in(f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize("name", ["a b", "a#b", "a%2541", "Kredit-Böck"])
+def test_a_file_is_opened_by_its_own_name(tmp_path: Path, name: str) -> None:
+    """SQLite would take a part of it for something else."""
+    url = f"sqlite:///{tmp_path}/{name}.db"
+    upgrade_database(url)
+    names = {name.replace("%25", "%") + end for end in (".db", ".db.migration-lock")}
+    assert {each.name for each in tmp_path.iterdir()} == names
+    assert ids_in(url) == []
+
+
+class Replaces:
+    """A disk on which the file is replaced just before a transaction ends."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __call__(self, _: object) -> None:
+        if self._file.exists():
+            self._file.rename(self._file.with_name("moved.db"))
+
+
+def test_what_went_into_a_file_that_was_taken_away_is_not_recorded(file: Path) -> None:
+    writer = DecisionWriter(f"sqlite:///{file}")
+    writer.write([decision("d-1")], [])
+    event.listen(writer._engine, "commit", Replaces(file))
+    with pytest.raises(StorageError, match="is gone or was replaced"):
+        writer.write([decision("d-2")], [])
+    writer.close()
+
+
+def test_a_full_database_takes_nothing_and_later_everything(file: Path) -> None:
+    writer = DecisionWriter(f"sqlite:///{file}")
+    writer.write([decision("d-1")], [])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(StorageError):
+            writer.write([decision("d-2")], [batch("b-1")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert ids_in(f"sqlite:///{file}") == ["d-1"]
+    writer.write([decision("d-2")], [batch("b-1")])
+    writer.close()
+    assert ids_in(f"sqlite:///{file}") == ["d-1", "d-2"]
+
+
+def test_a_database_for_reading_only_takes_nothing_and_later_everything(postgresql: Server) -> None:
+    url = postgresql.new_database()
+    upgrade_database(url)
+    name = url.rpartition("/")[2]
+    postgresql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    writer = DecisionWriter(url)
+    with pytest.raises(StorageError, match=r"\(ReadOnlySqlTransaction\)$"):
+        writer.write([decision("d-1")], [])
+    postgresql.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    writer.write([decision("d-1")], [])
+    writer.close()
+    assert ids_in(url) == ["d-1"]
 
 
 def test_errors_say_nothing_of_what_was_to_be_written(migrated_url: str) -> None:

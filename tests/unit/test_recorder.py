@@ -163,3 +163,20 @@ def test_a_question_looks_at_the_database(database: FakeDatabase, make_recorder:
     state = recorder.record([encode(Records([], []))]).state
     assert state.problem == "the database is away"
     assert recorder.is_drained
+
+
+def test_what_the_draining_thread_finds_stays_said(tmp_path: Path, database: FakeDatabase) -> None:
+    """Two texts that replace each other would fill the log for as long as the database is away."""
+    away = FakeDatabase(is_away=True)
+    recorder = Recorder(away, Newer(), Journal(tmp_path / "0.journal", 100_000))
+    recorder.start()
+    recorder.record([encode(Records([], []))])
+    wait_until(lambda: recorder.state.problem == "the database is newer", "the draining thread to look")
+    assert recorder.record([decisions("a")]).state == LogState("journal", 1, "the database is newer")
+
+
+class Newer:
+    """A database that a newer version of the code has migrated."""
+
+    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+        raise StorageError("the database is newer")
