@@ -52,6 +52,7 @@ def _prepare(settings: Settings, *, may_be_away: bool = False) -> None:
         except StorageError as error:
             if not may_be_away:
                 raise
-            click.echo(f"Warning: {error}. Decisions are recorded in the local journal until it does.", err=True)
+            until_then = " Until it can be used, decisions are recorded in the local journal."
+            click.echo(f"Warning: {error}.{until_then if settings.decision_log == 'on' else ''}", err=True)
     except (LoanError, SettingsError, OSError) as error:
         raise click.ClickException(str(error)) from error

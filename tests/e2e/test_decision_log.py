@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from loan_api.storage.database import open_engine
 from tests.applications import application
-from tests.e2e.conftest import Service, started_service
+from tests.e2e.conftest import Service, run_command, started_service
 from tests.e2e.decisions import assert_all_are_recorded, load, progress
 from tests.homes import TrainedHome, copy_of
 from tests.postgresql import Server, running_server
@@ -24,19 +24,27 @@ from tests.waiting import wait_until
 KILLS = 8
 
 
-def processes_of(service: Service, module: str) -> list[int]:
-    """The pids of those that run `module` for this home, by whomever they were started."""
-    found = []
+def _processes(service: Service) -> Iterator[tuple[int, str]]:
+    """The pid and the command line of each that was started for this home, by whomever; words end with a zero."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                command = (entry / "cmdline").read_bytes().decode().split("\0")
+                command = (entry / "cmdline").read_bytes().decode()
                 environ = (entry / "environ").read_bytes().decode().split("\0")
             except OSError:
                 continue
-            if module in command and f"LOAN_HOME={service.home}" in environ:
-                found.append(int(entry.name))
-    return found
+            if f"LOAN_HOME={service.home}" in environ:
+                yield int(entry.name), command
+
+
+def processes_of(service: Service, module: str) -> list[int]:
+    """The pids of those that run `module`."""
+    return [pid for pid, command in _processes(service) if module in command.split("\0")]
+
+
+def commands_of(service: Service) -> list[str]:
+    """What anyone on the machine sees of them."""
+    return [command for _, command in _processes(service)]
 
 
 def kill(pid: int) -> None:
@@ -196,14 +204,31 @@ def test_it_starts_with_the_database_away_and_migrates_it_later(
     with started_service(own_service_home, DATABASE_URL=url) as service:
         answers = [requests.post(service.url("/predict"), json=application(), timeout=30).json() for _ in range(5)]
         assert checks_of(service)["decision_log"].startswith("decisions are recorded in the local journal")
+        assert not any(":secret@" in command for command in commands_of(service))
         server.start()
         wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
         log = service.log.read_text(encoding="utf-8")
     assert "Warning: the database does not answer" in log
     assert "secret" not in log
+    assert ids_in(url) == [answer["decision_id"] for answer in answers]
+
+
+def test_it_starts_where_its_file_cannot_be_made_yet(own_service_home: Path) -> None:
+    place = own_service_home / "place"
+    place.touch()
+    url = f"sqlite:///{place}/decisions.db"
+    with started_service(own_service_home, DATABASE_URL=url) as service:
+        answers = [requests.post(service.url("/predict"), json=application(), timeout=30).json() for _ in range(5)]
+        assert checks_of(service)["decision_log"].startswith("decisions are recorded in the local journal")
+        place.unlink()
+        run_command(own_service_home, "-m", "loan_api", "init", DATABASE_URL=url)
+        wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
+    assert ids_in(url) == [answer["decision_id"] for answer in answers]
+
+
+def ids_in(url: str) -> list[str]:
     with open_engine(url).connect() as connection:
-        kept = connection.scalars(text("SELECT id FROM decisions ORDER BY id")).all()
-    assert list(kept) == [answer["decision_id"] for answer in answers]
+        return list(connection.scalars(text("SELECT id FROM decisions ORDER BY id")))
 
 
 @pytest.fixture
