@@ -83,7 +83,7 @@ def _alone(url: str, *, may_make: bool) -> Iterator[None]:
         with file.with_name(f"{file.name}.migration-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if may_make:
-                file.touch()
+                file.touch(mode=0o600)
             yield
         return
     engine = open_engine(url, patience=_PATIENCE)

@@ -135,3 +135,9 @@ def test_a_database_that_does_not_answer_is_told_without_details(tmp_path: Path)
         with pytest.raises(StorageError, match=r"the database does not answer or is not migrated \(\w+\)$"):
             writer.write([], [])
         writer.close()
+
+
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    upgrade_database(f"sqlite:///{tmp_path}/decisions.db")
+    DecisionWriter(f"sqlite:///{tmp_path}/decisions.db").write([], [])
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.glob("decisions.db")} == {0}
