@@ -127,7 +127,8 @@ _LOCATIONS = (
 
 def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
     """The same home at another place."""
-    shutil.copytree(original.settings.loan_home, home)
+    # A service that runs there may be about to rename what it has fetched.
+    shutil.copytree(original.settings.loan_home, home, ignore=shutil.ignore_patterns(".aside-*"))
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
         for table, column in _LOCATIONS:
             database.execute(
