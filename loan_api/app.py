@@ -62,7 +62,9 @@ _LATEST_SECONDS = 0.5
 _WAITING_BATCHES = 64
 _WAITING_SECONDS = 10.0
 # How long the first of some decisions that are recorded together may wait for the others; less where none is made.
-_GROUPING_SECONDS = 0.02
+_GROUPING_SECONDS = 0.002
+# A worker waits this part of the usual time for SQLite's lock, then leaves the work to the recorder.
+_SHORTCUT_PATIENCE = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ def _decision_log(settings: Settings, queue: ConnectionQueue, instruments: Instr
     recorder = SharedRecorder(RecorderLock.of(settings.loan_home, server_start()), process)
     record = RecorderConnection(queue.sending, recorder.ensure_running).record
     if sqlite_file(settings.database_url) is not None:
-        record = Shortcut(DecisionWriter(settings.database_url, patience=0).write, record).record
+        record = Shortcut(DecisionWriter(settings.database_url, patience=_SHORTCUT_PATIENCE).write, record).record
     return GroupCommit(
         record,
         recorder.ensure_running,

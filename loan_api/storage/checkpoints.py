@@ -6,8 +6,10 @@ SQLite would do so at the end of whichever transaction comes next, and that one 
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from time import monotonic
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,14 +17,28 @@ from sqlalchemy.exc import SQLAlchemyError
 from loan_api.storage.database import open_engine, sqlite_file
 
 _EVERY_SECONDS = 1.0
-# Under load that never pauses the file would only grow: from this size on, writers wait until it starts anew.
-_RESTART_BYTES = 64 * 2**20
+# Under load that never pauses the file would only grow: from so many pages on (a gigabyte) writers wait for the disk,
+# some tenths of a second, so that it starts anew.
+_RESTART_PAGES = 2**18
+# They wait for the disk to take what is left then; so most of it is moved before, in so many turns at most.
+_LEFT_PAGES = 64
+_TURNS = 6
+_ATTEMPTS = 500
+_PAUSE_SECONDS = 0.001
 # Not for a moment's worth of writing.
 _LEAST_BYTES = 4 * 2**20
 # What is there in the end is moved all the same.
 _IDLE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
+
+
+class _Moved(NamedTuple):
+    """How many pages the file had, how many of them are not in the database yet, and whether nobody was in the way."""
+
+    pages: int
+    left: int
+    is_done: bool
 
 
 def keep_checkpointing(url: str) -> None:
@@ -34,7 +50,7 @@ def keep_checkpointing(url: str) -> None:
 
 def _checkpoint_forever(url: str, file: Path) -> None:
     ahead = file.with_name(f"{file.name}-wal")
-    engine = open_engine(url)
+    engine = open_engine(url, waits_for_locks=False)
     pause = threading.Event()
     size, last = 0, monotonic()
     while not pause.wait(_EVERY_SECONDS):
@@ -43,9 +59,7 @@ def _checkpoint_forever(url: str, file: Path) -> None:
             if size > _LEAST_BYTES or (size != before and monotonic() - last > _IDLE_SECONDS):
                 last = monotonic()
                 with engine.connect() as connection:
-                    _checkpoint(connection, "PASSIVE")
-                    if size > _RESTART_BYTES:
-                        _checkpoint(connection, "TRUNCATE")
+                    _checkpoint(connection)
         except (OSError, SQLAlchemyError) as error:
             # The database is away; those who write to it say so.
             _log.debug("no checkpoint", extra={"error": type(error).__name__})
@@ -61,6 +75,26 @@ def _sync(file: Path) -> int:
         os.close(descriptor)
 
 
-def _checkpoint(connection: Connection, kind: str) -> None:
-    connection.execute(text(f"PRAGMA wal_checkpoint({kind})"))
+def _checkpoint(connection: Connection) -> None:
+    """Moves what can be moved beside the writers; starts the file anew where it has grown long."""
+    for _ in range(_TURNS):
+        moved = _move(connection, "PASSIVE")
+        if moved.pages < _RESTART_PAGES:
+            return
+        if moved.left < _LEFT_PAGES:
+            break
+    _restart(connection)
+
+
+def _restart(connection: Connection) -> None:
+    # SQLite would wait for its turn longer and longer, and meanwhile keep out those for whom it waits.
+    for _ in range(_ATTEMPTS):
+        if _move(connection, "RESTART").is_done:
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _move(connection: Connection, kind: Literal["PASSIVE", "RESTART"]) -> _Moved:
+    busy, pages, moved = connection.execute(text(f"PRAGMA wal_checkpoint({kind})")).one()
     connection.rollback()
+    return _Moved(pages, pages - moved, not busy)

@@ -18,16 +18,17 @@ from loan_api.credit.errors import StorageError
 # The newest of the migrations, which need not be imported to know it.
 REVISION = "0002"
 # A database that answers later than this does not answer. SQLite's time is that of a lock that another process holds.
-_SQLITE_BUSY_MILLISECONDS = 300
+SQLITE_BUSY_SECONDS = 0.3
 _CONNECT_SECONDS = 3
 _STATEMENT_SECONDS = 5
 _SAYING_SO_SECONDS = 1
 
 
-def open_engine(url: str, *, patience: float = 1.0) -> Engine:
+def open_engine(url: str, *, patience: float = 1.0, waits_for_locks: bool = True) -> Engine:
     """An engine that keeps nothing open, and makes no SQLite database where there is none.
 
-    `patience` multiplies the times that the database has to answer. A transaction of SQLite survives whatever is
+    `patience` multiplies the times that the database has to answer; without `waits_for_locks`, what another process has
+    locked in SQLite is busy at once. A transaction of SQLite survives whatever is
     killed; the recorder sees to it that it survives a loss of power a second later.
     """
     parsed = make_url(url)
@@ -37,11 +38,13 @@ def open_engine(url: str, *, patience: float = 1.0) -> Engine:
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
             cursor = connection.cursor()
-            cursor.execute(f"PRAGMA busy_timeout = {int(_SQLITE_BUSY_MILLISECONDS * patience)}")
+            cursor.execute(
+                f"PRAGMA busy_timeout = {int(SQLITE_BUSY_SECONDS * patience * 1000) if waits_for_locks else 0}"
+            )
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = NORMAL")
             # For processes that write now and then; the recorder sees to it itself, sooner.
-            cursor.execute("PRAGMA wal_autocheckpoint = 40000")
+            cursor.execute("PRAGMA wal_autocheckpoint = 400000")
             cursor.close()
 
         return engine

@@ -1,8 +1,10 @@
 """Writes decisions, many in one transaction."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
@@ -12,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from loan_api.credit.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from loan_api.storage.database import (
+    SQLITE_BUSY_SECONDS,
     FileWatch,
     check_revision,
     is_busy,
@@ -21,18 +24,23 @@ from loan_api.storage.database import (
 )
 from loan_api.storage.tables import batches, decisions
 
+# Another worker's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
+_PAUSE_SECONDS = 0.001
+
 
 class DecisionWriter:
     """A connection of its own, opened when it is first needed and again after something went wrong. For one thread.
 
     `prepare` is called before it is opened; it may raise StorageError. `patience` multiplies the times that the
-    database has to answer; with 0, whatever another process has locked is busy at once.
+    database has to answer.
     """
 
     def __init__(self, url: str, prepare: Callable[[], object] = lambda: None, patience: float = 1.0) -> None:
         self._prepare = prepare
         self._file = sqlite_file(url)
-        self._engine = open_engine(url, patience=patience)
+        # SQLite would look for the end of a lock ever more rarely.
+        self._engine = open_engine(url, patience=patience, waits_for_locks=False)
+        self._busy_seconds = SQLITE_BUSY_SECONDS * patience
         self._decisions = _Addition(decisions, self._engine.dialect)
         self._batches = _Addition(batches, self._engine.dialect)
         self._connection: Connection | None = None
@@ -44,6 +52,16 @@ class DecisionWriter:
         With nothing to write it is a look whether the database answers. Raises DatabaseBusyError or another
         StorageError, and then nothing of it was written or all of it, if the answer got lost; it may be written again.
         """
+        deadline = monotonic() + self._busy_seconds
+        while True:
+            try:
+                return self._write(singles, whole_batches)
+            except DatabaseBusyError:
+                if monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
+    def _write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
         try:
             connection = self._connected()
             self._watch.check()

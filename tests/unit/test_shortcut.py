@@ -52,21 +52,11 @@ def test_it_is_closed_while_the_journal_holds_anything() -> None:
     assert ways.taken == ["recorder"] * 4 + ["shortcut"]
 
 
-def test_what_is_busy_is_tried_again_and_what_is_away_is_left_to_the_recorder() -> None:
+def test_what_cannot_be_written_is_left_to_the_recorder() -> None:
     ways = Ways()
     shortcut = Shortcut(ways.write, ways.recorder)
     shortcut.record(QUESTION)
-    ways.errors = [DatabaseBusyError("locked"), DatabaseBusyError("locked")]
-    shortcut.record(SINGLE)
-    ways.errors = [StorageError("it is away")]
-    shortcut.record(SINGLE)
-    assert ways.taken == ["recorder", "shortcut", "recorder"]
-
-
-def test_what_stays_busy_is_left_to_the_recorder() -> None:
-    ways = Ways()
-    shortcut = Shortcut(ways.write, ways.recorder)
-    shortcut.record(QUESTION)
-    ways.errors = [DatabaseBusyError("locked")] * 1000
-    shortcut.record(SINGLE)
-    assert ways.taken == ["recorder", "recorder"]
+    ways.errors = [DatabaseBusyError("locked"), StorageError("it is away")]
+    for _ in range(3):
+        shortcut.record(SINGLE)
+    assert ways.taken == ["recorder", "recorder", "recorder", "shortcut"]
