@@ -14,8 +14,10 @@ from loan_api.metrics.slots import (
     FOLDER_VARIABLE,
     SLOT_VARIABLE,
     forget_live_values,
+    leave_slot,
     lowest_free_slot,
     reset_folder,
+    take_slot,
 )
 from loan_api.recording.lifetime import Lifeline
 from loan_api.server_start import VARIABLE as START_VARIABLE
@@ -64,6 +66,7 @@ def post_fork(server: Any, worker: Any) -> None:
     """Tells the worker its slot; the master alone holds the lifeline."""
     _lifeline.let_go()
     os.environ[SLOT_VARIABLE] = str(worker.slot)
+    take_slot(_metrics_folder, worker.slot, os.getpid())
     worker.connections = _connections
 
 
@@ -75,4 +78,5 @@ def post_worker_init(worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Takes back what a dead worker said of the moment."""
     forget_live_values(_metrics_folder, worker.slot)
+    leave_slot(_metrics_folder, worker.slot)
     _connections.leave(worker.slot)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import uuid_utils
 from flask import Flask
@@ -26,17 +27,11 @@ from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
 from loan_api.keys.followed import FollowedKeys, NoKeys
 from loan_api.keys.kept import kept_keys
 from loan_api.metrics import multiprocess
-from loan_api.metrics.instruments import Instruments
-from loan_api.metrics.observers import (
-    AccessMetrics,
-    HttpMetrics,
-    OutcomeMetrics,
-    PredictionMetrics,
-    RecordingMetrics,
-    ReloadMetrics,
-)
+from loan_api.metrics.slots import metrics_folder, worker_slot
+from loan_api.metrics.tallies import TallyBook
+from loan_api.observation import counting, silent
 from loan_api.recording.connection import RecorderConnection
-from loan_api.recording.group_commit import GroupCommit
+from loan_api.recording.group_commit import GroupCommit, RecordingObserver
 from loan_api.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
 from loan_api.recording.shortcut import Shortcut
 from loan_api.registry.cache import ModelCache
@@ -82,7 +77,7 @@ class Adapters:
     new_id: Callable[[], str]
 
 
-def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
+def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
     """The model registry, processes for batches, the decision log, API keys, the clock, and time-ordered UUIDs.
 
     Raises SettingsError where the file of API keys cannot be used.
@@ -90,7 +85,7 @@ def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
     keys = FollowedKeys(settings.api_keys_file, kept_keys()) if settings.api_keys_file else NoKeys()
     follower = ChildProcess("loan_api.registry_follower")
     batches, recorder = ConnectionQueue.inherited(BATCHES), ConnectionQueue.inherited(RECORDER)
-    log = _decision_log(settings, recorder, instruments)
+    log = _decision_log(settings, recorder, recording)
     process = ChildProcess("loan_api.batch_process", [batches.receiving, recorder.sending])
     cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
@@ -104,7 +99,7 @@ def real_adapters(settings: Settings, instruments: Instruments) -> Adapters:
     )
 
 
-def _decision_log(settings: Settings, queue: ConnectionQueue, instruments: Instruments) -> DecisionLog:
+def _decision_log(settings: Settings, queue: ConnectionQueue, observer: RecordingObserver) -> DecisionLog:
     if settings.decision_log == "off":
         _log.warning("decisions are not recorded", extra={"why": "DECISION_LOG is off"})
         return NoDecisionLog()
@@ -116,7 +111,7 @@ def _decision_log(settings: Settings, queue: ConnectionQueue, instruments: Instr
     return GroupCommit(
         record,
         recorder.ensure_running,
-        RecordingMetrics(instruments),
+        observer,
         let_others_join=lambda: wait_until_idle(_GROUPING_SECONDS),
     )
 
@@ -128,32 +123,35 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     """
     settings = settings or read_settings()
     metrics_registry = CollectorRegistry()
-    instruments = Instruments(metrics_registry)
-    adapters = adapters or real_adapters(settings, instruments)
+    folder = metrics_folder()
+    tallies = TallyBook(folder, worker_slot() or 0)
+    observers = counting(metrics_registry, tallies) if settings.metrics == "on" else silent()
+    adapters = adapters or real_adapters(settings, observers.recording)
 
-    registry = ModelRegistry(adapters.models, ReloadMetrics(instruments), adapters.now)
+    registry = ModelRegistry(adapters.models, observers.reloads, adapters.now)
     predictions = PredictionService(
         registry,
         adapters.batches,
         adapters.log,
-        PredictionMetrics(instruments),
+        observers.predictions,
         adapters.now,
         adapters.new_id,
         settings.max_batch_rows,
     )
     backlog = Backlog(_LATEST_SECONDS)
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
-    audit = AuditService(adapters.archive, adapters.log, OutcomeMetrics(instruments), adapters.now)
+    audit = AuditService(adapters.archive, adapters.log, observers.outcomes, adapters.now)
     health = HealthService(registry, adapters.log, adapters.keys, adapters.now)
-    access = Access(adapters.keys, AccessMetrics(instruments))
+    access = Access(adapters.keys, observers.access)
     guard = Guard(access)
 
     app = Flask("loan_api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
-    observe_requests(app, HttpMetrics(instruments))
+    observe_requests(app, observers.http)
     register_problem_handlers(app)
     api = document_api(app)
+    expose = partial(multiprocess.expose, metrics_registry, tallies, folder)
     password = read_or_make_password(settings.metrics_password_file)
     for blueprint in (
         predictions_blueprint(predictions, guard, backlog, budget, settings.max_batch_rows, settings.max_request_bytes),
@@ -161,7 +159,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         model_blueprint(registry),
         decisions_blueprint(audit, guard, settings.max_request_bytes),
         keys_blueprint(access, guard),
-        metrics_blueprint(lambda: multiprocess.expose(metrics_registry), settings.metrics_username, password),
+        metrics_blueprint(expose, settings.metrics_username, password),
     ):
         api.register_blueprint(blueprint)
     route_to_views(app)

@@ -20,7 +20,9 @@ from loan_api.recording.connection import RecorderConnection
 from loan_api.recording.protocol import Records
 from loan_api.registry.pipelines import load_pipeline
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.package import ReferencePackage
+from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob
 from loan_api.services.decision_log import BatchRecord
 from loan_api.settings import Settings, read_settings
@@ -38,7 +40,7 @@ def main(batches: int, recorder: int) -> None:
     settings = read_settings()
     logging.config.dictConfig(logging_config(settings.log_level))
     record = _recording(settings, socket.socket(fileno=recorder))
-    BatchServer(socket.socket(fileno=batches), sys.stdin.fileno(), _scorer_of, record).serve()
+    BatchServer(socket.socket(fileno=batches), sys.stdin.fileno(), _model_of, record).serve()
 
 
 def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecord], object]:
@@ -48,19 +50,24 @@ def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecor
     return lambda record: connection.record(Records.of([record]))
 
 
-def _scorer_of(job: BatchJob) -> Scorer:
+def _model_of(job: BatchJob) -> ScoringModel:
     return _load(job.artifact, job.scorer)
 
 
 # The served model and, while it changes, the one before.
 @lru_cache(maxsize=2)
-def _load(artifact: str, scorer: str) -> Scorer:
+def _load(artifact: str, scorer: str) -> ScoringModel:
     """What the worker has verified, and has found to be the one to score with."""
-    if scorer == CompiledScorer.name:
-        return CompiledForm.read(Path(artifact)).scorer()
+    distribution = ReferencePackage.read(Path(artifact)).distribution
+    return ScoringModel(_scorer(Path(artifact), scorer), WatchedDistribution(distribution))
+
+
+def _scorer(artifact: Path, name: str) -> Scorer:
+    if name == CompiledScorer.name:
+        return CompiledForm.read(artifact).scorer()
     from loan_api.scoring.pipeline import PipelineScorer
 
-    return PipelineScorer(load_pipeline(Path(artifact)))
+    return PipelineScorer(load_pipeline(artifact))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loan_api.credit.errors import ModelUnavailableError, NotRecordedError
+from loan_api.credit.features import example_application
+from loan_api.credit.frame import applications_frame
+from loan_api.credit.reference import ReferenceDistribution
 from loan_api.scoring.columns import Application, Columns
-from loan_api.scoring.loading import LoadedScorer
+from loan_api.scoring.loading import LoadedModel
 from loan_api.scoring.package import ModelFacts, ModelVersion
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.access import ApiKey, Scope, digest_of
 from loan_api.services.audit import (
     DecisionName,
@@ -78,6 +82,17 @@ class BrokenScorer:
         raise ValueError(f"cannot score {applications['income_annum'][0]}")
 
 
+def reference() -> ReferenceDistribution:
+    """Of three applications, two of them approved."""
+    applications = [example_application() | {"cibil_score": score} for score in (300, 600, 900)]
+    return ReferenceDistribution.of(applications_frame(applications), np.array([0.0, 0.5, 1.0]), threshold=0.5)
+
+
+def watched(scorer: Scorer) -> ScoringModel:
+    """The scorer, its decisions watched against `reference`."""
+    return ScoringModel(scorer, WatchedDistribution(reference()))
+
+
 @dataclass
 class FakeLog:
     """A decision log in memory, or one that keeps nothing and says why."""
@@ -120,9 +135,9 @@ class InlineBatches:
         """There is nothing to get ready."""
 
     def run(
-        self, job: BatchJob, body: Sequence[bytes], scorer: Scorer, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        return run_batch(job, b"".join(body), scorer, self.log.record, is_gone)
+        return run_batch(job, b"".join(body), model, self.log.record, is_gone)
 
 
 @dataclass
@@ -158,12 +173,12 @@ class FakeModelSource:
     def files_of(self, version: ModelVersion) -> object:
         return self.files
 
-    def load(self, version: ModelVersion) -> LoadedScorer:
+    def load(self, version: ModelVersion) -> LoadedModel:
         number = version.registry_version
         self.loads.append(number)
         if number not in self.versions:
             raise ModelUnavailableError("it is broken")
-        return LoadedScorer(self.versions[number][1], Path("artifact"), self.why_not_compiled)
+        return LoadedModel(watched(self.versions[number][1]), Path("artifact"), self.why_not_compiled)
 
     def _version(self, number: str) -> ModelVersion:
         return self.versions[number][0] if number in self.versions else model_version(number)
@@ -198,11 +213,13 @@ class RecordingObserver:
     def model_load_failed(self) -> None:
         self.events.append(("load failed",))
 
-    def decided(self, prediction: int, probability: float, model_version: str, seconds: float) -> None:
-        self.events.append(("decided", prediction, model_version))
+    def decided(
+        self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
+    ) -> None:
+        self.events.append(("decided", prediction, model.version.semantic_version))
 
-    def batch_decided(self, summary: BatchSummary, model_version: str) -> None:
-        self.events.append(("batch decided", summary.rows, summary.approved, model_version))
+    def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
+        self.events.append(("batch decided", summary.rows, summary.approved, model.version.semantic_version))
 
     def failed(self, reason: str) -> None:
         self.events.append(("failed", reason))

@@ -13,6 +13,7 @@ from loan_api.api.blueprint import LoanBlueprint
 from loan_api.api.body import client_socket, is_gone, media_type, read_at_once, read_in_pieces
 from loan_api.api.requests import current_request
 from loan_api.api.schemas import BatchPredictionSchema, PredictionSchema
+from loan_api.credit.errors import SaturatedError
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
 from loan_api.wire.applications import decode_application
@@ -62,7 +63,11 @@ def predictions_blueprint(
     def predict() -> Response:
         """Decide one application."""
         guard.require("score")
-        backlog.check()
+        try:
+            backlog.check()
+        except SaturatedError:
+            predictions.note_saturation()
+            raise
         asked = current_request()
         media_type(asked, (JSON,))
         decided = predictions.decide(decode_application(read_at_once(asked, application_bytes)), g.request_id)
@@ -94,11 +99,15 @@ def predictions_blueprint(
         accepts = media_type(asked, MEDIA_TYPES)
         answers = _answer_type(asked, accepts)
         connection = client_socket(asked)
-        with budget.holding() as holding:
-            body = read_in_pieces(asked, max_request_bytes, holding.grow)
-            batch = BatchRequest(g.request_id, body, accepts, answers, lambda: is_gone(connection))
-            answered = predictions.decide_batch(batch)
-            del body, batch
+        try:
+            with budget.holding() as holding:
+                body = read_in_pieces(asked, max_request_bytes, holding.grow)
+                batch = BatchRequest(g.request_id, body, accepts, answers, lambda: is_gone(connection))
+                answered = predictions.decide_batch(batch)
+                del body, batch
+        except SaturatedError:
+            predictions.note_saturation()
+            raise
         g.logged = {
             "batch_id": answered.batch_id,
             "model_version": answered.model_version,

@@ -17,7 +17,7 @@ from loan_api.credit.errors import (
     NotRecordedError,
     SaturatedError,
 )
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import BatchRecord
 from loan_api.wire.formats import LIGHT
@@ -68,7 +68,7 @@ class BatchProcesses:
         threading.Thread(target=keep_running, name="batch-process", daemon=True).start()
 
     def run(
-        self, job: BatchJob, body: Sequence[bytes], scorer: Scorer, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
         """The summary of a batch that comes in pieces, and the pieces of its answer.
 
@@ -76,7 +76,7 @@ class BatchProcesses:
         SaturatedError where no process can be had, or ClientGoneError.
         """
         if sum(map(len, body)) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
-            return run_batch(job, b"".join(body), scorer, self._record, is_gone)
+            return run_batch(job, b"".join(body), model, self._record, is_gone)
         with in_memory_file() as file:
             for piece in body:
                 _write(file, piece)

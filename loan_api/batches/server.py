@@ -11,7 +11,7 @@ from typing import IO
 from loan_api.batches.protocol import Decided, NotDone, Refused, Reply, receive_job, send_pieces, send_reply
 from loan_api.connection_queue import take_with_file
 from loan_api.credit.errors import BatchTooLargeError, ClientGoneError, NotRecordedError
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class BatchServer:
-    """`scorer_of` gives the scorer that a job names, `record` keeps what was decided.
+    """`model_of` gives the model that a job names, `record` keeps what was decided.
 
     The descriptor `parent` is at its end once the parent is gone.
     """
@@ -35,12 +35,12 @@ class BatchServer:
         self,
         receiving: socket.socket,
         parent: int,
-        scorer_of: Callable[[BatchJob], Scorer],
+        model_of: Callable[[BatchJob], ScoringModel],
         record: Callable[[BatchRecord], object],
     ) -> None:
         self._receiving = receiving
         self._parent = parent
-        self._scorer_of = scorer_of
+        self._model_of = model_of
         self._record = record
 
     def serve(self) -> None:
@@ -74,8 +74,8 @@ class BatchServer:
 
     def _run(self, connection: socket.socket, job: BatchJob, body: bytes) -> tuple[Reply, Iterator[bytes] | None]:
         try:
-            scorer = self._scorer_of(job)
-            summary, pieces = run_batch(job, body, scorer, self._record, lambda: has_hung_up(connection))
+            model = self._model_of(job)
+            summary, pieces = run_batch(job, body, model, self._record, lambda: has_hung_up(connection))
         except RequestRefusedError as error:
             refusals = error.refusals
             counts = [(field, reason, times) for (field, reason), times in refusals.counts.items()]

@@ -1,5 +1,6 @@
 """The bins that distributions are counted in: every value falls into exactly one."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,6 +34,12 @@ class NumberBins:
         *intervals, last = (f"[{low:.15g}, {high:.15g}" for low, high in pairwise(self.edges))
         return (MISSING, BELOW, *(f"{interval})" for interval in intervals), f"{last}]", ABOVE)
 
+    def position(self, value: Any) -> int:
+        """Which of the bins the number (or None) falls into."""
+        if value is None or value != value:  # noqa: PLR0124  # NaN, and quicker than asking a library
+            return 0
+        return 1 + bisect_right(self.edges, value) - int(value == self.edges[-1])
+
     def count(self, values: Sequence[Any] | NDArray[Any]) -> Counts:
         """How many of `values` (n numbers) fall into each bin."""
         numbers = np.asarray(values, dtype="float64")
@@ -53,11 +60,15 @@ class CategoryBins:
         """The bins' names, in the order of the counts."""
         return (MISSING, UNSEEN, *self.values)
 
+    def position(self, value: Any) -> int:
+        """Which of the bins the text (or None) falls into."""
+        if value is None:
+            return 0
+        return 2 + self.values.index(value) if value in self.values else 1
+
     def count(self, values: Sequence[Any] | NDArray[Any]) -> Counts:
         """How many of `values` (n texts or None) fall into each bin."""
-        positions: dict[str | None, int] = {value: place for place, value in enumerate(self.values, start=2)}
-        positions[None] = 0
-        return np.bincount([positions.get(value, 1) for value in values], minlength=len(self.labels))
+        return np.bincount([self.position(value) for value in values], minlength=len(self.labels))
 
 
 Bins = NumberBins | CategoryBins

@@ -48,28 +48,39 @@ class Histogram:
 
 @dataclass(frozen=True)
 class ReferenceDistribution:
-    """The histogram of every feature, by its name, and of the score, P(approved)."""
+    """The histogram of every feature, by its name, and of the score, P(approved); the share that was approved.
+
+    Models that were registered before that share was kept do not have it.
+    """
 
     features: Mapping[str, Histogram]
     score: Histogram
+    approval_ratio: float | None = None
 
     @classmethod
-    def of(cls, applications: pd.DataFrame, probabilities: NDArray[Any]) -> Self:
+    def of(cls, applications: pd.DataFrame, probabilities: NDArray[Any], threshold: float) -> Self:
         """Of n applications and of the n probabilities that a model gave without having learnt from them."""
-        return cls(feature_histograms(applications), Histogram.of(SCORE_BINS, probabilities))
+        approval_ratio = float((probabilities >= threshold).mean())
+        return cls(feature_histograms(applications), Histogram.of(SCORE_BINS, probabilities), approval_ratio)
+
+    @property
+    def applications(self) -> int:
+        """How many were counted."""
+        return sum(self.score.counts)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
             "features": {name: histogram.to_json() for name, histogram in self.features.items()},
             "score": self.score.to_json(),
+            "approval_ratio": self.approval_ratio,
         }
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
         """The distribution that `to_json` wrote. Raises KeyError where a part is missing."""
         features = {name: Histogram.from_json(histogram) for name, histogram in kept["features"].items()}
-        return cls(features, Histogram.from_json(kept["score"]))
+        return cls(features, Histogram.from_json(kept["score"]), kept.get("approval_ratio"))
 
 
 def feature_histograms(applications: pd.DataFrame) -> dict[str, Histogram]:

@@ -1,6 +1,8 @@
 """Every metric that the service exports, each declared once. docs/metrics.md is made from here.
 
-Metrics live in the files of the multiprocess mode (see `multiprocess.py`), so every gauge says how workers add up.
+Most live in the files of the multiprocess mode (see `multiprocess.py`), so these gauges say how workers add up. What is
+counted for every feature of every application lives in files of its own (`tallies.py`), and what the system knows is
+read when it is asked for (`system.py`).
 """
 
 from collections.abc import Sequence
@@ -13,6 +15,8 @@ from loan_api.services.batch_job import PROBABILITY_BOUNDS
 
 # From a compiled single prediction to the point where a client gives up.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# From an hour to two years.
+_LAGS = (3_600.0, 86_400.0, 604_800.0, 2_592_000.0, 7_776_000.0, 15_552_000.0, 31_536_000.0, 63_072_000.0)
 _ROWS = (1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
 
 
@@ -27,6 +31,8 @@ class MetricDeclaration:
     buckets: tuple[float, ...] = ()
     # How the values of all workers become one, for gauges: live values only, summed or the largest.
     across_workers: Literal["livesum", "livemax", ""] = ""
+    # Where it lives: with prometheus_client, or in what is read at each scrape.
+    source: Literal["client", "tallies", "system"] = "client"
 
 
 HTTP_REQUESTS = MetricDeclaration(
@@ -102,11 +108,125 @@ DECISION_LOG_DEGRADED = MetricDeclaration(
     across_workers="livemax",
 )
 
+FEATURE_VALUES = MetricDeclaration(
+    "loan_feature_values_total",
+    "counter",
+    "Values of decided applications, by the bins of the reference distribution; each value is in one bin.",
+    ("feature", "bin", "model_version"),
+    source="tallies",
+)
+FEATURE_REFERENCE = MetricDeclaration(
+    "loan_feature_reference_ratio",
+    "gauge",
+    "Share of the bin in the data that the model was trained on.",
+    ("feature", "bin", "model_version"),
+    source="tallies",
+)
+SCORE_VALUES = MetricDeclaration(
+    "loan_score_values_total",
+    "counter",
+    "Approval probabilities of decided applications, by the bins of the reference distribution.",
+    ("bin", "model_version"),
+    source="tallies",
+)
+SCORE_REFERENCE = MetricDeclaration(
+    "loan_score_reference_ratio",
+    "gauge",
+    "Share of the bin in the probabilities that the model gave to training data it had not learnt from.",
+    ("bin", "model_version"),
+    source="tallies",
+)
+REFERENCE_APPLICATIONS = MetricDeclaration(
+    "loan_reference_applications",
+    "gauge",
+    "Applications that the reference distribution was counted over.",
+    ("model_version",),
+    source="tallies",
+)
+REFERENCE_APPROVAL = MetricDeclaration(
+    "loan_reference_approval_ratio",
+    "gauge",
+    "Share of approvals among the decisions on training data that the model had not learnt from.",
+    ("model_version",),
+    source="tallies",
+)
+EXPECTED_OUTCOMES = MetricDeclaration(
+    "loan_expected_outcomes_total",
+    "counter",
+    "Outcomes of all decisions as their probabilities promise them; `actual` is what would be right.",
+    ("predicted", "actual", "model_version"),
+    source="tallies",
+)
+
 OUTCOMES = MetricDeclaration(
     "loan_outcomes_total",
     "counter",
-    "Outcomes told over the API that were not known before; `actual` is what turned out to be right.",
+    "Outcomes told that were not known before; `actual` is what turned out to be right.",
     ("predicted", "actual", "model_version"),
+)
+OUTCOME_SCORES = MetricDeclaration(
+    "loan_outcome_scores_total",
+    "counter",
+    "Outcomes told, by the approval probability of their decision.",
+    ("bin", "actual", "model_version"),
+)
+OUTCOME_EXPECTED_APPROVALS = MetricDeclaration(
+    "loan_outcome_expected_approvals_total",
+    "counter",
+    "Approval probabilities of the decisions whose outcomes were told, summed.",
+    ("bin", "predicted", "model_version"),
+)
+OUTCOME_SQUARED_ERROR = MetricDeclaration(
+    "loan_outcome_squared_error_total",
+    "counter",
+    "Squared differences between approval probability and outcome, summed; by outcomes told it is the Brier score.",
+    ("model_version",),
+)
+OUTCOME_LAG = MetricDeclaration(
+    "loan_outcome_lag_seconds",
+    "histogram",
+    "Time from a decision until its outcome was told.",
+    buckets=_LAGS,
+)
+
+WORKERS = MetricDeclaration("loan_workers", "gauge", "Living web workers.", source="system")
+WORKER_CPU = MetricDeclaration(
+    "loan_worker_cpu_seconds_total",
+    "counter",
+    "Processor time of the web workers in a slot, one after the other.",
+    ("worker",),
+    source="system",
+)
+WORKER_MEMORY = MetricDeclaration(
+    "loan_worker_resident_memory_bytes", "gauge", "Resident memory of the web worker.", ("worker",), source="system"
+)
+WORKER_FILES = MetricDeclaration(
+    "loan_worker_open_files", "gauge", "File descriptors that the web worker has open.", ("worker",), source="system"
+)
+WORKER_MOST_FILES = MetricDeclaration(
+    "loan_worker_max_open_files",
+    "gauge",
+    "File descriptors that the web worker may have open.",
+    ("worker",),
+    source="system",
+)
+CONTAINER_MEMORY = MetricDeclaration(
+    "loan_container_memory_bytes",
+    "gauge",
+    "Memory of the control group that cannot be given back at once: all that is charged but inactive file pages.",
+    source="system",
+)
+CONTAINER_MEMORY_LIMIT = MetricDeclaration(
+    "loan_container_memory_limit_bytes", "gauge", "Memory limit of the control group, if any.", source="system"
+)
+CONTAINER_CPU_LIMIT = MetricDeclaration(
+    "loan_container_cpu_limit_cores", "gauge", "Processor limit of the control group, if any.", source="system"
+)
+CONTAINER_CPU_THROTTLED = MetricDeclaration(
+    "loan_container_cpu_throttled_seconds_total",
+    "counter",
+    "Time that the control group was kept from the processor by its limit.",
+    source="system",
 )
 
 METRICS: tuple[MetricDeclaration, ...] = (
@@ -126,12 +246,32 @@ METRICS: tuple[MetricDeclaration, ...] = (
     DECISION_LOG_COMMIT,
     DECISION_LOG_FAILURES,
     DECISION_LOG_DEGRADED,
+    FEATURE_VALUES,
+    FEATURE_REFERENCE,
+    SCORE_VALUES,
+    SCORE_REFERENCE,
+    REFERENCE_APPLICATIONS,
+    REFERENCE_APPROVAL,
+    EXPECTED_OUTCOMES,
     OUTCOMES,
+    OUTCOME_SCORES,
+    OUTCOME_EXPECTED_APPROVALS,
+    OUTCOME_SQUARED_ERROR,
+    OUTCOME_LAG,
+    WORKERS,
+    WORKER_CPU,
+    WORKER_MEMORY,
+    WORKER_FILES,
+    WORKER_MOST_FILES,
+    CONTAINER_MEMORY,
+    CONTAINER_MEMORY_LIMIT,
+    CONTAINER_CPU_LIMIT,
+    CONTAINER_CPU_THROTTLED,
 )
 
 
 class Instruments:
-    """The declared metrics, made and registered."""
+    """The declared metrics of prometheus_client, made and registered."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.http_requests = _counter(HTTP_REQUESTS, registry)
@@ -150,7 +290,18 @@ class Instruments:
         self.decision_log_commit = _histogram(DECISION_LOG_COMMIT, registry)
         self.decision_log_failures = _counter(DECISION_LOG_FAILURES, registry)
         self.decision_log_degraded = _gauge(DECISION_LOG_DEGRADED, registry)
-        self.outcomes = _counter(OUTCOMES, registry)
+        self.outcomes = OutcomeInstruments(registry)
+
+
+class OutcomeInstruments:
+    """Those that are about outcomes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.told = _counter(OUTCOMES, registry)
+        self.scores = _counter(OUTCOME_SCORES, registry)
+        self.expected_approvals = _counter(OUTCOME_EXPECTED_APPROVALS, registry)
+        self.squared_error = _counter(OUTCOME_SQUARED_ERROR, registry)
+        self.lag = _histogram(OUTCOME_LAG, registry)
 
 
 def _counter(metric: MetricDeclaration, registry: CollectorRegistry) -> Counter:

@@ -1,13 +1,19 @@
 """Turns what happens in the service into metrics. The services and the API know only the protocols these fulfil."""
 
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Final, get_args
 
 from prometheus_client import Gauge
 
+from loan_api.credit.bins import SCORE_BINS
 from loan_api.credit.decision import APPROVED
 from loan_api.credit.errors import AccessRefusal
-from loan_api.metrics.instruments import Instruments, observe_counted
+from loan_api.metrics.instruments import Instruments, OutcomeInstruments, observe_counted
+from loan_api.metrics.tallies import Tally, TallyBook, bin_label
+from loan_api.scoring.columns import Application
+from loan_api.services.audit import NewOutcome
 from loan_api.services.batch_job import BatchSummary
 from loan_api.services.decision_log import LogState
 from loan_api.services.model_registry import ServedModel
@@ -44,24 +50,30 @@ class HttpMetrics:
 
 
 class PredictionMetrics:
-    """Decisions and failures to decide."""
+    """Decisions and failures to decide; every reason for one is there, at 0, from the start."""
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Instruments, tallies: TallyBook) -> None:
         self._instruments = instruments
-        self._of_version = cache(lambda version: _VersionMetrics(instruments, version))
+        self._tallies = tallies
+        self._of_model: dict[str, _VersionMetrics] = {}
+        self._failures = {reason: instruments.prediction_errors.labels(reason) for reason in get_args(FailureReason)}
         self._single_duration = instruments.prediction_duration.labels("single")
         self._batch_duration = instruments.prediction_duration.labels("batch")
 
-    def decided(self, prediction: int, probability: float, model_version: str, seconds: float) -> None:
-        """Counts one decision by outcome."""
-        version = self._of_version(model_version)
+    def decided(
+        self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
+    ) -> None:
+        """Counts one decision by outcome, and where its values fall."""
+        version = self._of(model)
+        version.tally.add(application, prediction, probability)
         (version.single_approved if prediction == APPROVED else version.single_rejected).inc()
         version.probability.observe(probability)
         self._single_duration.observe(seconds)
 
-    def batch_decided(self, summary: BatchSummary, model_version: str) -> None:
-        """Counts a batch's decisions by outcome, and how they spread."""
-        version = self._of_version(model_version)
+    def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
+        """Counts a batch's decisions by outcome, and where their values fall."""
+        version = self._of(model)
+        version.tally.add_all(summary.watched)
         version.batch_approved.inc(summary.approved)
         version.batch_rejected.inc(summary.rows - summary.approved)
         observe_counted(version.probability, summary.probability_counts, summary.probability_sum)
@@ -70,13 +82,23 @@ class PredictionMetrics:
 
     def failed(self, reason: FailureReason) -> None:
         """Counts the failure."""
-        self._instruments.prediction_errors.labels(reason).inc()
+        self._failures[reason].inc()
+
+    def _of(self, model: ServedModel) -> "_VersionMetrics":
+        key = model.version.key
+        if key not in self._of_model:
+            version = model.version.semantic_version
+            self._of_model[key] = _VersionMetrics(
+                self._instruments, version, self._tallies.of(key, version, model.model.watched)
+            )
+        return self._of_model[key]
 
 
 class _VersionMetrics:
     """The series of one model version; each is there, at 0, from the version's first decision on."""
 
-    def __init__(self, instruments: Instruments, version: str) -> None:
+    def __init__(self, instruments: Instruments, version: str, tally: Tally) -> None:
+        self.tally = tally
         predictions = instruments.predictions
         self.single_approved = predictions.labels("single", "approved", version)
         self.single_rejected = predictions.labels("single", "rejected", version)
@@ -128,19 +150,40 @@ class OutcomeMetrics:
     # By prediction, and by what a good and a bad outcome say the prediction should have been.
     _NAMES: Final = ("rejected", "approved")
 
-    def __init__(self, instruments: Instruments) -> None:
-        self._outcomes = instruments.outcomes
+    def __init__(self, instruments: OutcomeInstruments) -> None:
+        self._instruments = instruments
 
-    def outcome_told(self, prediction: int, outcome: int, model_version: str) -> None:
-        """Counts it."""
-        self._outcomes.labels(self._NAMES[prediction], self._NAMES[outcome], model_version).inc()
+    def outcomes_told(self, new: Sequence[NewOutcome]) -> None:
+        """Counts them, by what was decided and by how sure the model was."""
+        made = self._instruments
+        told: Counter[tuple[str, str, str]] = Counter()
+        scores: Counter[tuple[str, str, str]] = Counter()
+        expected: Counter[tuple[str, str, str]] = Counter()
+        squared_error: Counter[str] = Counter()
+        for one in new:
+            predicted, actual, version = self._NAMES[one.prediction], self._NAMES[one.outcome], one.model_version
+            position = SCORE_BINS.position(one.probability)
+            score = bin_label(position, SCORE_BINS.labels[position])
+            told[predicted, actual, version] += 1
+            scores[score, actual, version] += 1
+            expected[score, predicted, version] += one.probability  # type: ignore[assignment]  # sums, too
+            squared_error[version] += (one.probability - one.outcome) ** 2  # type: ignore[assignment]
+            made.lag.observe(one.waited)
+        for counter, counts in ((made.told, told), (made.scores, scores), (made.expected_approvals, expected)):
+            for labels, count in counts.items():
+                counter.labels(*labels).inc(count)
+        for version, error in squared_error.items():
+            made.squared_error.labels(version).inc(error)
 
 
 class ReloadMetrics:
-    """Which model is served, and whether changing it works."""
+    """Which model is served, and whether changing it works; its counts are there, at 0, before its first decision."""
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Instruments, tallies: TallyBook) -> None:
         self._instruments = instruments
+        self._tallies = tallies
+        for result in ("success", "failure"):
+            instruments.model_reloads.labels(result)
 
     def model_loaded(self, model: ServedModel, replaced: ServedModel | None) -> None:
         """Names the served model; the replaced one's series goes to 0, as series cannot be withdrawn."""
@@ -148,6 +191,7 @@ class ReloadMetrics:
         if replaced is not None:
             self._info(replaced).set(0)
         self._info(model).set(1)
+        self._tallies.of(model.version.key, model.version.semantic_version, model.model.watched)
 
     def model_load_failed(self) -> None:
         """Counts the failure."""

@@ -1,17 +1,25 @@
-"""A slot for each living worker, and the folder where the workers keep their metrics.
+"""A slot for each living worker, who has it, and the folder where the workers keep their metrics.
 
 Standard library only: gunicorn's master uses it, and must not import what workers have to patch after the fork.
 """
 
 import os
 import shutil
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 # Read by prometheus_client.
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # Handed from the master to the worker.
 SLOT_VARIABLE = "LOAN_WORKER_SLOT"
+
+
+def metrics_folder() -> Path | None:
+    """Where all workers keep their metrics; None where this process is alone."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return None if folder is None else Path(folder)
 
 
 def reset_folder(folder: Path) -> None:
@@ -39,3 +47,52 @@ def worker_slot() -> int | None:
     """The slot that the master gave this worker; None outside gunicorn."""
     slot = os.environ.get(SLOT_VARIABLE)
     return None if slot is None else int(slot)
+
+
+# Process id (0 where nobody has the slot), and processor seconds of those who had it before and of who has it now.
+_HOLDER = struct.Struct("<qdd")
+_HOLDERS = "holder_{}.bin"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has a slot, or had it last, and the processor seconds of all who ever had it, as far as they were seen."""
+
+    slot: int
+    pid: int | None
+    seconds_before: float
+    seconds_seen: float
+
+
+def take_slot(folder: Path, slot: int, pid: int) -> None:
+    """The process has the slot from now on; its processor time is counted on top of its predecessors'."""
+    file = folder / _HOLDERS.format(slot)
+    holder = _read(file) if file.exists() else Holder(slot, None, 0.0, 0.0)
+    file.write_bytes(_HOLDER.pack(pid, holder.seconds_before + holder.seconds_seen, 0.0))
+
+
+def leave_slot(folder: Path, slot: int) -> None:
+    """Nobody has the slot any more."""
+    file = folder / _HOLDERS.format(slot)
+    if file.exists():
+        holder = _read(file)
+        file.write_bytes(_HOLDER.pack(0, holder.seconds_before, holder.seconds_seen))
+
+
+def holders(folder: Path) -> Iterator[Holder]:
+    """Those of all slots that were ever taken."""
+    for file in sorted(folder.glob(_HOLDERS.format("*"))):
+        yield _read(file)
+
+
+def note_seconds(folder: Path, holder: Holder, seconds: float) -> None:
+    """Keeps what was seen of the holder's processor time, so that its successor's count goes on from there."""
+    with (folder / _HOLDERS.format(holder.slot)).open("r+b") as file:
+        if _HOLDER.unpack(file.read(_HOLDER.size))[0] == holder.pid:
+            file.seek(0)
+            file.write(_HOLDER.pack(holder.pid, holder.seconds_before, seconds))
+
+
+def _read(file: Path) -> Holder:
+    pid, before, seen = _HOLDER.unpack(file.read_bytes())
+    return Holder(int(file.stem.rpartition("_")[2]), pid or None, before, seen)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from loan_api.registry.cache import ModelCache, age
 from loan_api.registry.pipelines import load_pipeline
-from loan_api.scoring.loading import LoadedScorer, load_scorer
+from loan_api.scoring.loading import LoadedModel, load_scorer
 from loan_api.scoring.package import ModelVersion
 from loan_api.services.model_registry import Wish
 
@@ -66,13 +66,13 @@ class CachedModelSource:
         """Something that changes when the files of that version are fetched or removed."""
         return self._cache.files_of(version.key)
 
-    def load(self, version: ModelVersion) -> LoadedScorer:
+    def load(self, version: ModelVersion) -> LoadedModel:
         """That version from the cache, verified. Raises ModelUnavailableError."""
 
-        def verified() -> LoadedScorer:
+        def verified() -> LoadedModel:
             artifact: Path = self._cache.artifact(version)
             return load_scorer(artifact, version.facts, load_pipeline)
 
-        loaded: LoadedScorer = self._aside(verified)
+        loaded: LoadedModel = self._aside(verified)
         self._cache.write_good(version)
         return loaded

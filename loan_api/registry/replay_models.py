@@ -46,5 +46,5 @@ class ReplayModels:
             if artifact_digest(artifact) != models.digest_of(entry):
                 raise ModelUnavailableError(f"the files of version {entry.version} are not those that were registered")
             described = models.describe(entry, artifact)
-            scorer = load_scorer(artifact, described.facts, load_pipeline).scorer
+            scorer = load_scorer(artifact, described.facts, load_pipeline).model.scorer
             return ReplayModel(scorer, described.facts.threshold), described.semantic_version

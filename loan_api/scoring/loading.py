@@ -13,21 +13,22 @@ from loan_api.scoring.columns import columns_of
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer, read_why_not
 from loan_api.scoring.package import GoldenRows, ModelFacts, ReferencePackage
 from loan_api.scoring.parity import disagreement
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.watched import WatchedDistribution
 
 LoadPipeline = Callable[[Path], Any]
 
 
 @dataclass(frozen=True)
-class LoadedScorer:
+class LoadedModel:
     """A scorer that has shown that it decides as the registered model does, and why that is not the compiled form."""
 
-    scorer: Scorer
+    model: ScoringModel
     artifact: Path
     why_not_compiled: str | None = None
 
 
-def load_scorer(artifact: Path, facts: ModelFacts, load_pipeline: LoadPipeline) -> LoadedScorer:
+def load_scorer(artifact: Path, facts: ModelFacts, load_pipeline: LoadPipeline) -> LoadedModel:
     """The quickest scorer in the artifact that gives the probabilities and decisions of the registered pipeline.
 
     Raises ModelUnavailableError where none does.
@@ -35,13 +36,16 @@ def load_scorer(artifact: Path, facts: ModelFacts, load_pipeline: LoadPipeline) 
     if facts.feature_schema_digest != feature_schema_digest():
         raise ModelUnavailableError("it was trained on other features than this service knows")
     try:
-        golden = ReferencePackage.read(artifact).golden_rows
+        package = ReferencePackage.read(artifact)
+        watched = WatchedDistribution(package.distribution)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(f"its reference package cannot be read ({type(error).__name__})") from error
+    golden = package.golden_rows
     compiled = proven_scorer(artifact, golden, facts.threshold)
     if isinstance(compiled, CompiledScorer):
-        return LoadedScorer(compiled, artifact)
-    return LoadedScorer(_reference(artifact, golden, facts.threshold, load_pipeline), artifact, compiled)
+        return LoadedModel(ScoringModel(compiled, watched), artifact)
+    reference = _reference(artifact, golden, facts.threshold, load_pipeline)
+    return LoadedModel(ScoringModel(reference, watched), artifact, compiled)
 
 
 def proven_scorer(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:

@@ -1,11 +1,13 @@
 """From applications to probabilities of approval."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loan_api.scoring.columns import Application, Columns
+from loan_api.scoring.watched import WatchedDistribution
 
 
 class Scorer(Protocol):
@@ -18,3 +20,11 @@ class Scorer(Protocol):
 
     def probabilities(self, applications: Columns) -> NDArray[np.float64]:
         """P(approved) of n valid applications, in order (n)."""
+
+
+@dataclass(frozen=True)
+class ScoringModel:
+    """What scores, and the distribution that its decisions are watched in."""
+
+    scorer: Scorer
+    watched: WatchedDistribution

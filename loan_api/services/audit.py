@@ -116,11 +116,13 @@ class Telling:
 
 @dataclass(frozen=True)
 class NewOutcome:
-    """An outcome that was not known before, beside the decision."""
+    """An outcome that was not known before, beside the decision. `waited` is the time between the two (seconds)."""
 
     prediction: int
     outcome: int
     model_version: str
+    probability: float
+    waited: float
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,8 @@ class Archive(Protocol):
 class OutcomeObserver(Protocol):
     """Is told of outcomes."""
 
-    def outcome_told(self, prediction: int, outcome: int, model_version: str) -> None:
-        """A decision turned out so, which was not known before, or known otherwise."""
+    def outcomes_told(self, new: Sequence[NewOutcome]) -> None:
+        """Decisions turned out so, which was not known before, or known otherwise."""
 
 
 class AuditService:
@@ -215,8 +217,7 @@ class AuditService:
         result = self._archive.tell(tellings, self._now(), told_by)
         if result.unknown:
             raise self._unless_waiting(is_waiting, UnknownDecisionsError(result.unknown))
-        for new in result.new:
-            self._observer.outcome_told(new.prediction, new.outcome, new.model_version)
+        self._observer.outcomes_told(result.new)
         return OutcomeCount(len(result.new), len(tellings) - len(result.new))
 
     @property

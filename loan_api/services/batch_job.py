@@ -10,7 +10,7 @@ import numpy as np
 from loan_api.credit.bins import SCORE_BINS
 from loan_api.credit.errors import ClientGoneError
 from loan_api.scoring.columns import row_count, rows_of
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.decision_log import BatchRecord, Decider
 from loan_api.wire.batch_content import pack
 from loan_api.wire.decided import DecidedBatch
@@ -38,19 +38,23 @@ class BatchJob(msgspec.Struct, frozen=True):
 
 
 class BatchSummary(msgspec.Struct, frozen=True):
-    """What was decided, in numbers. `probability_counts` has one count for each of `PROBABILITY_BOUNDS`."""
+    """What was decided, in numbers.
+
+    `probability_counts` has one count for each of `PROBABILITY_BOUNDS`, `watched` is what `WatchedDistribution` counts.
+    """
 
     rows: int
     approved: int
     probability_sum: float
     probability_counts: tuple[int, ...]
+    watched: tuple[float, ...]
     seconds: float
 
 
 def run_batch(
     job: BatchJob,
     body: bytes,
-    scorer: Scorer,
+    model: ScoringModel,
     record: Callable[[BatchRecord], object],
     is_abandoned: Callable[[], bool],
 ) -> tuple[BatchSummary, Iterator[bytes]]:
@@ -67,7 +71,7 @@ def run_batch(
         if is_abandoned():
             raise ClientGoneError("the client is gone")
         stop = start + _SLICE_ROWS
-        probabilities[start:stop] = scorer.probabilities(rows_of(applications, start, stop))
+        probabilities[start:stop] = model.scorer.probabilities(rows_of(applications, start, stop))
     predictions = (probabilities >= job.decider.threshold).astype(np.int8)
     seconds = perf_counter() - started
     bounds = np.searchsorted(PROBABILITY_BOUNDS, probabilities, side="left")
@@ -76,6 +80,7 @@ def run_batch(
         approved=int(predictions.sum()),
         probability_sum=float(probabilities.sum()),
         probability_counts=tuple(np.bincount(bounds, minlength=len(PROBABILITY_BOUNDS)).tolist()),
+        watched=tuple(model.watched.counts(applications, probabilities, predictions).tolist()),
         seconds=seconds,
     )
     record(

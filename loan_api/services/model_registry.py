@@ -10,9 +10,9 @@ from time import monotonic
 from typing import Protocol
 
 from loan_api.credit.errors import ModelUnavailableError, NoModelError
-from loan_api.scoring.loading import LoadedScorer
+from loan_api.scoring.loading import LoadedModel
 from loan_api.scoring.package import ModelVersion
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.scorer import Scorer, ScoringModel
 from loan_api.services.decision_log import Decider
 
 _TRY_AGAIN_SECONDS = 60.0
@@ -38,7 +38,7 @@ class ServedModel:
     """A model ready to score, and since when; `why_not_compiled` where the reference pipeline scores."""
 
     version: ModelVersion
-    scorer: Scorer
+    model: ScoringModel
     artifact: Path
     loaded_at: datetime
     why_not_compiled: str | None = None
@@ -48,6 +48,11 @@ class ServedModel:
         version = self.version
         named = Decider(version.name, version.registry_version, version.semantic_version, version.facts.threshold)
         object.__setattr__(self, "decider", named)
+
+    @property
+    def scorer(self) -> Scorer:
+        """What scores."""
+        return self.model.scorer
 
 
 class ModelSource(Protocol):
@@ -62,7 +67,7 @@ class ModelSource(Protocol):
     def files_of(self, version: ModelVersion) -> object:
         """Something that changes when the files of that version do."""
 
-    def load(self, version: ModelVersion) -> LoadedScorer:
+    def load(self, version: ModelVersion) -> LoadedModel:
         """That version, verified and ready to score. Raises ModelUnavailableError."""
 
 
@@ -206,14 +211,14 @@ class ModelRegistry:
     def _swap(self, version: ModelVersion) -> None:
         loaded = self._source.load(version)
         replaced = self._served
-        self._served = ServedModel(version, loaded.scorer, loaded.artifact, self._now(), loaded.why_not_compiled)
+        self._served = ServedModel(version, loaded.model, loaded.artifact, self._now(), loaded.why_not_compiled)
         self._observer.model_loaded(self._served, replaced)
         _log.info(
             "model loaded",
             extra={
                 "model_version": version.semantic_version,
                 "registry_version": version.registry_version,
-                "scorer": loaded.scorer.name,
+                "scorer": loaded.model.scorer.name,
             },
         )
         if loaded.why_not_compiled is not None:

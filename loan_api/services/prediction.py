@@ -17,7 +17,7 @@ from loan_api.credit.errors import (
     SaturatedError,
 )
 from loan_api.scoring.columns import Application
-from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, BatchSummary
 from loan_api.services.decision_log import DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
@@ -55,11 +55,13 @@ class AnsweredBatch:
 class PredictionObserver(Protocol):
     """Is told of every decision and of every failure to decide."""
 
-    def decided(self, prediction: int, probability: float, model_version: str, seconds: float) -> None:
-        """One application was decided by `model_version` within `seconds`."""
+    def decided(
+        self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
+    ) -> None:
+        """One application was decided by `model` within `seconds`."""
 
-    def batch_decided(self, summary: BatchSummary, model_version: str) -> None:
-        """A batch was decided by `model_version`."""
+    def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
+        """A batch was decided by `model`."""
 
     def failed(self, reason: FailureReason) -> None:
         """A valid request could not be decided."""
@@ -72,7 +74,7 @@ class BatchRunner(Protocol):
         """Gets ready for them."""
 
     def run(
-        self, job: BatchJob, body: Sequence[bytes], scorer: Scorer, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
         """The summary of a batch that comes in pieces, and the pieces of its answer.
 
@@ -135,9 +137,8 @@ class PredictionService:
         except NotRecordedError:
             self._observer.failed("not_recorded")
             raise
-        version = decider.semantic_version
-        self._observer.decided(prediction, probability, version, seconds)
-        return DecidedApplication(prediction, probability, version, decided_at, decision_id)
+        self._observer.decided(model, application, prediction, probability, seconds)
+        return DecidedApplication(prediction, probability, decider.semantic_version, decided_at, decision_id)
 
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
         """Decides the applications in a body, all with the same model.
@@ -157,11 +158,8 @@ class PredictionService:
             decided_at=self._now(),
         )
         try:
-            summary, pieces = self._batches.run(job, request.body, model.scorer, request.is_gone)
-        except (MalformedBodyError, RequestRefusedError, BatchTooLargeError, ClientGoneError):
-            raise
-        except SaturatedError:
-            self._observer.failed("saturated")
+            summary, pieces = self._batches.run(job, request.body, model.model, request.is_gone)
+        except (MalformedBodyError, RequestRefusedError, BatchTooLargeError, ClientGoneError, SaturatedError):
             raise
         except NotRecordedError:
             self._observer.failed("not_recorded")
@@ -169,9 +167,12 @@ class PredictionService:
         except Exception:
             self._observer.failed("scoring_failed")
             raise
-        version = job.decider.semantic_version
-        self._observer.batch_decided(summary, version)
-        return AnsweredBatch(pieces, summary, version, job.decided_at, job.batch_id)
+        self._observer.batch_decided(model, summary)
+        return AnsweredBatch(pieces, summary, job.decider.semantic_version, job.decided_at, job.batch_id)
+
+    def note_saturation(self) -> None:
+        """A request was sent away, before it was read or later, as there are too many."""
+        self._observer.failed("saturated")
 
     def _served(self) -> ServedModel:
         try:

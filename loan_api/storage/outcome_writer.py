@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
@@ -15,6 +15,20 @@ from loan_api.wire.batch_content import unpack
 _IDS = 1000
 # Length of its column.
 _NAME_LENGTH = 64
+
+
+class _Decided(NamedTuple):
+    """What is to be known of a decision once its outcome is."""
+
+    prediction: int
+    model_version: str
+    probability: float
+    decided_at: datetime
+
+    def turned_out(self, outcome: int, told_at: datetime) -> NewOutcome:
+        waited = (told_at - self.decided_at).total_seconds()
+        # Clocks differ.
+        return NewOutcome(self.prediction, outcome, self.model_version, self.probability, max(waited, 0.0))
 
 
 def tell(connection: Connection, tellings: Sequence[Telling], told_at: datetime, told_by: str | None) -> TellingResult:
@@ -37,7 +51,7 @@ def tell(connection: Connection, tellings: Sequence[Telling], told_at: datetime,
         connection.commit()
     if unknown:
         return TellingResult(unknown=[place for place, telling in enumerate(tellings) if telling.name in unknown])
-    return TellingResult(new=[NewOutcome(decided[name][0], news[name], decided[name][1]) for name in news])
+    return TellingResult(new=[decided[name].turned_out(news[name], told_at) for name in news])
 
 
 def unknown_positions(connection: Connection, names: Sequence[DecisionName]) -> list[int]:
@@ -68,12 +82,12 @@ def _news(connection: Connection, wanted: Mapping[DecisionName, int]) -> dict[De
     return {name: outcome for name, outcome in wanted.items() if last.get((name.recorded_id, name.row or 0)) != outcome}
 
 
-def _decided(connection: Connection, names: Iterable[DecisionName]) -> Mapping[DecisionName, tuple[int, str]]:
-    """The prediction and the semantic version of each."""
+def _decided(connection: Connection, names: Iterable[DecisionName]) -> Mapping[DecisionName, _Decided]:
     singles = {name.recorded_id for name in names if name.row is None}
-    columns = [decisions.c.id, decisions.c.prediction, decisions.c.semantic_version]
+    single = decisions.c
+    columns = [single.id, single.prediction, single.semantic_version, single.probability, single.decided_at]
     decided = {
-        DecisionName(row.id): (row.prediction, row.semantic_version)
+        DecisionName(row.id): _Decided(row.prediction, row.semantic_version, row.probability, row.decided_at)
         for row in _rows(connection, columns, decisions.c.id, singles)
     }
     rows_of_batches = sorted(
@@ -82,10 +96,14 @@ def _decided(connection: Connection, names: Iterable[DecisionName]) -> Mapping[D
     for batch_id, rows in groupby(rows_of_batches, key=lambda each: each[0]):
         # One at a time: a batch may take megabytes.
         batch = connection.execute(
-            select(batches.c.content, batches.c.semantic_version).where(batches.c.id == batch_id)
+            select(batches.c.content, batches.c.semantic_version, batches.c.decided_at).where(batches.c.id == batch_id)
         ).one()
-        _, _, predictions = unpack(batch.content)
-        decided |= {DecisionName(batch_id, row): (int(predictions[row]), batch.semantic_version) for _, row in rows}
+        _, probabilities, predictions = unpack(batch.content)
+        for _, row in rows:
+            prediction, probability = int(predictions[row]), float(probabilities[row])
+            decided[DecisionName(batch_id, row)] = _Decided(
+                prediction, batch.semantic_version, probability, batch.decided_at
+            )
     return decided
 
 

@@ -25,14 +25,17 @@ from loan_api.credit.errors import (
 )
 from loan_api.recording.protocol import Receipt, decode_records
 from loan_api.recording.server import RecorderServer
-from loan_api.scoring.compiled import CompiledForm, CompiledScorer
+from loan_api.scoring.compiled import CompiledForm
+from loan_api.scoring.package import ReferencePackage
+from loan_api.scoring.scorer import ScoringModel
+from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord, Decider, LogState
 from loan_api.wire.batch_content import unpack
 from loan_api.wire.formats import ARROW, CSV, JSON, NDJSON, PARQUET
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from tests.applications import application
-from tests.fakes import NOW, FakeLog
+from tests.fakes import NOW, FakeLog, watched
 from tests.homes import TrainedHome
 
 ROWS = 2000
@@ -66,11 +69,11 @@ class Bench:
 
     processes: BatchProcesses
     own: ChildProcess
-    scorer: CompiledScorer
+    model: ScoringModel
     job: BatchJob
 
     def run(self, body: bytes, **changes: Any) -> tuple[Any, bytes]:
-        summary, pieces = self.processes.run(replace_job(self.job, **changes), [body], self.scorer, lambda: False)
+        summary, pieces = self.processes.run(replace_job(self.job, **changes), [body], self.model, lambda: False)
         return summary, b"".join(pieces)
 
 
@@ -86,11 +89,12 @@ def batch_of(rows: int, **changes: Any) -> bytes:
 @pytest.fixture(scope="module")
 def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
     artifact = next(trained_home.settings.artifacts_path.glob("models/*/artifacts"))
-    form = CompiledForm.read(artifact)
+    watched_as_trained = WatchedDistribution(ReferencePackage.read(artifact).distribution)
+    model = ScoringModel(CompiledForm.read(artifact).scorer(), watched_as_trained)
     queue = ConnectionQueue.make()
     own = ChildProcess("loan_api.batch_process", [queue.receiving, recorder.queue.sending])
     job = BatchJob(str(artifact), "compiled", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
-    yield Bench(BatchProcesses(queue, own, FakeLog().record), own, form.scorer(), job)
+    yield Bench(BatchProcesses(queue, own, FakeLog().record), own, model, job)
     own.end()
     queue.close()
 
@@ -98,7 +102,7 @@ def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
 def test_the_process_answers_as_this_process_would(bench: Bench) -> None:
     body = batch_of(ROWS, cibil_score=400)
     summary, answer = bench.run(body)
-    expected_summary, pieces = run_batch(bench.job, body, bench.scorer, FakeLog().record, lambda: False)
+    expected_summary, pieces = run_batch(bench.job, body, bench.model, FakeLog().record, lambda: False)
     given, expected = json.loads(answer), json.loads(b"".join(pieces))
     assert given.pop("processing_time")
     assert expected.pop("processing_time")
@@ -128,7 +132,7 @@ def test_a_batch_that_cannot_be_recorded_is_not_answered(bench: Bench, recorder:
 def test_lines_come_back_in_pieces(bench: Bench) -> None:
     body = b"\n".join([json.dumps(application()).encode()] * ROWS)
     summary, pieces = bench.processes.run(
-        replace_job(bench.job, accepts=NDJSON, answers=CSV), [body], bench.scorer, lambda: False
+        replace_job(bench.job, accepts=NDJSON, answers=CSV), [body], bench.model, lambda: False
     )
     assert summary.rows == ROWS
     assert len(list(pieces)) == 3
@@ -183,7 +187,7 @@ def test_a_batch_whose_process_is_killed_is_handed_to_another(bench: Bench) -> N
 def test_a_client_that_is_gone_is_not_worked_for(bench: Bench) -> None:
     bench.own.end()
     with pytest.raises(ClientGoneError):
-        bench.processes.run(bench.job, [batch_of(ROWS)], bench.scorer, lambda: True)
+        bench.processes.run(bench.job, [batch_of(ROWS)], bench.model, lambda: True)
     bench.run(batch_of(ROWS))
 
 
@@ -204,7 +208,7 @@ def test_small_batches_need_no_process() -> None:
     queue = ConnectionQueue.make()
     log = FakeLog()
     job = BatchJob("x", "half", DECIDER, JSON, JSON, 10, "id-1", "request-1", NOW)
-    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(job, [batch_of(2)], Half(), lambda: False)
+    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(job, [batch_of(2)], watched(Half()), lambda: False)
     assert summary.approved == 2
     assert [record.rows for record in log.records if isinstance(record, BatchRecord)] == [2]
     queue.close()
@@ -232,7 +236,7 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
                     each.close()
 
     with pytest.raises(SaturatedError):
-        BatchProcesses(queue, Killer(), FakeLog().record).run(bench.job, [batch_of(ROWS)], bench.scorer, lambda: False)
+        BatchProcesses(queue, Killer(), FakeLog().record).run(bench.job, [batch_of(ROWS)], bench.model, lambda: False)
     queue.close()
 
 
@@ -265,7 +269,7 @@ def test_tables_are_left_to_the_process_however_small_they_are(bench: Bench) -> 
 
     with pytest.raises(NoticedError):
         BatchProcesses(queue, Process(), FakeLog().record).run(
-            replace_job(bench.job, accepts=PARQUET), [b"PAR1"], bench.scorer, lambda: False
+            replace_job(bench.job, accepts=PARQUET), [b"PAR1"], bench.model, lambda: False
         )
     assert asked
     queue.close()

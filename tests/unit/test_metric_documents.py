@@ -22,7 +22,7 @@ def test_every_declared_metric_is_made() -> None:
     registry = CollectorRegistry()
     Instruments(registry)
     made = {family.name for family in registry.collect()}
-    assert made == {metric.name.removesuffix("_total") for metric in METRICS}
+    assert made == {metric.name.removesuffix("_total") for metric in METRICS if metric.source == "client"}
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -30,7 +30,7 @@ def test_every_metric_keeps_the_conventions(metric: MetricDeclaration) -> None:
     assert metric.name.startswith("loan_")
     assert metric.name.endswith("_total") == (metric.kind == "counter")
     assert bool(metric.buckets) == (metric.kind == "histogram")
-    assert bool(metric.across_workers) == (metric.kind == "gauge")
+    assert bool(metric.across_workers) == (metric.kind == "gauge" and metric.source == "client")
     assert list(metric.buckets) == sorted(metric.buckets)
     assert metric.description.endswith(".")
 

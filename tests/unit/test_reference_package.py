@@ -17,7 +17,7 @@ def package() -> ReferencePackage:
     applications = [example_application(), example_application() | {"education": "Post Graduate", "loan_term": 45}]
     return ReferencePackage(
         features=[describe(feature) for feature in FEATURES],
-        distribution=ReferenceDistribution.of(applications_frame(applications), np.array([0.125, 1.0])),
+        distribution=ReferenceDistribution.of(applications_frame(applications), np.array([0.125, 1.0]), threshold=0.5),
         golden_rows=GoldenRows(applications, [0.1 + 0.2, 1 / 3]),
         model_card="# Card\n",
     )

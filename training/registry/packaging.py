@@ -87,7 +87,7 @@ def reference_package(winner: Evaluation, split: Split, model_card: str) -> Refe
     golden = golden_applications()
     return ReferencePackage(
         features=[describe(feature) for feature in FEATURES],
-        distribution=ReferenceDistribution.of(split.train_applications, winner.out_of_fold),
+        distribution=ReferenceDistribution.of(split.train_applications, winner.out_of_fold, winner.threshold),
         golden_rows=GoldenRows(golden, winner.pipeline.predict_proba(applications_frame(golden))[:, 1].tolist()),
         model_card=model_card,
     )

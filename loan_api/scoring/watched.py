@@ -1,0 +1,117 @@
+"""Where the decisions of a model fall in the bins of its reference distribution, and what its probabilities promise."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_api.credit.bins import Bins, CategoryBins
+from loan_api.credit.features import CATEGORIES
+from loan_api.credit.reference import Histogram, ReferenceDistribution
+from loan_api.scoring.columns import Application, Columns, row_count
+
+SCORE = "score"
+# (predicted, actual), by the numbers of `loan_api.credit.decision`.
+CONFUSION = ((0, 0), (0, 1), (1, 0), (1, 1))
+
+Counts = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A histogram of the reference and where its bins start in the vector of counts."""
+
+    name: str
+    histogram: Histogram
+    start: int
+
+    @property
+    def bins(self) -> Bins:
+        return self.histogram.bins
+
+
+class WatchedDistribution:
+    """Counts decisions over the bins of every feature and of the score, and their expected confusion matrix.
+
+    All counts are one vector (`size`), so that counting is adding: the bins of each feature in declared order, those of
+    the score, and four expected outcomes (see `CONFUSION`), the only ones that are no whole numbers.
+    """
+
+    def __init__(self, reference: ReferenceDistribution) -> None:
+        self.reference = reference
+        histograms = {**reference.features, SCORE: reference.score}
+        sizes = [len(histogram.bins.labels) for histogram in histograms.values()]
+        starts = [0, *accumulate(sizes)]
+        self._expected = starts.pop()
+        self._features = [
+            _Watched(name, histogram, start)
+            for (name, histogram), start in zip(histograms.items(), starts, strict=True)
+        ]
+        self._score = self._features.pop()
+        self.size = self._expected + len(CONFUSION)
+        self._find: list[tuple[str, Callable[[Any], int], int]] = [
+            (watched.name, watched.bins.position, watched.start) for watched in self._features
+        ]
+        self._places = {
+            category.name: np.array([reference.features[category.name].bins.position(v) for v in category.values])
+            for category in CATEGORIES
+        }
+
+    def places(self, application: Application, probability: float) -> list[int]:
+        """Where in the vector one decision counts 1."""
+        places = [start + position(application[name]) for name, position, start in self._find]
+        places.append(self._score.start + self._score.bins.position(probability))
+        return places
+
+    def expected(self, prediction: int, probability: float) -> tuple[int, float, float]:
+        """Where in the vector a decision's P(rejected) is added, that, and P(approved), which is added beside it."""
+        return self._expected + 2 * prediction, 1 - probability, probability
+
+    def counts(self, applications: Columns, probabilities: NDArray[Any], predictions: NDArray[Any]) -> Counts:
+        """The vector of n decisions."""
+        counts = np.zeros(self.size)
+        for watched in self._features:
+            values = applications[watched.name]
+            size = len(watched.bins.labels)
+            if isinstance(watched.bins, CategoryBins):
+                found = np.bincount(self._places[watched.name][values], minlength=size)
+            else:
+                found = watched.bins.count(values)
+            counts[watched.start : watched.start + size] = found
+        counts[self._score.start : self._expected] = self._score.bins.count(probabilities)
+        approvals = float(probabilities.sum())
+        approved = int(predictions.sum())
+        approvals_of_approved = float(probabilities @ predictions)
+        approvals_of_rejected = approvals - approvals_of_approved
+        counts[self._expected :] = (
+            row_count(applications) - approved - approvals_of_rejected,
+            approvals_of_rejected,
+            approved - approvals_of_approved,
+            approvals_of_approved,
+        )
+        return counts
+
+    def named(self, counts: Sequence[float] | Counts) -> "NamedCounts":
+        """The vector by the names of what it counts."""
+        return NamedCounts(
+            features={watched.name: _by_bin(watched, counts) for watched in self._features},
+            score=_by_bin(self._score, counts),
+            expected=dict(zip(CONFUSION, map(float, counts[self._expected : self.size]), strict=True)),
+        )
+
+
+@dataclass(frozen=True)
+class NamedCounts:
+    """Counts by feature and bin, of the score by bin, and expected outcomes by (predicted, actual)."""
+
+    features: Mapping[str, Mapping[str, float]]
+    score: Mapping[str, float]
+    expected: Mapping[tuple[int, int], float]
+
+
+def _by_bin(watched: _Watched, counts: Sequence[float] | Counts) -> dict[str, float]:
+    labels = watched.bins.labels
+    return dict(zip(labels, map(float, counts[watched.start : watched.start + len(labels)]), strict=True))
