@@ -14,6 +14,8 @@ from string import Template
 from typing import Any
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_DATASET = PROJECT_ROOT / "dataset" / "loan_approval_dataset.csv"
+SAMPLE_DATASET = PROJECT_ROOT / "dataset" / "sample.csv"
 # What SQLAlchemy takes for such a URL, without what it would take for a port, a driver, or a database in memory.
 _DATABASE_URL = re.compile(
     r"sqlite(\+pysqlite)?:///(?!:memory:|file:)[^?]+"
@@ -179,6 +181,13 @@ class Settings:
     def logs_path(self) -> Path:
         """Where training keeps the execution log of every run."""
         return self.loan_home / "logs"
+
+
+def locate_dataset(configured: Path | None) -> Path:
+    """The data to train on: the configured file, else the user's in `dataset/`, else the shipped sample."""
+    if configured is not None:
+        return configured
+    return DEFAULT_DATASET if DEFAULT_DATASET.exists() else SAMPLE_DATASET
 
 
 def declared_settings() -> list[tuple[str, str, str]]:

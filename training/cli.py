@@ -11,8 +11,7 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.settings import Settings, SettingsError, read_settings
-from training.data.dataset import SAMPLE_PATH
+from loan_api.settings import SAMPLE_DATASET, Settings, SettingsError, read_settings
 from training.data.sample import ROWS, SEED, write_sample
 from training.errors import GateRefusedError, TrainingError
 from training.interruption import Interrupts, is_interruption
@@ -167,7 +166,7 @@ def ui() -> None:
 
 
 @cli.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=SAMPLE_PATH, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=SAMPLE_DATASET, show_default=True)
 @click.option("--rows", type=click.IntRange(100, 1_000_000), default=ROWS, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
 def sample(output: Path, rows: int, seed: int) -> None:

@@ -7,9 +7,9 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from loan_api.scoring.package import TAG_DATASET_DIGEST
-from loan_api.settings import Settings
+from loan_api.settings import Settings, locate_dataset
 from training.console import TrainingConsole
-from training.data.dataset import locate_dataset, read_dataset
+from training.data.dataset import read_dataset
 from training.data.split import split_dataset
 from training.errors import GateRefusedError
 from training.interruption import Interrupts

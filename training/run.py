@@ -12,9 +12,9 @@ from mlflow.entities.model_registry import ModelVersion
 
 from loan_api.credit.features import feature_schema_digest
 from loan_api.scoring.package import ModelFacts, artifact_digest
-from loan_api.settings import Settings
+from loan_api.settings import Settings, locate_dataset
 from training.console import TrainingConsole
-from training.data.dataset import Dataset, locate_dataset, read_dataset
+from training.data.dataset import Dataset, read_dataset
 from training.data.profile import DataProfile, profile_dataset
 from training.data.split import Split, split_dataset
 from training.errors import GateRefusedError

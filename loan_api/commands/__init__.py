@@ -6,6 +6,7 @@ from loan_api.commands.decisions import decisions
 from loan_api.commands.keys import keys
 from loan_api.commands.outcomes import outcomes
 from loan_api.commands.serve import init, serve
+from loan_api.commands.simulate import simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -18,3 +19,4 @@ cli.add_command(serve)
 cli.add_command(keys)
 cli.add_command(decisions)
 cli.add_command(outcomes)
+cli.add_command(simulate)

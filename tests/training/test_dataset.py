@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.data.dataset import COLUMNS, SAMPLE_PATH, locate_dataset, read_dataset
+from loan_api.settings import SAMPLE_DATASET, locate_dataset
+from training.data.dataset import COLUMNS, read_dataset
 from training.errors import DatasetError
 
 HEADER = ", ".join(COLUMNS)
@@ -146,4 +147,4 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_the_user_s_file_goes_before_the_sample(tmp_path: Path) -> None:
     assert locate_dataset(tmp_path / "mine.csv") == tmp_path / "mine.csv"
-    assert read_dataset(SAMPLE_PATH).is_sample
+    assert read_dataset(SAMPLE_DATASET).is_sample

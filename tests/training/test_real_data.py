@@ -3,9 +3,8 @@
 import pytest
 from rich.console import Console
 
-from loan_api.settings import read_settings
+from loan_api.settings import DEFAULT_DATASET, read_settings
 from training.console import TrainingConsole
-from training.data.dataset import DEFAULT_PATH
 from training.interruption import Interrupts
 from training.run import TrainedModel, train
 from training.selection.candidates import select_candidates
@@ -14,9 +13,9 @@ from training.selection.evaluation import Conditions
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
-    if not DEFAULT_PATH.exists():
+    if not DEFAULT_DATASET.exists():
         pytest.skip("put loan_approval_dataset.csv into dataset/")
-    settings = read_settings({"LOAN_HOME": str(tmp_path_factory.mktemp("home")), "DATASET_PATH": str(DEFAULT_PATH)})
+    settings = read_settings({"LOAN_HOME": str(tmp_path_factory.mktemp("home")), "DATASET_PATH": str(DEFAULT_DATASET)})
     # A few of every kind; the rest would not change what is asked here.
     candidates = select_candidates(["logistic_regression", "decision_tree", "naive_bayes", "lightgbm"])
     return train(

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from training.data.dataset import SAMPLE_PATH, read_dataset
+from loan_api.settings import SAMPLE_DATASET
+from training.data.dataset import read_dataset
 from training.data.sample import ROWS, write_sample
 
 
 def test_the_shipped_sample_is_what_the_generator_writes(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     write_sample(path)
-    assert path.read_bytes() == SAMPLE_PATH.read_bytes()
+    assert path.read_bytes() == SAMPLE_DATASET.read_bytes()
 
 
 def test_another_seed_is_other_data(tmp_path: Path) -> None:
@@ -20,10 +21,10 @@ def test_another_seed_is_other_data(tmp_path: Path) -> None:
 
 
 def test_it_has_the_quirks_and_the_balance_of_the_real_file() -> None:
-    text = SAMPLE_PATH.read_text(encoding="utf-8")
+    text = SAMPLE_DATASET.read_text(encoding="utf-8")
     assert text.startswith("loan_id, no_of_dependents, education,")
     assert ", Not Graduate, " in text
-    dataset = read_dataset(SAMPLE_PATH)
+    dataset = read_dataset(SAMPLE_DATASET)
     assert len(dataset.applications) == ROWS
     assert (dataset.applications["residential_assets_value"] == -100_000).sum() > 10
     assert 0.55 < dataset.outcomes.mean() < 0.68

@@ -3,11 +3,12 @@
 import csv
 
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, NUMBERS, feature_schema_digest
-from training.data.dataset import COLUMNS, SAMPLE_PATH
+from loan_api.settings import SAMPLE_DATASET
+from training.data.dataset import COLUMNS
 
 
 def test_the_declared_features_are_the_columns_of_the_dataset_in_its_order() -> None:
-    with SAMPLE_PATH.open(encoding="utf-8") as file:
+    with SAMPLE_DATASET.open(encoding="utf-8") as file:
         header = [name.strip() for name in next(csv.reader(file))]
     assert tuple(header) == COLUMNS
     assert tuple(header[1:-1]) == FEATURE_NAMES

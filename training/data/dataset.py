@@ -16,11 +16,8 @@ import pandas as pd
 from loan_api.credit.decision import APPROVED, REJECTED
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, NUMBERS
 from loan_api.credit.frame import conform
-from loan_api.settings import PROJECT_ROOT
+from loan_api.settings import SAMPLE_DATASET
 from training.errors import DatasetError
-
-DEFAULT_PATH = PROJECT_ROOT / "dataset" / "loan_approval_dataset.csv"
-SAMPLE_PATH = PROJECT_ROOT / "dataset" / "sample.csv"
 
 IDENTIFIER = "loan_id"
 LABEL = "loan_status"
@@ -48,13 +45,6 @@ class Dataset:
     is_sample: bool
 
 
-def locate_dataset(configured: Path | None) -> Path:
-    """The file to train on: the configured one, else the user's in `dataset/`, else the shipped sample."""
-    if configured is not None:
-        return configured
-    return DEFAULT_PATH if DEFAULT_PATH.exists() else SAMPLE_PATH
-
-
 def read_dataset(path: Path) -> Dataset:
     """Reads and checks the file at `path`.
 
@@ -78,7 +68,7 @@ def read_dataset(path: Path) -> Dataset:
         digest=_digest(kept),
         rows_read=len(table),
         repeated_rows=len(table) - len(kept),
-        is_sample=path == SAMPLE_PATH,
+        is_sample=path == SAMPLE_DATASET,
     )
 
 

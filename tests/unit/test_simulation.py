@@ -1,0 +1,53 @@
+"""Simulated traffic is what its scenario says, and the service takes what is meant to be valid."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from loan_api.credit.errors import LoanError
+from loan_api.settings import SAMPLE_DATASET
+from loan_api.simulation.applicants import Applicants
+from loan_api.simulation.scenarios import SCENARIOS, heavy_batch
+from loan_api.wire.applications import decode_application
+from loan_api.wire.formats import JSON, format_of
+from loan_api.wire.refusals import RequestRefusedError
+
+
+@pytest.fixture
+def applicants() -> Applicants:
+    return Applicants.read(SAMPLE_DATASET, Random(1))
+
+
+def is_valid(path: str, body: bytes) -> bool:
+    try:
+        decode_application(body) if path == "/predict" else format_of(JSON).decode(body, 10_000)
+    except (RequestRefusedError, LoanError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_only_the_scenario_of_errors_sends_what_is_not_valid(name: str, applicants: Applicants) -> None:
+    calls = [SCENARIOS[name].next_call(applicants, Random(seed)) for seed in range(200)]
+    valid = Counter(is_valid(call.path, call.body) for call in calls)
+    assert (40 < valid[False] < 80) if name == "errors" else not valid[False]
+    assert is_valid("/predict/batch", heavy_batch(applicants).body)
+
+
+def test_drift_lowers_what_the_model_looks_at(applicants: Applicants) -> None:
+    def mean_score(name: str) -> float:
+        calls = [SCENARIOS[name].next_call(applicants, Random(seed)) for seed in range(300)]
+        scores = [json.loads(call.body)["cibil_score"] for call in calls if call.path == "/predict"]
+        return float(sum(scores) / len(scores))
+
+    assert mean_score("drift") < mean_score("steady") - 80
+
+
+def test_a_file_that_is_no_data_set_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "other.csv"
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"other\.csv lacks rows with"):
+        Applicants.read(file, Random(1))
