@@ -130,7 +130,8 @@ def _configuration(secrets: Path, receiver: Receiver) -> str:
     configuration["global"]["pagerduty_url"] = f"{receiver.url}/pager"
     for route in (configuration["route"], *configuration["route"]["routes"]):
         route["group_wait"] = "0s"
-    return yaml.safe_dump(configuration)
+    changed: str = yaml.safe_dump(configuration)
+    return changed
 
 
 def _ready(alertmanager: Alertmanager, process: subprocess.Popen[bytes]) -> bool:
