@@ -6,15 +6,17 @@ from prometheus.grafana.panels import Dashboard, Panel, Query, Row
 # The industry's rule of thumb; the alert is about the second.
 SOME_DRIFT, MUCH_DRIFT = 0.1, 0.25
 # As in loan_api/credit/drift.py: a share of nothing would make the logarithm infinite.
-_SMALLEST_SHARE = 0.0001
+SMALLEST_SHARE = 0.0001
 # The 99th percentile of the standard normal distribution.
 _Z99 = 2.326
 # A feature of numbers has bins from 00 to 13.
-_POSITIONS = 14
+MOST_BINS = 14
+# These have no order, so no cumulative distribution.
+CATEGORIES = ("education", "self_employed")
 
 _MODEL = 'job="$job", model_version="$model_version"'
 _FEATURE = f'{_MODEL}, feature="$feature"'
-_NUMBERS = f'{_MODEL}, feature!~"education|self_employed"'
+_NUMBERS = f'{_MODEL}, feature!~"{"|".join(CATEGORIES)}"'
 
 
 def _served_share(metric: str, selector: str, by: str) -> str:
@@ -31,8 +33,8 @@ def _reference_share(metric: str, selector: str, by: str) -> str:
 
 
 def _psi(counted: str, reference: str, by: str) -> str:
-    served = f"clamp_min({_served_share(counted, _MODEL, by)}, {_SMALLEST_SHARE})"
-    trained = f"clamp_min({_reference_share(reference, _MODEL, by)}, {_SMALLEST_SHARE})"
+    served = f"clamp_min({_served_share(counted, _MODEL, by)}, {SMALLEST_SHARE})"
+    trained = f"clamp_min({_reference_share(reference, _MODEL, by)}, {SMALLEST_SHARE})"
     whole = by.removesuffix("bin").rstrip(", ")
     return f"sum by ({whole}) (({served} - {trained}) * ln({served} / {trained}))"
 
@@ -51,7 +53,7 @@ def _ks() -> str:
     """The largest distance between the two cumulative distributions, of every feature of numbers."""
     total = f"(sum by (feature) (increase(loan_feature_values_total{{{_NUMBERS}}}[$window])) > 0)"
     distances = []
-    for last in range(_POSITIONS - 1):
+    for last in range(MOST_BINS - 1):
         up_to = "|".join(f"{position:02d}" for position in range(last + 1))
         selector = f'{_NUMBERS}, bin=~"({up_to}) .*"'
         served = f"sum by (feature) (increase(loan_feature_values_total{{{selector}}}[$window])) / {total}"

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from loan_api.metrics.instruments import METRICS
+from loan_api.credit import drift, features
+from loan_api.credit.bins import bins_of
+from loan_api.metrics.instruments import HTTP_REQUEST_DURATION, METRICS
 from loan_api.settings import PROJECT_ROOT
+from prometheus.grafana import model_and_drift, service
 from prometheus.grafana.files import DASHBOARDS, FOLDER, content
 from prometheus.grafana.panels import WHOLE_WIDTH
 
@@ -182,6 +185,13 @@ def test_every_query_is_of_the_chosen_job(name: str) -> None:
     for expression in expressions(name):
         for metric, labels in selectors(expression):
             assert "job" in labels, (metric, expression)
+
+
+def test_what_the_dashboards_know_of_the_service_is_so() -> None:
+    assert model_and_drift.SMALLEST_SHARE == drift.SMALLEST_SHARE
+    assert set(model_and_drift.CATEGORIES) == {feature.name for feature in features.CATEGORIES}
+    assert max(len(bins_of(feature).labels) for feature in features.NUMBERS) == model_and_drift.MOST_BINS
+    assert service.FAST_SECONDS in HTTP_REQUEST_DURATION.buckets
 
 
 def test_metrics_are_told_from_the_rest_of_an_expression() -> None:
