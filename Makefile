@@ -25,7 +25,7 @@ train: .venv/train  ## Train every candidate, register the best, promote it
 test: .venv/dev  ## Pass the whole test suite
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-check: .venv/dev  ## Format, lint, types, import contracts, Prometheus rules, Dockerfile
+check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -34,6 +34,8 @@ check: .venv/dev  ## Format, lint, types, import contracts, Prometheus rules, Do
 	promtool check config --syntax-only prometheus/prometheus.yml
 	promtool check rules prometheus/rules/*.yml
 	promtool test rules prometheus/tests/*.yml
+	@command -v amtool >/dev/null || { echo "amtool is missing: apt-get install prometheus-alertmanager" >&2; exit 1; }
+	amtool check-config prometheus/alertmanager.yml
 	$(BIN)/hadolint Dockerfile
 
 bench: .venv/train  ## Measure the service beside `mlflow models serve` and a bare Flask view; needs wrk

@@ -1,0 +1,6 @@
+"""Writes the dashboards' JSON files anew."""
+
+from prometheus.grafana.files import write_all
+
+if __name__ == "__main__":
+    write_all()
