@@ -144,11 +144,24 @@ class AccessMetrics:
         self._refusals[reason].inc()
 
 
+# By prediction, and by what a good and a bad outcome say the prediction should have been.
+_NAMES: Final = ("rejected", "approved")
+_SCORES: Final = tuple(bin_label(position, name) for position, name in enumerate(SCORE_BINS.labels))
+
+
+def make_outcome_series(instruments: OutcomeInstruments, model_version: str) -> None:
+    """Makes the series of a version, at 0: Prometheus sees no increase in a series that begins with a count."""
+    for first in _NAMES:
+        for actual in _NAMES:
+            instruments.told.labels(first, actual, model_version)
+        for score in _SCORES:
+            instruments.scores.labels(score, first, model_version)
+            instruments.expected_approvals.labels(score, first, model_version)
+    instruments.squared_error.labels(model_version)
+
+
 class OutcomeMetrics:
     """What became of decisions."""
-
-    # By prediction, and by what a good and a bad outcome say the prediction should have been.
-    _NAMES: Final = ("rejected", "approved")
 
     def __init__(self, instruments: OutcomeInstruments) -> None:
         self._instruments = instruments
@@ -161,9 +174,8 @@ class OutcomeMetrics:
         expected: Counter[tuple[str, str, str]] = Counter()
         squared_error: Counter[str] = Counter()
         for one in new:
-            predicted, actual, version = self._NAMES[one.prediction], self._NAMES[one.outcome], one.model_version
-            position = SCORE_BINS.position(one.probability)
-            score = bin_label(position, SCORE_BINS.labels[position])
+            predicted, actual, version = _NAMES[one.prediction], _NAMES[one.outcome], one.model_version
+            score = _SCORES[SCORE_BINS.position(one.probability)]
             told[predicted, actual, version] += 1
             scores[score, actual, version] += 1
             expected[score, predicted, version] += one.probability  # type: ignore[assignment]  # sums, too
@@ -191,6 +203,7 @@ class ReloadMetrics:
         if replaced is not None:
             self._info(replaced).set(0)
         self._info(model).set(1)
+        make_outcome_series(self._instruments.outcomes, model.version.semantic_version)
         self._tallies.of(model.version.key, model.version.semantic_version, model.model.watched)
 
     def model_load_failed(self) -> None:

@@ -108,3 +108,19 @@ def test_a_request_without_a_model_is_an_error_that_is_counted(
     client.post("/predict", json=application())
     samples = scrape(client, metrics_credentials)
     assert samples[labelled("loan_prediction_errors_total", reason="no_model")] == 1
+
+
+def test_the_outcomes_of_the_served_model_are_there_before_any_is_told(
+    client: FlaskClient, metrics_credentials: Credentials
+) -> None:
+    samples = scrape(client, metrics_credentials)
+    version = "1.0.0"
+    told = [
+        samples[labelled("loan_outcomes_total", predicted=predicted, actual=actual, model_version=version)]
+        for predicted in ("approved", "rejected")
+        for actual in ("approved", "rejected")
+    ]
+    assert told == [0, 0, 0, 0]
+    assert samples[labelled("loan_outcome_squared_error_total", model_version=version)] == 0
+    scores = labelled("loan_outcome_scores_total", bin="11 [0.9, 1]", actual="approved", model_version=version)
+    assert samples[scores] == 0
