@@ -1,10 +1,11 @@
 """The decision log's schema: up, down, and no difference between migrations and tables."""
 
 import json
+import os
 import sqlite3
-from concurrent.futures import ProcessPoolExecutor
+import subprocess
+import sys
 from contextlib import closing
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, inspect, text
 
 from loan_api.commands import cli
 from loan_api.credit.errors import StorageError
+from loan_api.settings import PROJECT_ROOT
 from loan_api.storage.database import REVISION, open_engine
 from loan_api.storage.decision_writer import DecisionWriter
 from loan_api.storage.migration import NewerDatabaseError, migration_config, upgrade_database
@@ -98,9 +100,15 @@ def _schema(connection: Connection) -> object:
     return columns, [index["name"] for table in tables for index in found.get_indexes(table)]
 
 
-def test_several_that_start_at_once_make_one_schema(database_url: str) -> None:
-    with ProcessPoolExecutor(4, get_context("spawn")) as pool:
-        list(pool.map(upgrade_database, [database_url] * 4))
+def test_several_that_start_at_once_make_one_schema(database_url: str, tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "LOAN_HOME": str(tmp_path / "home"), "DATABASE_URL": database_url}
+    command_line = [sys.executable, "-m", "loan_api", "init"]
+    started = [
+        subprocess.Popen(command_line, cwd=PROJECT_ROOT, env=environ, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    told = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, told
     test_an_upgraded_database_is_what_the_tables_declare(database_url)
 
 
