@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run train test check bench format ui boosters lock clean
+.PHONY: help run train test torture check bench format ui boosters lock clean
 
 # The first Python on the path that is one of the supported ones; PYTHON=... chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -22,7 +22,10 @@ run: .venv/train  ## Serve on http://localhost:5000; train a model first if none
 train: .venv/train  ## Train every candidate, register the best, promote it
 	@$(BIN)/python -m training run
 
-test: .venv/dev  ## Pass the whole test suite
+test: .venv/dev  ## Pass the test suite, but for what takes minutes
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not torture"
+
+torture: .venv/dev  ## Pass all of it
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfile

@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+import pytest
 import requests
 from mlflow import MlflowClient
 
@@ -51,6 +52,7 @@ def artifact_of(home: Path) -> Path:
     return next(home.glob("mlartifacts/models/*/artifacts"))
 
 
+@pytest.mark.torture
 def test_a_version_that_stays_out_is_not_tried_again_and_again(own_home: TrainedHome) -> None:
     """Neither its pipeline nor its compiled form can be loaded."""
     home = own_home.settings.loan_home

@@ -197,6 +197,7 @@ def has_version(home: Path) -> bool:
     return bool(MlflowClient(f"sqlite:///{home}/mlflow.db").search_model_versions(f"name='{MODEL}'"))
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(
     "reached",
     [
@@ -226,6 +227,7 @@ def test_a_kill_leaves_a_registry_that_a_repeat_completes(
     assert statuses <= {"FINISHED", "KILLED"}
 
 
+@pytest.mark.torture
 def test_workers_end_with_a_parent_that_was_killed(environ: dict[str, str]) -> None:
     process = start(environ)
     wait_for(lambda: any((Path(environ["LOAN_HOME"]) / "logs").glob("*.log")), process)
@@ -252,6 +254,7 @@ def test_workers_end_with_a_parent_that_was_killed(environ: dict[str, str]) -> N
     process.communicate(timeout=10)
 
 
+@pytest.mark.torture
 def test_two_trainings_at_once_take_turns(environ: dict[str, str]) -> None:
     processes = [start(environ) for _ in range(2)]
     for process in processes:
