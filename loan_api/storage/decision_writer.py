@@ -101,6 +101,7 @@ class DecisionWriter:
             except (SQLAlchemyError, StorageError):
                 connection.close()
                 raise
+            watch.note_beside()
             self._connection, self._watch = connection, watch
         return self._connection
 

@@ -124,6 +124,39 @@ def test_a_locked_file_is_told_soon_and_written_to_again_later(file: Path) -> No
     assert ids_in(f"sqlite:///{file}") == ["d-1"]
 
 
+def test_a_copy_that_is_put_back_is_not_mixed_with_what_was_written_after_it(file: Path) -> None:
+    writers = [DecisionWriter(f"sqlite:///{file}") for _ in range(2)]
+    for number, writer in enumerate(writers):
+        writer.write([decision(f"before-{number}")], [])
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(file.with_name("copy.db"))) as copy:
+        source.backup(copy)
+    writers[0].write([decision(f"lost-{number}") for number in range(200)], [])
+    file.unlink()
+    for writer in writers:
+        with pytest.raises(StorageError, match="is gone or was replaced"):
+            writer.write([decision("too late")], [])
+    file.with_name("copy.db").rename(file)
+    for number, writer in enumerate(writers):
+        writer.write([decision(f"after-{number}")], [])
+        writer.close()
+    assert ids_in(f"sqlite:///{file}") == ["after-0", "after-1", "before-0", "before-1"]
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_file_that_comes_back_has_all_that_it_had(file: Path) -> None:
+    writer = DecisionWriter(f"sqlite:///{file}")
+    writer.write([decision("before")], [])
+    moved = file.rename(file.with_name("moved.db"))
+    with pytest.raises(StorageError, match="is gone or was replaced"):
+        writer.write([decision("too late")], [])
+    moved.rename(file)
+    writer.write([decision("after")], [])
+    writer.close()
+    assert ids_in(f"sqlite:///{file}") == ["after", "before"]
+    assert not list(file.parent.glob("*.of-*"))
+
+
 def test_a_file_that_is_gone_or_another_one_is_noticed(file: Path) -> None:
     """Who has it open would write into nowhere."""
     writer = DecisionWriter(f"sqlite:///{file}")
