@@ -26,8 +26,8 @@ class Plan:
     mixed_seconds: float = 15.0
     mixed_connections: int = 64
     mixed_batch_clients: int = 2
-    recording_pairs: int = 10
-    recording_seconds: int = 2
+    pairs: int = 10
+    pair_seconds: int = 2
     poll_seconds: int | None = None
 
 
@@ -41,7 +41,7 @@ def quick(rounds: int) -> Plan:
         batch_seconds={100: 0.5, 1000: 0.5, LARGEST_BATCH: 1.0},
         same_body_seconds=1.0,
         mixed_seconds=3.0,
-        recording_pairs=2,
-        recording_seconds=1,
+        pairs=2,
+        pair_seconds=1,
         poll_seconds=2,
     )

@@ -52,13 +52,14 @@ class Mixed:
 
 
 @dataclass(frozen=True)
-class RecordingPair:
-    """The same load on a service that records every decision and, just before or after, on one that records none."""
+class Pair:
+    """The same load on a service with what is `switched` on and, just before or after, on one with it off."""
 
+    switched: str
     what: str
     connections: int
-    recording: float
-    not_recording: float
+    on: float
+    off: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Results:
     singles: list[Single] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     mixed: list[Mixed] = field(default_factory=list)
-    recording: list[RecordingPair] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)

@@ -17,12 +17,12 @@ from benchmarks import wrk
 from benchmarks.home import Home, HomeError
 from benchmarks.machine import describe_machine
 from benchmarks.mixed import measure_mixed
+from benchmarks.pairs import BATCH, LOG, METRICS, SINGLE, measure_pairs
 from benchmarks.plan import Plan, quick
 from benchmarks.promotion import measure_moves
-from benchmarks.recording import measure_recording
 from benchmarks.report import PageError, show, write_json, write_page
 from benchmarks.results import Results
-from benchmarks.servers import ServerError, bare_flask, free_port, mlflow, service
+from benchmarks.servers import Server, ServerError, bare_flask, free_port, mlflow, service
 from benchmarks.start_up import measure_starts
 from benchmarks.throughput import Material, measure_batches, measure_singles
 from loan_api.settings import PROJECT_ROOT
@@ -42,6 +42,7 @@ class Benchmark:
         self._material = Material.make()
         self._service = service(home, port, results.workers)
         self._unrecorded = service(home, free_port(), results.workers, DECISION_LOG="off")
+        self._uncounted = service(home, free_port(), results.workers, METRICS="off")
         self._mlflow = mlflow(home, port, results.workers)
         self._bare = bare_flask(home, port, results.workers)
 
@@ -53,6 +54,7 @@ class Benchmark:
             "batch": self._measure_batches,
             "mixed": self._measure_mixed,
             "recording": self._measure_recording,
+            "counting": self._measure_counting,
             "promotion": self._measure_moves,
             "start": self._measure_starts,
         }
@@ -77,7 +79,14 @@ class Benchmark:
 
     def _measure_recording(self) -> None:
         self._say("with and without the decision log")
-        self._results.recording += measure_recording(self._service, self._unrecorded, self._material, self._plan)
+        self._measure_pairs(LOG, self._unrecorded, [SINGLE, BATCH])
+
+    def _measure_counting(self) -> None:
+        self._say("with and without metrics")
+        self._measure_pairs(METRICS, self._uncounted, [SINGLE])
+
+    def _measure_pairs(self, switched: str, off: Server, loads: list[str]) -> None:
+        self._results.pairs += measure_pairs(switched, self._service, off, loads, self._material, self._plan)
 
     def _measure_moves(self) -> None:
         self._say("promotion and rollback under full load")
@@ -91,7 +100,7 @@ class Benchmark:
         self._console.print(f"[dim]{what}[/dim]")
 
 
-PARTS = ("single", "batch", "mixed", "recording", "promotion", "start")
+PARTS = ("single", "batch", "mixed", "recording", "counting", "promotion", "start")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -121,7 +130,7 @@ def main(  # noqa: PLR0917  # click hands them over by name
     wanted = [name.strip() for name in only.split(",")] if only else list(PARTS)
     if unknown := sorted(set(wanted) - set(PARTS)):
         raise click.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}", param_hint="--only")
-    if {"single", "recording"} & set(wanted) and not wrk.is_installed():
+    if {"single", "recording", "counting"} & set(wanted) and not wrk.is_installed():
         raise click.ClickException(wrk.HOW_TO_INSTALL)
     # What is started has to be ended then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -27,7 +27,7 @@ def tables(results: Results) -> list[Table]:
         _singles,
         _batches,
         _mixed,
-        _recording,
+        _pairs,
         _moves,
         _memory,
         _starts,
@@ -98,16 +98,17 @@ def _mixed(results: Results) -> Table:
     return Table(title, (*head, "batch rows/s", "batches refused", "batches failed"), tuple(rows), note)
 
 
-def _recording(results: Results) -> Table:
+def _pairs(results: Results) -> Table:
     rows = []
-    for what, connections in _distinct((pair.what, pair.connections) for pair in results.recording):
-        of = [pair for pair in results.recording if pair.what == what]
-        ratios = sorted(pair.recording / pair.not_recording for pair in of)
-        rates = (f"{median(p.recording for p in of):,.0f}", f"{median(p.not_recording for p in of):,.0f}")
-        rows.append((what, str(connections), *rates, _times(median(ratios)), f"{ratios[0]:.2f} to {ratios[-1]:.2f}"))
-    head = ("", "connections", "with", "without", "ratio", "of the pairs")
+    for kind in _distinct((pair.switched, pair.what, pair.connections) for pair in results.pairs):
+        of = [pair for pair in results.pairs if (pair.switched, pair.what, pair.connections) == kind]
+        ratios = sorted(pair.on / pair.off for pair in of)
+        rates = (f"{median(pair.on for pair in of):,.0f}", f"{median(pair.off for pair in of):,.0f}")
+        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+        rows.append((kind[0], kind[1], str(kind[2]), *rates, _times(median(ratios)), spread))
+    head = ("", "load", "connections", "with", "without", "ratio", "of the pairs")
     note = "Two services side by side, asked in turn for some seconds each; the ratio is the median of the pairs."
-    return Table("The decision log's cost (SQLite)", head, tuple(rows), note)
+    return Table("What the decision log (SQLite) and metrics cost", head, tuple(rows), note)
 
 
 def _moves(results: Results) -> Table:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.pairs import BATCH, LOG, METRICS, SINGLE
 from benchmarks.plan import COMPARED_CONNECTIONS, LARGEST_BATCH
 from benchmarks.processes import WEB_WORKER
-from benchmarks.recording import BATCH, SINGLE
-from benchmarks.results import Batch, RecordingPair, Results, Single
+from benchmarks.results import Batch, Pair, Results, Single
 from benchmarks.servers import BARE, MLFLOW, SERVICE
 
 
@@ -27,7 +27,7 @@ def judge(results: Results) -> list[Target]:
         _singles,
         _batches,
         _mixed,
-        _recording,
+        _pairs,
         _moves,
         _memory,
         _starts,
@@ -95,17 +95,17 @@ def _mixed(results: Results) -> Iterator[Target]:
         yield Target("failed ones of these", "none", str(failed), failed == 0)
 
 
-def recording_ratio(pairs: Iterable[RecordingPair], what: str) -> float | None:
-    """The rate with the decision log by that without it, the median of the pairs; None where none was measured."""
-    ratios = [pair.recording / pair.not_recording for pair in pairs if pair.what == what and pair.not_recording]
+def pair_ratio(pairs: Iterable[Pair], switched: str, what: str) -> float | None:
+    """The rate with what is switched by that without it, the median of the pairs; None where none was measured."""
+    ratios = [pair.on / pair.off for pair in pairs if (pair.switched, pair.what) == (switched, what) and pair.off]
     return median(ratios) if ratios else None
 
 
-def _recording(results: Results) -> Iterator[Target]:
-    for what, wanted in ((SINGLE, 0.85), (BATCH, 0.8)):
-        ratio = recording_ratio(results.recording, what)
+def _pairs(results: Results) -> Iterator[Target]:
+    for switched, what, wanted in ((LOG, SINGLE, 0.85), (LOG, BATCH, 0.8), (METRICS, SINGLE, 0.9)):
+        ratio = pair_ratio(results.pairs, switched, what)
         if ratio is not None:
-            demand = f"{what} with the decision log against without"
+            demand = f"{what} with {switched} against without"
             yield Target(demand, f"at least {wanted:g} times", f"{ratio:.2f} times", ratio >= wanted)
 
 
