@@ -17,14 +17,17 @@ _KEY_VARIABLE = "LOAN_API_KEY"
 _MEANINGS = " ".join(f"{name}: {scenario.meaning}." for name, scenario in SCENARIOS.items())
 
 
-@click.command(help=f"Send applications, and what becomes of them, to a running service. {_MEANINGS}")
+@click.command(
+    help=f"Send applications to a running service. {_MEANINGS} Where {_KEY_VARIABLE} holds an API key with the scopes"
+    " `score` and `audit`, what became of them is told, too."
+)
 @click.option("--scenario", type=click.Choice(list(SCENARIOS)), default="steady", show_default=True)
 @click.option("--rate", type=click.FloatRange(0.1, 500), default=20.0, show_default=True, help="Requests a second.")
 @click.option("--seconds", type=click.FloatRange(1), help="For how long; until Ctrl-C without it.")
 @click.option("--url", help="The service; the one on PORT of this machine by default.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which applications are drawn.")
 def simulate(scenario: str, rate: float, seconds: float | None, url: str | None, seed: int) -> None:
-    """Outcomes are told where LOAN_API_KEY holds an API key with the scope `audit`."""
+    """What the help says."""
     settings = settings_or_exit()
     played, random = SCENARIOS[scenario], Random(seed)  # noqa: S311  # no secret
     applicants = _applicants(locate_dataset(settings.dataset_path), random)

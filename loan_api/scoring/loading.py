@@ -21,7 +21,7 @@ LoadPipeline = Callable[[Path], Any]
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A scorer that has shown that it decides as the registered model does, and why that is not the compiled form."""
+    """A model whose scorer has shown that it decides as the registered one; why that is not the compiled form."""
 
     model: ScoringModel
     artifact: Path

@@ -45,32 +45,50 @@ def keep_checkpointing(url: str) -> None:
     """Does so every second from a background thread; nothing for a database on a server."""
     file = sqlite_file(url)
     if file is not None:
-        threading.Thread(target=_checkpoint_forever, args=(url, file), name="checkpoints", daemon=True).start()
+        checkpoints = Checkpoints(url, file, monotonic())
+        threading.Thread(target=_look_forever, args=(checkpoints,), name="checkpoints", daemon=True).start()
 
 
-def _checkpoint_forever(url: str, file: Path) -> None:
-    ahead = file.with_name(f"{file.name}-wal")
-    engine = open_engine(url, waits_for_locks=False)
+def _look_forever(checkpoints: "Checkpoints") -> None:
     pause = threading.Event()
-    size, last = 0, monotonic()
     while not pause.wait(_EVERY_SECONDS):
         try:
-            before, size = size, _sync(ahead)
-            if size > _LEAST_BYTES or (size != before and monotonic() - last > _IDLE_SECONDS):
-                last = monotonic()
-                with engine.connect() as connection:
-                    _checkpoint(connection)
+            checkpoints.look(monotonic())
         except (OSError, SQLAlchemyError) as error:
             # The database is away; those who write to it say so.
             _log.debug("no checkpoint", extra={"error": type(error).__name__})
 
 
-def _sync(file: Path) -> int:
-    """The file's size; all that it has is on the disk."""
+class Checkpoints:
+    """Those of one database. Times are in seconds of any clock."""
+
+    def __init__(self, url: str, file: Path, now: float) -> None:
+        self._ahead = file.with_name(f"{file.name}-wal")
+        self._engine = open_engine(url, waits_for_locks=False)
+        self._written = 0
+        self._last = now
+
+    def look(self, now: float) -> None:
+        """Sees to it that all is on the disk, and moves what is worth it. Raises OSError, SQLAlchemyError."""
+        before, status = self._written, _synced(self._ahead)
+        self._written = status.st_mtime_ns
+        is_long_ago = now - self._last > _IDLE_SECONDS
+        if self._written != before and (status.st_size > _LEAST_BYTES or is_long_ago):
+            self._last = now
+            with self._engine.connect() as connection:
+                _checkpoint(connection)
+        elif self._written == before and is_long_ago and status.st_size:
+            # Nobody writes, so nobody waits.
+            with self._engine.connect() as connection:
+                _move(connection, "TRUNCATE")
+
+
+def _synced(file: Path) -> os.stat_result:
+    """What is known of the file; all that it has is on the disk."""
     descriptor = os.open(file, os.O_RDONLY)
     try:
         os.fdatasync(descriptor)
-        return os.fstat(descriptor).st_size
+        return os.fstat(descriptor)
     finally:
         os.close(descriptor)
 
@@ -94,7 +112,7 @@ def _restart(connection: Connection) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _move(connection: Connection, kind: Literal["PASSIVE", "RESTART"]) -> _Moved:
+def _move(connection: Connection, kind: Literal["PASSIVE", "RESTART", "TRUNCATE"]) -> _Moved:
     busy, pages, moved = connection.execute(text(f"PRAGMA wal_checkpoint({kind})")).one()
     connection.rollback()
     return _Moved(pages, pages - moved, not busy)

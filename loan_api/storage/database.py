@@ -28,8 +28,8 @@ def open_engine(url: str, *, patience: float = 1.0, waits_for_locks: bool = True
     """An engine that keeps nothing open, and makes no SQLite database where there is none.
 
     `patience` multiplies the times that the database has to answer; without `waits_for_locks`, what another process has
-    locked in SQLite is busy at once. A transaction of SQLite survives whatever is
-    killed; the recorder sees to it that it survives a loss of power a second later.
+    locked in SQLite is busy at once. A transaction of SQLite survives whatever is killed; the recorder sees to it that
+    it survives a loss of power a second later.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -43,7 +43,7 @@ def open_engine(url: str, *, patience: float = 1.0, waits_for_locks: bool = True
             )
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = NORMAL")
-            # For processes that write now and then; the recorder sees to it itself, sooner.
+            # Pages: for processes that write now and then. The recorder sees to it itself, sooner.
             cursor.execute("PRAGMA wal_autocheckpoint = 400000")
             cursor.close()
 
