@@ -29,3 +29,11 @@ WINDOW = Variable(
     values=("1h", "6h", "1d", "7d", "30d"),
     default="1d",
 )
+# Those that the rules record drift over.
+DRIFT_WINDOW = Variable(
+    "window",
+    "Window",
+    "How far back each point looks, as the alerts do.",
+    values=("1h", "1d"),
+    default="1d",
+)

@@ -1,81 +1,44 @@
 """Which model decides, and whether applications still look like those that it was trained on."""
 
-from prometheus.grafana.choices import FEATURE, JOB, MODEL_VERSION, WINDOW
+from prometheus.grafana.choices import DRIFT_WINDOW, FEATURE, JOB, MODEL_VERSION
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
 
-# The industry's rule of thumb; the alert is about the second.
+# The industry's rule of thumb; the alerts are about the second.
 SOME_DRIFT, MUCH_DRIFT = 0.1, 0.25
-# As in loan_api/credit/drift.py: a share of nothing would make the logarithm infinite.
-SMALLEST_SHARE = 0.0001
-# The 99th percentile of the standard normal distribution.
-_Z99 = 2.326
-# A feature of numbers has bins from 00 to 13.
-MOST_BINS = 14
-# These have no order, so no cumulative distribution.
-CATEGORIES = ("education", "self_employed")
+# Fewer decisions than this are not alerted on.
+ENOUGH_DECISIONS = 500
 
-_MODEL = 'job="$job", model_version="$model_version"'
-_FEATURE = f'{_MODEL}, feature="$feature"'
-_NUMBERS = f'{_MODEL}, feature!~"{"|".join(CATEGORIES)}"'
+_MODEL = '{job="$job", model_version="$model_version"}'
+_FEATURE = '{job="$job", model_version="$model_version", feature="$feature"}'
 
 
-def _served_share(metric: str, selector: str, by: str) -> str:
-    """Each bin's share of what came in the window; `by` ends in `bin`. Nothing where nothing came."""
-    values = f"sum by ({by}) (increase({metric}{{{selector}}}[$window]))"
-    whole = by.removesuffix("bin").rstrip(", ")
-    total = f"sum by ({whole}) (increase({metric}{{{selector}}}[$window]))"
-    return f"{values} / ignoring (bin) group_left () ({total} > 0)"
+def _of_features(recorded: str, selector: str = _MODEL) -> str:
+    """What the rules have recorded of each feature over the window."""
+    return f"job_model_version_feature:{recorded}$window{selector}"
 
 
-def _reference_share(metric: str, selector: str, by: str) -> str:
-    """The same of the training data; all replicas say the same."""
-    return f"max by ({by}) ({metric}{{{selector}}})"
+def _of_model(recorded: str) -> str:
+    """The same of the model as a whole."""
+    return f"job_model_version:{recorded}$window{_MODEL}"
 
 
-def _psi(counted: str, reference: str, by: str) -> str:
-    served = f"clamp_min({_served_share(counted, _MODEL, by)}, {SMALLEST_SHARE})"
-    trained = f"clamp_min({_reference_share(reference, _MODEL, by)}, {SMALLEST_SHARE})"
-    whole = by.removesuffix("bin").rstrip(", ")
-    return f"sum by ({whole}) (({served} - {trained}) * ln({served} / {trained}))"
+def _by_bin(recorded: str) -> str:
+    """With no label but the bin's, as bars are put side by side by it."""
+    return f"sum by (bin) ({recorded})"
 
 
-def _noise(counted: str, reference: str, by: str) -> str:
-    """The PSI that chance alone exceeds once in a hundred: χ² of the bins in use, over both sample sizes."""
-    whole = by.removesuffix("bin").rstrip(", ")
-    freedom = f"(count by ({whole}) ({_reference_share(reference, _MODEL, by)} > 0) - 1)"
-    chi_square = f"{freedom} * (1 - 2 / (9 * {freedom}) + {_Z99} * sqrt(2 / (9 * {freedom}))) ^ 3"
-    came = f"(sum by ({whole}) (increase({counted}{{{_MODEL}}}[$window])) > 0)"
-    trained = f"scalar(max(loan_reference_applications{{{_MODEL}}}))"
-    return f"{chi_square} * (1 / {came} + 1 / {trained})"
-
-
-def _ks() -> str:
-    """The largest distance between the two cumulative distributions, of every feature of numbers."""
-    total = f"(sum by (feature) (increase(loan_feature_values_total{{{_NUMBERS}}}[$window])) > 0)"
-    distances = []
-    for last in range(MOST_BINS - 1):
-        up_to = "|".join(f"{position:02d}" for position in range(last + 1))
-        selector = f'{_NUMBERS}, bin=~"({up_to}) .*"'
-        served = f"sum by (feature) (increase(loan_feature_values_total{{{selector}}}[$window])) / {total}"
-        reference = _reference_share("loan_feature_reference_ratio", selector, "feature, bin")
-        trained = f"sum by (feature) ({reference})"
-        distances.append(f'label_replace(abs({served} - {trained}), "up_to", "{last:02d}", "", "")')
-    return f"max by (feature) ({' or '.join(distances)})"
-
-
-def _came_in(metric: str, pattern: str) -> str:
-    odd = f'sum by (feature) (increase({metric}{{{_MODEL}, bin=~"{pattern}"}}[$window]))'
-    return f"{odd} / (sum by (feature) (increase({metric}{{{_MODEL}}}[$window])) > 0)"
-
-
-_FEATURES = ("loan_feature_values_total", "loan_feature_reference_ratio", "feature, bin")
-_SCORES = ("loan_score_values_total", "loan_score_reference_ratio", "bin")
-_DECIDED = f"increase(loan_predictions_total{{{_MODEL}}}[$window])"
-_APPROVED = f'sum(increase(loan_predictions_total{{{_MODEL}, outcome="approved"}}[$window]))'
-_APPROVAL = f"({_APPROVED} or vector(0)) / (sum({_DECIDED}) > 0)"
-_REFERENCE_APPROVAL = f"max(loan_reference_approval_ratio{{{_MODEL}}})"
-# Three standard errors of a share, for as many as were decided.
-_APPROVAL_NOISE = f"3 * sqrt({_REFERENCE_APPROVAL} * (1 - {_REFERENCE_APPROVAL}) / (sum({_DECIDED}) > 0))"
+_VALUES = f"({_of_features('loan_feature_values:increase')} > 0)"
+_OUT_OF_RANGE = _of_features("loan_feature_values_out_of_range:increase")
+_UNSEEN = _of_features("loan_feature_values_unseen:increase")
+_MISSING = _of_features("loan_feature_values_missing:increase")
+_BINS = f"job_model_version_feature_bin:loan_feature_values:ratio$window{_FEATURE}"
+_REFERENCE_BINS = f"job_model_version_feature_bin:loan_feature_reference_ratio:max{_FEATURE}"
+_SCORES = f"job_model_version_bin:loan_score_values:ratio$window{_MODEL}"
+_REFERENCE_SCORES = f"job_model_version_bin:loan_score_reference_ratio:max{_MODEL}"
+_DECIDED = _of_model("loan_decisions:increase")
+_APPROVAL = f"{_of_model('loan_decisions_approved:increase')} / ({_DECIDED} > 0)"
+_REFERENCE_APPROVAL = f"job_model_version:loan_reference_approval_ratio:max{_MODEL}"
+_APPROVAL_NOISE = f"3 * {_of_model('loan_decisions_approved:standard_error')}"
 
 _MODEL_ROW = Row(
     "Model",
@@ -105,13 +68,14 @@ _MODEL_ROW = Row(
         ),
         Panel(
             "Decided in the window",
-            "Applications of the chosen version. Below 500 drift is not alerted on: chance alone moves the numbers.",
+            f"Applications of the chosen version. Below {ENOUGH_DECISIONS} drift is not alerted on: chance alone moves "
+            "the numbers.",
             "short",
-            (Query(f"sum({_DECIDED})", "decided"),),
+            (Query(_DECIDED, "decided"),),
             "stat",
             width=4,
             height=6,
-            thresholds=(100, 500),
+            thresholds=(100, ENOUGH_DECISIONS),
             low_is_bad=True,
             decimals=0,
         ),
@@ -119,7 +83,7 @@ _MODEL_ROW = Row(
             "Trained on",
             "Applications that the reference distribution was counted over.",
             "short",
-            (Query(f"max(loan_reference_applications{{{_MODEL}}})", "applications"),),
+            (Query(f"job_model_version:loan_reference_applications:max{_MODEL}", "applications"),),
             "stat",
             width=4,
             height=6,
@@ -136,7 +100,7 @@ _DRIFT_ROW = Row(
             f"Population stability index of each feature against the training data. Below {SOME_DRIFT} little has "
             f"changed, over {MUCH_DRIFT} much has. Compare with the noise level: what lies below that may be chance.",
             "short",
-            (Query(_psi(*_FEATURES), "{{feature}}"),),
+            (Query(_of_features("loan_feature_values:psi"), "{{feature}}"),),
             "bargauge",
             height=10,
             thresholds=(SOME_DRIFT, MUCH_DRIFT),
@@ -148,17 +112,17 @@ _DRIFT_ROW = Row(
             f"The same, each point looking back over the window. Worry when a feature stays over {MUCH_DRIFT} (upper "
             "line). A slow rise is a change of customers; a jump is more often a change in what a caller sends.",
             "short",
-            (Query(_psi(*_FEATURES), "{{feature}}"),),
+            (Query(_of_features("loan_feature_values:psi"), "{{feature}}"),),
             height=10,
             thresholds=(SOME_DRIFT, MUCH_DRIFT),
             no_value="nothing decided",
         ),
         Panel(
             "Noise level",
-            "The PSI that chance alone exceeds once in a hundred when nothing has changed, by the number of "
+            "The PSI that chance alone exceeds once in a thousand when nothing has changed, by the number of "
             f"applications and bins. While it is over {SOME_DRIFT}, choose a longer window.",
             "short",
-            (Query(_noise(*_FEATURES), "{{feature}}"),),
+            (Query(_of_features("loan_feature_values:psi_noise"), "{{feature}}"),),
             height=10,
             thresholds=(SOME_DRIFT,),
             no_value="nothing decided",
@@ -168,7 +132,7 @@ _DRIFT_ROW = Row(
             "Largest distance between the cumulative distributions, of features of numbers. It sees a shift of the "
             "whole distribution where the PSI sees single bins. Over 0.2 is much.",
             "percentunit",
-            (Query(_ks(), "{{feature}}"),),
+            (Query(_of_features("loan_feature_values:ks"), "{{feature}}"),),
             thresholds=(0.1, 0.2),
             no_value="nothing decided",
         ),
@@ -177,7 +141,7 @@ _DRIFT_ROW = Row(
             "Share of values below or above what was declared, or of a category that training never saw. The model has "
             "learnt nothing about them. Over 1 % ask the caller.",
             "percentunit",
-            (Query(_came_in("loan_feature_values_total", ".* (below|above|unseen)"), "{{feature}}"),),
+            (Query(f"({_OUT_OF_RANGE} + {_UNSEEN}) / {_VALUES}", "{{feature}}"),),
             thresholds=(0.01,),
             no_value="nothing decided",
         ),
@@ -185,7 +149,7 @@ _DRIFT_ROW = Row(
             "Missing",
             "Share of applications without the feature. A jump means that a caller has stopped sending it.",
             "percentunit",
-            (Query(_came_in("loan_feature_values_total", ".* missing"), "{{feature}}"),),
+            (Query(f"{_MISSING} / {_VALUES}", "{{feature}}"),),
             no_value="nothing decided",
         ),
     ),
@@ -199,8 +163,8 @@ _FEATURE_ROW = Row(
             "Share of each bin. It shows what the PSI is made of: which values have become more or fewer.",
             "percentunit",
             (
-                Query(_served_share("loan_feature_values_total", _FEATURE, "bin"), "window"),
-                Query(_reference_share("loan_feature_reference_ratio", _FEATURE, "bin"), "training"),
+                Query(_by_bin(_BINS), "window"),
+                Query(_by_bin(_REFERENCE_BINS), "training"),
             ),
             "bars",
             width=12,
@@ -211,7 +175,7 @@ _FEATURE_ROW = Row(
             "$feature: bins over time",
             "Share of each bin, each point looking back over the window. It shows since when.",
             "percentunit",
-            (Query(_served_share("loan_feature_values_total", _FEATURE, "bin"), "{{bin}}"),),
+            (Query(_BINS, "{{bin}}"),),
             width=12,
             height=9,
             maximum=1,
@@ -229,8 +193,8 @@ _SCORE_ROW = Row(
             "Share of each bin. More around the middle means that the model has become less sure.",
             "percentunit",
             (
-                Query(_served_share("loan_score_values_total", _MODEL, "bin"), "window"),
-                Query(_reference_share("loan_score_reference_ratio", _MODEL, "bin"), "training"),
+                Query(_by_bin(_SCORES), "window"),
+                Query(_by_bin(_REFERENCE_SCORES), "training"),
             ),
             "bars",
             width=12,
@@ -243,8 +207,8 @@ _SCORE_ROW = Row(
             "fires. Features may drift without it, when they weigh little.",
             "short",
             (
-                Query(_psi(*_SCORES), "PSI"),
-                Query(_noise(*_SCORES), "noise level"),
+                Query(_of_model("loan_score_values:psi"), "PSI"),
+                Query(_of_model("loan_score_values:psi_noise"), "noise level"),
             ),
             width=12,
             height=9,
@@ -272,7 +236,7 @@ _SCORE_ROW = Row(
             tuple(
                 Query(
                     f"histogram_quantile({share}, sum by (le) "
-                    f"(rate(loan_prediction_probability_bucket{{{_MODEL}}}[$window])))",
+                    f"(rate(loan_prediction_probability_bucket{_MODEL}[$window])))",
                     name,
                 )
                 for share, name in ((0.25, "first quartile"), (0.5, "median"), (0.75, "third quartile"))
@@ -287,7 +251,7 @@ DASHBOARD = Dashboard(
     "loan-model-and-drift",
     "Loan decisions: model and drift",
     "Which model decides, and do applications still look like those that it was trained on?",
-    (JOB, MODEL_VERSION, FEATURE, WINDOW),
+    (JOB, MODEL_VERSION, FEATURE, DRIFT_WINDOW),
     (_MODEL_ROW, _DRIFT_ROW, _FEATURE_ROW, _SCORE_ROW),
     since="now-7d",
 )

@@ -6,7 +6,7 @@ from prometheus.grafana.panels import Dashboard, Panel, Query, Row
 # What is promised; the burn rate alerts are about the same numbers.
 AVAILABILITY = 0.999
 FAST_ENOUGH = 0.99
-FAST_SECONDS = 0.25
+FAST_SECONDS = 0.1
 _FAST_BUCKET = f'le="{FAST_SECONDS}"'
 
 _HERE = 'job="$job", instance=~"$instance"'
@@ -73,7 +73,7 @@ _NOW = Row(
             "stat",
             width=4,
             height=4,
-            thresholds=(0.1, FAST_SECONDS),
+            thresholds=(FAST_SECONDS / 2, FAST_SECONDS),
             no_value="no requests",
         ),
         Panel(

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from loan_api.credit import drift, features
-from loan_api.credit.bins import bins_of
 from loan_api.metrics.instruments import HTTP_REQUEST_DURATION, METRICS
 from loan_api.settings import PROJECT_ROOT
 from prometheus.grafana import model_and_drift, service
@@ -32,6 +30,8 @@ OF_PROMETHEUS = {
 OF_TARGETS = {"job", "instance"}
 # What Grafana puts in the place of its own variables, as long as it is a duration.
 DURATIONS = {"$__rate_interval": "1m", "$window": "1d"}
+
+RULES = PROJECT_ROOT / "prometheus" / "rules"
 
 files = pytest.mark.parametrize("name", DASHBOARDS)
 
@@ -92,7 +92,7 @@ def existing() -> dict[str, set[str] | None]:
             series[f"{metric.name}_bucket"] = {*metric.labels, "le"}
         else:
             series[metric.name] = {*metric.labels}
-    for path in (PROJECT_ROOT / "prometheus" / "rules").glob("*.yml"):
+    for path in RULES.glob("*.yml"):
         for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
             series |= {rule["record"]: None for rule in group["rules"] if "record" in rule}
     return series | OF_PROMETHEUS
@@ -164,7 +164,7 @@ def test_every_expression_is_valid(name: str, tmp_path: Path) -> None:
 @files
 def test_every_series_that_is_asked_for_exists(name: str) -> None:
     series = existing()
-    for expression in expressions(name):
+    for expression in map(as_prometheus_reads, expressions(name)):
         assert metrics(expression) <= set(series), expression
     for query in variable_queries(name):
         wanted, label = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", query).groups()
@@ -174,7 +174,7 @@ def test_every_series_that_is_asked_for_exists(name: str) -> None:
 @files
 def test_every_label_that_is_selected_by_exists(name: str) -> None:
     series = existing()
-    for expression in (*expressions(name), *variable_queries(name)):
+    for expression in map(as_prometheus_reads, (*expressions(name), *variable_queries(name))):
         for metric, labels in selectors(expression):
             known = series[metric]
             assert known is None or labels <= known | OF_TARGETS, (metric, labels)
@@ -187,11 +187,28 @@ def test_every_query_is_of_the_chosen_job(name: str) -> None:
             assert "job" in labels, (metric, expression)
 
 
-def test_what_the_dashboards_know_of_the_service_is_so() -> None:
-    assert model_and_drift.SMALLEST_SHARE == drift.SMALLEST_SHARE
-    assert set(model_and_drift.CATEGORIES) == {feature.name for feature in features.CATEGORIES}
-    assert max(len(bins_of(feature).labels) for feature in features.NUMBERS) == model_and_drift.MOST_BINS
+def expressions_of(key: str, name: str) -> list[str]:
+    """Of the rules that record or alert under that name."""
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULES.glob("*.yml")]
+    return [
+        rule["expr"] for file in files for group in file["groups"] for rule in group["rules"] if rule.get(key) == name
+    ]
+
+
+def test_dashboards_and_alerts_draw_the_same_lines() -> None:
+    for alert in ("LoanModelFeatureDrift", "LoanModelScoreDrift"):
+        for expression in expressions_of("alert", alert):
+            assert f"> {model_and_drift.MUCH_DRIFT}" in expression
+            assert f">= {model_and_drift.ENOUGH_DECISIONS}" in expression
+    (slow,) = expressions_of("record", "job:loan_predict_slow:rate1h")
+    assert f'le="{service.FAST_SECONDS}"' in slow
     assert service.FAST_SECONDS in HTTP_REQUEST_DURATION.buckets
+    for alert, promised in (
+        ("LoanApiAvailabilityBurnRate", service.AVAILABILITY),
+        ("LoanApiLatencyBurnRate", service.FAST_ENOUGH),
+    ):
+        for expression in expressions_of("alert", alert):
+            assert f"* {1 - promised:.4g})" in expression
 
 
 def test_metrics_are_told_from_the_rest_of_an_expression() -> None:
