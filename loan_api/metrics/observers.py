@@ -1,6 +1,6 @@
 """Turns what happens in the service into metrics. The services and the API know only the protocols these fulfil."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from typing import Final, get_args
@@ -146,6 +146,8 @@ class AccessMetrics:
 
 # By prediction, and by what a good and a bad outcome say the prediction should have been.
 _NAMES: Final = ("rejected", "approved")
+# By the labels of a counter.
+_Sums = defaultdict[tuple[str, ...], float]
 _SCORES: Final = tuple(bin_label(position, name) for position, name in enumerate(SCORE_BINS.labels))
 
 
@@ -169,23 +171,26 @@ class OutcomeMetrics:
     def outcomes_told(self, new: Sequence[NewOutcome]) -> None:
         """Counts them, by what was decided and by how sure the model was."""
         made = self._instruments
-        told: Counter[tuple[str, str, str]] = Counter()
-        scores: Counter[tuple[str, str, str]] = Counter()
-        expected: Counter[tuple[str, str, str]] = Counter()
-        squared_error: Counter[str] = Counter()
+        told: _Sums = defaultdict(float)
+        scores: _Sums = defaultdict(float)
+        expected: _Sums = defaultdict(float)
+        squared_error: _Sums = defaultdict(float)
         for one in new:
             predicted, actual, version = _NAMES[one.prediction], _NAMES[one.outcome], one.model_version
             score = _SCORES[SCORE_BINS.position(one.probability)]
             told[predicted, actual, version] += 1
             scores[score, actual, version] += 1
-            expected[score, predicted, version] += one.probability  # type: ignore[assignment]  # sums, too
-            squared_error[version] += (one.probability - one.outcome) ** 2  # type: ignore[assignment]
+            expected[score, predicted, version] += one.probability
+            squared_error[version,] += (one.probability - one.outcome) ** 2
             made.lag.observe(one.waited)
-        for counter, counts in ((made.told, told), (made.scores, scores), (made.expected_approvals, expected)):
-            for labels, count in counts.items():
-                counter.labels(*labels).inc(count)
-        for version, error in squared_error.items():
-            made.squared_error.labels(version).inc(error)
+        for counter, sums in (
+            (made.told, told),
+            (made.scores, scores),
+            (made.expected_approvals, expected),
+            (made.squared_error, squared_error),
+        ):
+            for labels, amount in sums.items():
+                counter.labels(*labels).inc(amount)
 
 
 class ReloadMetrics:

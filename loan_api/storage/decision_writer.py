@@ -15,13 +15,13 @@ from loan_api.credit.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from loan_api.storage.database import (
     SQLITE_BUSY_SECONDS,
-    FileWatch,
     check_revision,
     is_busy,
     open_engine,
     sqlite_file,
     unanswered,
 )
+from loan_api.storage.file_watch import FileWatch
 from loan_api.storage.tables import batches, decisions
 
 # Another worker's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
