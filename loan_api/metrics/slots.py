@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,11 @@ def lowest_free_slot(taken: Iterable[int]) -> int:
 def forget_live_values(folder: Path, slot: int) -> None:
     """Drops what a dead worker's gauges said of the moment; its counters stay for its successor.
 
-    The same as prometheus_client's `mark_process_dead`, without importing the library.
+    As prometheus_client's `mark_process_dead`, but the file keeps its room on the disk for the successor: a file of
+    prometheus_client's begins with how many of its bytes are used.
     """
     for file in folder.glob(f"gauge_live*_{slot}.db"):
-        file.unlink(missing_ok=True)
+        _write_over(file, bytes(4))
 
 
 def worker_slot() -> int | None:
@@ -68,7 +70,9 @@ def take_slot(folder: Path, slot: int, pid: int) -> None:
     """The process has the slot from now on; its processor time is counted on top of its predecessors'."""
     file = folder / _HOLDERS.format(slot)
     holder = _read(file) if file.exists() else Holder(slot, None, 0.0, 0.0)
-    file.write_bytes(_HOLDER.pack(pid, holder.seconds_before + holder.seconds_seen, 0.0))
+    # On a full disk there is no room for a new one.
+    with suppress(OSError):
+        _write(file, pid, holder.seconds_before + holder.seconds_seen, 0.0)
 
 
 def leave_slot(folder: Path, slot: int) -> None:
@@ -76,7 +80,7 @@ def leave_slot(folder: Path, slot: int) -> None:
     file = folder / _HOLDERS.format(slot)
     if file.exists():
         holder = _read(file)
-        file.write_bytes(_HOLDER.pack(0, holder.seconds_before, holder.seconds_seen))
+        _write(file, 0, holder.seconds_before, holder.seconds_seen)
 
 
 def holders(folder: Path) -> Iterator[Holder]:
@@ -87,12 +91,26 @@ def holders(folder: Path) -> Iterator[Holder]:
 
 def note_seconds(folder: Path, holder: Holder, seconds: float) -> None:
     """Keeps what was seen of the holder's processor time, so that its successor's count goes on from there."""
-    with (folder / _HOLDERS.format(holder.slot)).open("r+b") as file:
-        if _HOLDER.unpack(file.read(_HOLDER.size))[0] == holder.pid:
-            file.seek(0)
-            file.write(_HOLDER.pack(holder.pid, holder.seconds_before, seconds))
+    file = folder / _HOLDERS.format(holder.slot)
+    if holder.pid is not None and _read(file).pid == holder.pid:
+        _write(file, holder.pid, holder.seconds_before, seconds)
+
+
+def _write(file: Path, pid: int, before: float, seen: float) -> None:
+    _write_over(file, _HOLDER.pack(pid, before, seen))
+
+
+def _write_over(file: Path, content: bytes) -> None:
+    """In place, which needs no room where there is a file."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        os.pwrite(descriptor, content, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _read(file: Path) -> Holder:
-    pid, before, seen = _HOLDER.unpack(file.read_bytes())
+    content = file.read_bytes()
+    # Empty where there was no room for it.
+    pid, before, seen = _HOLDER.unpack(content) if content else (0, 0.0, 0.0)
     return Holder(int(file.stem.rpartition("_")[2]), pid or None, before, seen)

@@ -5,6 +5,7 @@ and takes some microseconds. As with the other metrics, a worker writes as its s
 """
 
 import json
+import logging
 import mmap
 import os
 from collections import defaultdict
@@ -21,6 +22,8 @@ from loan_api.metrics import instruments
 from loan_api.metrics.instruments import MetricDeclaration
 from loan_api.scoring.columns import Application
 from loan_api.scoring.watched import NamedCounts, WatchedDistribution
+
+_log = logging.getLogger(__name__)
 
 _PATTERN = "tally_*.bin"
 _NUMBER_BYTES = 8
@@ -64,11 +67,13 @@ class TallyBook:
         """The tally of the version that `key` names; its counters are there from now on."""
         if key not in self._tallies:
             size = watched.size
-            if self._folder is None:
-                numbers: Any = [0.0] * size
-            else:
+            numbers: Any = [0.0] * size
+            if self._folder is not None:
                 file = self._folder / f"tally_{key}_{self._slot}.bin"
-                numbers = _open(file, _head(model_version, watched.reference), size)
+                try:
+                    numbers = _open(file, _head(model_version, watched.reference), size)
+                except OSError as error:
+                    _log.error("features are not counted", extra={"error": type(error).__name__})
             self._tallies[key] = Tally(model_version, watched, numbers)
         return self._tallies[key]
 

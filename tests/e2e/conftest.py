@@ -117,10 +117,10 @@ def service(home: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def started_service(home: Path, *, ready: bool = True, **environ: str) -> Iterator[Service]:
-    """Starts the service with `environ`, waits until it is ready, and interrupts it in the end."""
+def started_service(home: Path, *, ready: bool = True, logs: Path | None = None, **environ: str) -> Iterator[Service]:
+    """Starts the service with `environ`, waits until it is ready, interrupts it in the end; its log is in `logs`."""
     port = free_port()
-    log = home / f"service-{port}.log"
+    log = (logs or home) / f"service-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "loan_api", "serve", "--announce"],

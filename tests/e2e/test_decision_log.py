@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from loan_api.storage.database import open_engine
 from tests.applications import application
-from tests.e2e.conftest import Service, run_command, started_service
+from tests.e2e.conftest import WORKERS, Service, run_command, started_service
 from tests.e2e.decisions import assert_all_are_recorded, load, progress
 from tests.homes import TrainedHome, copy_of
 from tests.postgresql import Server, running_server
@@ -180,6 +180,33 @@ def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_d
             progress(told, decisions=50)
         assert_all_are_recorded(told, small_disk / "decisions.db")
         assert all(refusal.endswith(":not-recorded") for refusal in told.refusals), told.refusals
+
+
+def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small_disk: Path, tmp_path: Path) -> None:
+    """Not even workers that start on it, in the place of others that were killed."""
+    subprocess.run(["mount", "-o", "remount,size=96m", str(small_disk)], check=True)
+    home = copy_of(trained_home, small_disk / "home").settings.loan_home
+    ballast = small_disk / "ballast"
+    with started_service(home, logs=tmp_path, DECISION_JOURNAL_BYTES=str(2 * 2**20)) as service:
+        with load(service.port) as told:
+            progress(told, decisions=50)
+            wait_until(lambda: len(service.workers) == WORKERS, "the announcement to be made")
+            workers = service.workers
+            fill(ballast)
+            wait_until(lambda: told.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full")
+            assert service.workers == workers
+            for pid in workers:
+                kill(pid)
+            wait_until(lambda: len(set(service.workers) - set(workers)) == WORKERS, "new workers")
+            before = told.refusals["503 urn:loan-api:problem:not-recorded"]
+            wait_until(lambda: told.refusals["503 urn:loan-api:problem:not-recorded"] > before + 20, "answers")
+            successors = service.workers
+            assert service.metrics()["loan_workers"] == WORKERS
+            assert service.workers == successors
+            ballast.unlink()
+            wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
+            progress(told, decisions=50)
+        assert_all_are_recorded(told, home / "decisions.db")
 
 
 def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:

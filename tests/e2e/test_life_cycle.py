@@ -125,7 +125,9 @@ def test_a_killed_follower_is_replaced(service: Service) -> None:
     (victim,) = children_of(service, "registry_follower")
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: children_of(service, "registry_follower") not in ([], [victim]), "another follower")
-    assert requests.get(service.url("/health"), timeout=10).json()["status"] == "healthy"
+    wait_until(
+        lambda: requests.get(service.url("/health"), timeout=10).json()["status"] == "healthy", "it to have looked"
+    )
 
 
 def test_a_client_that_hangs_up_is_noticed(service: Service) -> None:

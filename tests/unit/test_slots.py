@@ -1,6 +1,9 @@
 """Worker slots: unique among the living, reused after a death."""
 
+from contextlib import closing
 from pathlib import Path
+
+from prometheus_client.mmap_dict import MmapedDict
 
 from loan_api.metrics.slots import forget_live_values, lowest_free_slot, reset_folder
 
@@ -14,9 +17,27 @@ def test_the_lowest_free_slot_is_given() -> None:
 def test_a_dead_worker_s_live_gauges_go_and_its_counters_stay(tmp_path: Path) -> None:
     names = ("counter_1.db", "histogram_1.db", "gauge_livesum_1.db", "gauge_livemax_1.db", "gauge_livesum_0.db")
     for name in names:
-        (tmp_path / name).touch()
+        write_value(tmp_path / name, "a series", 3.0)
+    sizes = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
     forget_live_values(tmp_path, 1)
-    assert {file.name for file in tmp_path.iterdir()} == {"counter_1.db", "histogram_1.db", "gauge_livesum_0.db"}
+    assert {name for name in names if values_in(tmp_path / name)} == {
+        "counter_1.db",
+        "histogram_1.db",
+        "gauge_livesum_0.db",
+    }
+    assert sizes == {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+    write_value(tmp_path / "gauge_livesum_1.db", "another series", 5.0)
+    assert values_in(tmp_path / "gauge_livesum_1.db") == {"another series": 5.0}
+
+
+def write_value(file: Path, key: str, value: float) -> None:
+    with closing(MmapedDict(str(file))) as values:  # type: ignore[no-untyped-call]
+        values.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
+
+
+def values_in(file: Path) -> dict[str, float]:
+    found = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+    return {key: value for key, value, *_ in found}
 
 
 def test_a_new_server_starts_with_an_empty_folder(tmp_path: Path) -> None:

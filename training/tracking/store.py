@@ -125,9 +125,17 @@ def _ended_as_the_block_does(run: mlflow.ActiveRun) -> Iterator[mlflow.ActiveRun
     try:
         yield run
     except BaseException as error:
+        _let_go(error)
         mlflow.end_run(RunStatus.to_string(RunStatus.KILLED if is_interruption(error) else RunStatus.FAILED))
         raise
     mlflow.end_run()
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Of what the functions that raised still hold: a cursor among it would keep the database locked."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def quieten() -> None:
