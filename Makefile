@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run train test torture check bench format ui boosters lock clean
+.PHONY: help run train monitor test torture check bench format ui boosters lock clean
 
 # The first Python on the path that is one of the supported ones; PYTHON=... chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -10,7 +10,6 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c '$(SUPPORTED)' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes
-SOURCES := loan_api training migrations tests wsgi.py gunicorn.conf.py
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +20,9 @@ run: .venv/train  ## Serve on http://localhost:5000; train a model first if none
 
 train: .venv/train  ## Train every candidate, register the best, promote it
 	@$(BIN)/python -m training run
+
+monitor: .venv/train  ## Prometheus and Alertmanager against the running service, on ports 9090 and 9093
+	@exec $(BIN)/python -m prometheus.local
 
 test: .venv/dev  ## Pass the test suite, but for what takes minutes
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not torture"
@@ -35,6 +37,7 @@ check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alert
 	$(BIN)/lint-imports
 	@command -v promtool >/dev/null || { echo "promtool is missing: apt-get install prometheus" >&2; exit 1; }
 	promtool check config --syntax-only prometheus/prometheus.yml
+	promtool check web-config prometheus/web.yml
 	promtool check rules prometheus/rules/*.yml
 	promtool test rules prometheus/tests/*.yml
 	@command -v amtool >/dev/null || { echo "amtool is missing: apt-get install prometheus-alertmanager" >&2; exit 1; }

@@ -18,7 +18,7 @@ def read_or_make_password(path: Path) -> str:
         _make_password(path)
     password = path.read_text(encoding="utf-8").strip()
     if not password:
-        raise SettingsError(f"METRICS_PASSWORD_FILE names an empty file, {path}")
+        raise SettingsError(f"there is no password in {path}: the file is empty")
     return password
 
 

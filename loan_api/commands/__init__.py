@@ -7,6 +7,7 @@ from loan_api.commands.keys import keys
 from loan_api.commands.outcomes import outcomes
 from loan_api.commands.serve import init, serve
 from loan_api.commands.simulate import simulate
+from loan_api.commands.web_access import web_access
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -20,3 +21,4 @@ cli.add_command(keys)
 cli.add_command(decisions)
 cli.add_command(outcomes)
 cli.add_command(simulate)
+cli.add_command(web_access)

@@ -1,0 +1,1 @@
+"""Prometheus and Alertmanager on this machine, as the project configures them, for the service that runs here."""

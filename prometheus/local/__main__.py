@@ -1,0 +1,100 @@
+"""`python -m prometheus.local`: watches the service that runs on this machine, until Ctrl-C."""
+
+import signal
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from loan_api.secrets import read_or_make_password
+from loan_api.settings import Settings, SettingsError, read_settings
+from prometheus.local.configuration import (
+    USER,
+    Addresses,
+    Credentials,
+    alertmanager_configuration,
+    prometheus_configuration,
+    web_configuration,
+)
+from prometheus.local.programs import ProgramError, alertmanager_program, prometheus_program, running
+
+_PORT = click.IntRange(1, 65535)
+_LOOK_EVERY_SECONDS = 0.5
+
+
+@click.command()
+@click.option("--prometheus-port", type=_PORT, default=9090, envvar="PROMETHEUS_PORT", show_default=True)
+@click.option("--alertmanager-port", type=_PORT, default=9093, envvar="ALERTMANAGER_PORT", show_default=True)
+def monitor(prometheus_port: int, alertmanager_port: int) -> None:
+    """Run Prometheus and Alertmanager with the project's configuration against the service on PORT, until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        settings = read_settings()
+        addresses = Addresses(settings.port, prometheus_port, alertmanager_port)
+        folder = write_configuration(settings, addresses)
+        _run(settings, addresses, folder)
+    except (SettingsError, ProgramError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+
+
+def write_configuration(settings: Settings, addresses: Addresses) -> Path:
+    """Writes all files, and makes the passwords that there are not yet. Returns the folder."""
+    folder = settings.loan_home / "monitor"
+    folder.mkdir(parents=True, exist_ok=True)
+    credentials = Credentials(settings.metrics_username, settings.metrics_password_file, folder / "password")
+    read_or_make_password(settings.metrics_password_file)
+    for name, content in (
+        ("prometheus.yml", prometheus_configuration(addresses, credentials)),
+        ("alertmanager.yml", alertmanager_configuration()),
+        ("web.yml", web_configuration(read_or_make_password(credentials.password_file))),
+    ):
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+def _run(settings: Settings, addresses: Addresses, folder: Path) -> None:
+    programs = {
+        "alertmanager.log": alertmanager_program(folder, addresses.alertmanager),
+        "prometheus.log": prometheus_program(folder, addresses.prometheus),
+    }
+    with ExitStack() as stack:
+        processes = [stack.enter_context(running(program, folder / log)) for log, program in programs.items()]
+        _announce(settings, addresses, folder)
+        while all(process.poll() is None for process in processes):
+            time.sleep(_LOOK_EVERY_SECONDS)
+        raise ProgramError(f"one of the two has ended; their logs are in {folder}")
+
+
+def _announce(settings: Settings, addresses: Addresses, folder: Path) -> None:
+    service = f"http://localhost:{settings.port}"
+    click.echo(
+        f"""
+Prometheus and Alertmanager watch the service on {service}. Ctrl-C stops them.
+
+  Prometheus     http://localhost:{addresses.prometheus}/alerts
+  Alertmanager   http://localhost:{addresses.alertmanager}
+  Both ask for   user {USER}, password in {folder / "password"}
+
+Watch an alert fire, after some twelve minutes:
+
+  .venv/bin/python -m loan_api simulate --scenario drift --seconds 900
+"""
+    )
+    if not _is_alive(service):
+        click.echo(f"Nothing answers on {service} yet; `make run` starts the service.\n")
+
+
+def _is_alive(service: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{service}/health/live", timeout=5):  # noqa: S310  # our own http URL
+            return True
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    monitor(prog_name="python -m prometheus.local")

@@ -1,0 +1,127 @@
+"""What `simulate` sends makes the right alerts fire: the service counts it, promtool lets the time pass.
+
+Only how long the answers took is left out: that is of the machine which runs this.
+"""
+
+import base64
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+
+import pytest
+import yaml
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from loan_api.app import Adapters, create_app
+from loan_api.keys.followed import NoKeys
+from loan_api.settings import PROJECT_ROOT
+from loan_api.simulation.applicants import Applicants
+from loan_api.simulation.scenarios import SCENARIOS
+from tests.fakes import FakeLog, InlineBatches, NoArchive, now
+from tests.homes import TrainedHome
+from tests.integration.test_serving import source_of
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"
+)
+
+RULES = sorted((PROJECT_ROOT / "prometheus" / "rules").glob("*.yml"))
+MINUTES = 60
+REQUESTS_A_MINUTE = 24
+# By the labels of a series, its value at each scrape.
+Scrapes = dict[str, list[float]]
+
+
+def scraped(home: TrainedHome, scenario: str) -> Scrapes:
+    """Traffic for an hour, scraped each minute, the first time before any of it."""
+    adapters = Adapters(
+        models=source_of(home),
+        batches=InlineBatches(),
+        log=FakeLog(),
+        archive=NoArchive(),
+        keys=NoKeys(),
+        now=now,
+        new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
+    )
+    client = create_app(home.settings, adapters).test_client()
+    assert home.settings.dataset_path is not None
+    random = Random(7)
+    applicants = Applicants.read(home.settings.dataset_path, random)
+    scrapes: Scrapes = defaultdict(list)
+    for minute in range(MINUTES + 1):
+        for series, value in scrape(client, home.settings.metrics_password_file):
+            scrapes[series] += [0.0] * (minute - len(scrapes[series])) + [value]
+        for _ in range(REQUESTS_A_MINUTE):
+            call = SCENARIOS[scenario].next_call(applicants, random)
+            client.post(call.path, data=call.body, content_type="application/json")
+    return scrapes
+
+
+def scrape(client: FlaskClient, password_file: Path) -> Iterable[tuple[str, float]]:
+    access = base64.b64encode(f"prometheus:{password_file.read_text(encoding='utf-8').strip()}".encode()).decode()
+    text = client.get("/metrics", headers={"Authorization": f"Basic {access}"}).text
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if "duration_seconds" in sample.name or not sample.name.startswith("loan_"):
+                continue
+            labels = {"job": "loan_api", "instance": "a", **sample.labels}
+            described = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+            yield f"{sample.name}{{{described}}}", sample.value
+
+
+def fails_unless(query: str, expected: list[str], scrapes: Scrapes, folder: Path) -> None:
+    """That the query has a sample of value 1 for each of the expected label sets, at the hour's end."""
+    groups = [group["name"] for file in RULES for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
+    series = [
+        {"series": name, "values": " ".join(map(repr, values))}
+        for name, values in {'up{job="loan_api", instance="a"}': [1.0] * (MINUTES + 1), **scrapes}.items()
+    ]
+    samples = [{"labels": labels, "value": 1} for labels in expected]
+    test = {
+        "rule_files": [str(file) for file in RULES],
+        # What is recorded is there when alerts ask for it.
+        "group_eval_order": sorted(groups, key=lambda name: name.endswith("_alerts")),
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": series,
+                "promql_expr_test": [{"expr": query, "eval_time": f"{MINUTES}m", "exp_samples": samples}],
+            }
+        ],
+    }
+    file = folder / "scenario.yml"
+    file.write_text(yaml.safe_dump(test), encoding="utf-8")
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("scenario", "alerts"),
+    [
+        ("steady", []),
+        ("drift", ["LoanModelApprovalRateShift", "LoanModelFeatureDrift", "LoanModelInputOutOfRange"]),
+        ("errors", ["LoanApiInputRefused"]),
+    ],
+)
+def test_what_fires_after_an_hour(
+    scenario: str, alerts: list[str], trained_home: TrainedHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    scrapes = scraped(trained_home, scenario)
+    firing = 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
+    fails_unless(
+        f"group by (alertname) ({firing})", [f'{{alertname="{alert}"}}' for alert in alerts], scrapes, tmp_path
+    )
+    if scenario == "drift":
+        features = ("cibil_score", "income_annum", "loan_amount")
+        fails_unless(
+            f"group by (feature) ({firing.replace('!=', '=').replace('Watchdog', 'LoanModelFeatureDrift')})",
+            [f'{{feature="{feature}"}}' for feature in features],
+            scrapes,
+            tmp_path,
+        )
