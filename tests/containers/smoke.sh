@@ -17,8 +17,10 @@ wait_for() { # wait_for SECONDS WHAT COMMAND...
   fail "waited $seconds s: $what"
 }
 decides() { curl -sf "$api/predict" -H 'Content-Type: application/json' -d "$application" | grep -q '"prediction":1'; }
-is_scraped() { curl -sf http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up{job="loan_api"}' | grep -q '"1"\]'; }
 in_api() { "${compose[@]}" exec -T api "$@"; }
+watch() { curl -sf --user "prometheus:$(in_api cat /run/loan-secrets/prometheus_password)" "$@"; }
+is_scraped() { watch http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up{job="loan_api"}' | grep -q '"1"\]'; }
+is_alerted() { watch http://127.0.0.1:9093/api/v2/alerts | grep -q '"Watchdog"'; }
 
 DOCKER_BUILDKIT=1 docker build --quiet --network host --target serve --tag loan-api . >/dev/null
 DOCKER_BUILDKIT=1 docker build --quiet --network host --target train --tag loan-trainer \
@@ -32,6 +34,10 @@ curl -sf "$api/health" | grep -q '"status":"healthy"' || fail "health"
 curl -sf "$api/model" | grep -q "\"git_commit\":\"$(git rev-parse HEAD)\"" || fail "the model does not know its commit"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "$api/metrics")" = 401 ] || fail "/metrics is open"
 wait_for 60 "Prometheus scrapes it through basic auth" is_scraped
+wait_for 90 "an alert reaches Alertmanager" is_alerted
+for port in 9090 9093; do
+  [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/")" = 401 ] || fail "port $port is open"
+done
 
 [ "$(in_api id -u)" = 10001 ] || fail "it does not run as its own user"
 if in_api sh -c 'touch /app/file || touch /opt/venv/file' 2>/dev/null; then fail "the root file system can be written to"; fi
