@@ -14,6 +14,8 @@ from loan_api.simulation.scenarios import Call
 
 _CLIENTS = 8
 _TIMEOUT_SECONDS = 30.0
+# Idle for longer, a connection may just be being closed by the other side.
+_KEPT_SECONDS = 30.0
 _NO_ANSWER = "no answer"
 
 
@@ -31,9 +33,10 @@ class Service:
     def ask(self, method: str, path: str, body: bytes) -> tuple[str, Any]:
         """The status, or that there is no answer, and the JSON of the answer."""
         connection = getattr(self._local, "connection", None)
-        if connection is None:
+        if connection is None or monotonic() - self._local.used_at > _KEPT_SECONDS:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS)
             self._local.connection = connection
+        self._local.used_at = monotonic()
         try:
             connection.request(method, path, body, self._headers)
             answer = connection.getresponse()

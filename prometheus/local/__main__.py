@@ -75,7 +75,7 @@ def _announce(settings: Settings, addresses: Addresses, folder: Path) -> None:
         f"""
 Prometheus and Alertmanager watch the service on {service}. Ctrl-C stops them.
 
-  Prometheus     http://localhost:{addresses.prometheus}/alerts
+  Prometheus     http://localhost:{addresses.prometheus}
   Alertmanager   http://localhost:{addresses.alertmanager}
   Both ask for   user {USER}, password in {folder / "password"}
 
