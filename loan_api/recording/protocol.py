@@ -1,5 +1,7 @@
 """What those who decide and the recorder say to each other: records one way, receipts the other."""
 
+import re
+
 import msgspec
 
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState, Record
@@ -40,3 +42,8 @@ _receipt_decoder = msgspec.msgpack.Decoder(Receipt)
 encode = _encoder.encode
 decode_records = _records_decoder.decode
 decode_receipt = _receipt_decoder.decode
+
+# How what `encode` makes of records begins: two arrays, the first of which that is not empty has arrays of members.
+_MEMBERS = bytes(0x90 | len(msgspec.structs.fields(kind)) for kind in (DecisionRecord, BatchRecord))
+BEGINNING = re.compile(rb"(?=\x92\x90?(?:[\x91-\x9f]|\xdc..|\xdd....)[" + re.escape(_MEMBERS) + rb"])", flags=re.DOTALL)
+BEGINNING_BYTES = 8

@@ -48,6 +48,9 @@ class Recorder:
         self._checked_at = float("-inf")
         self._lock = threading.Lock()
         self._holds_entries = any(not kept.is_empty for kept in (journal, *left_over))
+        for kept in (journal, *left_over):
+            if kept.unreadable_bytes:
+                _log.error("journal damaged", extra={"file": kept.path.name, "unreadable_bytes": kept.unreadable_bytes})
         # Set while the other thread has something to do.
         self._is_needed = threading.Event()
         if self._holds_entries:
@@ -146,7 +149,7 @@ class Recorder:
 
     def _drain(self, journal: Journal) -> None:
         """Writes what the journal holds, then clears it. What a kill made it write before is there, and stays once."""
-        drained = rows = 0
+        drained, rows = journal.start, 0
         while True:
             records, position = _next_records(journal, drained)
             if records.rows:
@@ -156,7 +159,9 @@ class Recorder:
                 if position == journal.end:
                     # Not before: what fails on the way is begun anew.
                     self._waiting -= rows
-                    journal.clear()
+                    aside = journal.clear()
+                    if aside is not None:
+                        _log.error("damaged journal set aside", extra={"file": aside.name})
                     if journal is self._journal:
                         self._settle()
                     return
@@ -189,6 +194,6 @@ def _rows_in(journal: Journal) -> int:
     """As far as its entries can be read; draining says what is wrong with one that cannot."""
     rows = 0
     with suppress(msgspec.DecodeError):
-        for entry, _ in journal.read(0):
+        for entry, _ in journal.read(journal.start):
             rows += decode_records(entry).rows
     return rows

@@ -1,14 +1,30 @@
 """The journal keeps what was acknowledged, in order, whatever happens to who writes it."""
 
+import os
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_api.recording.journal import Journal, JournalFullError, JournalInUseError
+from loan_api.recording.protocol import BEGINNING, Records, encode
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from tests.fakes import NOW
 
 CAPACITY = 4096
+DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
+
+
+def records(number: int, singles: int = 1, whole: int = 0, size: int = 50) -> bytes:
+    """Encoded records that differ by their number; zeros are what their batches hold."""
+    return encode(
+        Records(
+            [DecisionRecord(f"d-{number}-{n}", "r", NOW, DECIDER, b"{}", 0.5, 0) for n in range(singles)],
+            [BatchRecord(f"b-{number}-{n}", "r", NOW, DECIDER, 3, 1, bytes(size)) for n in range(whole)],
+        )
+    )
 
 
 def entries_of(journal: Journal) -> list[bytes]:
@@ -80,3 +96,83 @@ def test_two_processes_cannot_have_it(tmp_path: Path) -> None:
 def test_an_empty_one_is_removed_when_it_is_given_back(tmp_path: Path) -> None:
     Journal(tmp_path / "0.journal", CAPACITY).close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("singles", "whole"), [(1, 0), (0, 1), (15, 1), (16, 16), (0, 70_000)])
+def test_entries_are_known_by_how_they_begin(singles: int, whole: int) -> None:
+    assert BEGINNING.match(records(1, singles, whole))
+
+
+@settings(deadline=None)
+@given(
+    damages=st.lists(
+        st.tuples(st.integers(0, 9), st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=20))
+    ),
+    kinds=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)).filter(any), min_size=10, max_size=10),
+)
+def test_whatever_is_damaged_the_other_entries_are_read(
+    tmp_path_factory: pytest.TempPathFactory,
+    damages: list[tuple[int, float, bytes]],
+    kinds: list[tuple[int, int]],
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "0.journal"
+    journal = Journal(path, 2**16)
+    kept = [records(number, *kind) for number, kind in enumerate(kinds)]
+    ends = list(accumulate((len(entry) + 8 for entry in kept), initial=0))
+    journal.append(kept)
+    journal.close()
+    whole = path.read_bytes()
+    content = bytearray(whole)
+    for number, part, noise in damages:
+        place = ends[number] + int(part * (ends[number + 1] - ends[number]))
+        content[place : place + len(noise)] = noise
+    path.write_bytes(content[: len(whole)])
+    unharmed = [
+        entry for entry, start, end in zip(kept, ends, ends[1:], strict=False) if content[start:end] == whole[start:end]
+    ]
+    found = Journal(path, 2**16)
+    assert entries_of(found) == unharmed
+    found.append([b"later"])
+    assert entries_of(found) == [*unharmed, b"later"]
+    found.close()
+
+
+def test_a_damaged_one_is_set_aside_not_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "0.journal"
+    kept = [records(1), records(2, 0, 1, size=3 * 2**20), records(3)]
+    journal = Journal(path, 2**24)
+    journal.append(kept)
+    journal.close()
+    with path.open("r+b") as file:
+        file.seek(len(kept[0]) + 8)
+        file.write(b"\xff" * 4)
+    before = path.read_bytes()
+    journal = Journal(path, 2**24)
+    assert (entries_of(journal), journal.unreadable_bytes) == ([kept[0], kept[2]], len(kept[1]) + 8)
+    aside = journal.clear()
+    assert aside is not None
+    assert aside.name.startswith("0.journal.damaged-")
+    assert aside.read_bytes() == before
+    assert (journal.is_empty, journal.unreadable_bytes, entries_of(journal)) == (True, 0, [])
+    with pytest.raises(JournalInUseError):
+        Journal(path, 2**24)
+    journal.append([b"next"])
+    assert (entries_of(journal), journal.clear()) == ([b"next"], None)
+
+
+def test_what_was_refused_is_not_found_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk took it and could not keep it."""
+    journal = Journal(tmp_path / "0.journal", CAPACITY)
+    journal.append([records(1)])
+
+    def fail(_: int) -> None:
+        raise OSError
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "fdatasync", fail)
+        with pytest.raises(JournalFullError, match="takes no more"):
+            journal.append([records(2), records(3)])
+    journal.append([b"x"])
+    journal.close()
+    found = Journal(tmp_path / "0.journal", CAPACITY)
+    assert (entries_of(found), found.unreadable_bytes) == ([records(1), b"x"], 0)

@@ -127,6 +127,35 @@ def test_an_entry_that_cannot_be_read_does_not_stop_what_comes(
     assert recorder.state.recorded_in == "journal"
 
 
+@pytest.mark.parametrize(("place", "ids"), [(0, ["b", "c"]), (60, ["b", "c"]), (None, [])])
+def test_what_is_damaged_costs_nothing_else(
+    tmp_path: Path,
+    database: FakeDatabase,
+    make_recorder: Callable[..., Recorder],
+    caplog: pytest.LogCaptureFixture,
+    place: int | None,
+    ids: list[str],
+) -> None:
+    path = tmp_path / "0.journal"
+    left = Journal(path, 100_000)
+    left.append([decisions("a"), decisions("b", "c")])
+    left.close()
+    with path.open("r+b") as file:
+        file.seek(place or 0)
+        file.write(b"\xff" * (4 if place is not None else left.end))
+    before = path.read_bytes()
+    recorder = make_recorder()
+    wait_until(lambda: recorder.is_drained, "the journal to be drained")
+    recorder.record([decisions("d")])
+    assert (database.ids, recorder.state) == ([*ids, "d"], LogState("database"))
+    [aside] = tmp_path.glob("0.journal.damaged-*")
+    assert aside.read_bytes() == before
+    told = [(line.message, line.__dict__["file"]) for line in caplog.records]
+    assert told == [("journal damaged", "0.journal"), ("damaged journal set aside", aside.name)]
+    unreadable = len(decisions("a")) + 8 if ids else left.end
+    assert caplog.records[0].__dict__["unreadable_bytes"] == unreadable
+
+
 def test_what_the_full_journal_cannot_take_is_refused(
     database: FakeDatabase, make_recorder: Callable[..., Recorder]
 ) -> None:
