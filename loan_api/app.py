@@ -32,6 +32,7 @@ from loan_api.metrics.tallies import TallyBook
 from loan_api.observation import counting, silent
 from loan_api.recording.connection import RecorderConnection
 from loan_api.recording.group_commit import GroupCommit, RecordingObserver
+from loan_api.recording.journal import waiting_journals
 from loan_api.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
 from loan_api.recording.shortcut import Shortcut
 from loan_api.registry.cache import ModelCache
@@ -102,6 +103,12 @@ def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
 def _decision_log(settings: Settings, queue: ConnectionQueue, observer: RecordingObserver) -> DecisionLog:
     if settings.decision_log == "off":
         _log.warning("decisions are not recorded", extra={"why": "DECISION_LOG is off"})
+        waiting = [str(path) for path in waiting_journals(settings.journals_path)]
+        if waiting:
+            _log.warning(
+                "decisions wait in the journal",
+                extra={"files": waiting, "remedy": "start with DECISION_LOG=on: they go into the database then"},
+            )
         return NoDecisionLog()
     process = ChildProcess("loan_api.recorder", [queue.receiving, Lifeline.inherited().reading])
     recorder = SharedRecorder(RecorderLock.of(settings.loan_home, server_start()), process)

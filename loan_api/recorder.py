@@ -39,7 +39,7 @@ def _record(settings: Settings, queue: socket.socket, lifeline: int) -> None:
     from loan_api.storage.decision_writer import DecisionWriter
     from loan_api.storage.migration import upgrade_database
 
-    journal, left_over = _journals(settings.loan_home / "journal", settings.decision_journal_bytes)
+    journal, left_over = _journals(settings.journals_path, settings.decision_journal_bytes)
     url = settings.database_url
     # A database that was away when the server started, or was put back from an older copy, may have to be migrated.
     drainer = DecisionWriter(url, lambda: upgrade_database(url, may_make=False))

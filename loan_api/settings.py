@@ -178,6 +178,11 @@ class Settings:
         return self.loan_home / "mlartifacts"
 
     @property
+    def journals_path(self) -> Path:
+        """Where decisions wait while their database is away."""
+        return self.loan_home / "journal"
+
+    @property
     def logs_path(self) -> Path:
         """Where training keeps the execution log of every run."""
         return self.loan_home / "logs"

@@ -166,6 +166,17 @@ class Journal:
             os.posix_fallocate(self._file, 0, self._capacity)
 
 
+def waiting_journals(folder: Path) -> list[Path]:
+    """Those in the folder that hold something for the database, whoever has them."""
+    return sorted(path for path in folder.glob("*.journal") if _holds_something(path))
+
+
+def _holds_something(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return any(file.read(_HEAD.size))
+    return False
+
+
 def _locked(path: Path) -> int:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

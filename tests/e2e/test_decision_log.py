@@ -13,6 +13,7 @@ import pytest
 import requests
 from sqlalchemy import text
 
+from loan_api.recording.journal import Journal
 from loan_api.storage.database import open_engine
 from tests.applications import application
 from tests.e2e.conftest import WORKERS, Service, run_command, started_service
@@ -210,12 +211,20 @@ def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small
 
 
 def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:
+    left = Journal(own_service_home / "journal" / "0.journal", 2**20)
+    left.append([b"a decision"])
+    left.close()
     with started_service(own_service_home, DECISION_LOG="off") as service:
         assert requests.post(service.url("/predict"), json=application(), timeout=30).status_code == 200
         wait_until(lambda: requests.get(service.url("/health"), timeout=30).json()["status"] == "healthy", "health")
         assert checks_of(service)["decision_log"] == "off"
         assert processes_of(service, "loan_api.recorder") == []
         assert any(line["message"] == "decisions are not recorded" for line in service.log_lines)
+        [files, *_] = [
+            line["files"] for line in service.log_lines if line["message"] == "decisions wait in the journal"
+        ]
+        assert files == [str(left.path)]
+    assert left.path.exists()
 
 
 @pytest.fixture

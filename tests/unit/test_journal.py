@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_api.recording.journal import Journal, JournalFullError, JournalInUseError
+from loan_api.recording.journal import Journal, JournalFullError, JournalInUseError, waiting_journals
 from loan_api.recording.protocol import BEGINNING, Records, encode
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from tests.fakes import NOW
@@ -53,6 +53,7 @@ def test_it_is_found_again_by_the_next_process(tmp_path: Path) -> None:
     assert entries_of(second) == [b"one", b"two", b"three"]
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 60), noise=st.binary(max_size=40))
 def test_what_a_kill_cut_short_is_not_read_back(
     tmp_path_factory: pytest.TempPathFactory, cut: int, noise: bytes
@@ -176,3 +177,12 @@ def test_what_was_refused_is_not_found_later(tmp_path: Path, monkeypatch: pytest
     journal.close()
     found = Journal(tmp_path / "0.journal", CAPACITY)
     assert (entries_of(found), found.unreadable_bytes) == ([records(1), b"x"], 0)
+
+
+def test_those_in_which_something_waits_are_found(tmp_path: Path) -> None:
+    assert waiting_journals(tmp_path / "nowhere") == []
+    _, waiting, drained = (Journal(tmp_path / f"{number}.journal", CAPACITY) for number in range(3))
+    for journal in (waiting, drained):
+        journal.append([b"one"])
+    drained.clear()
+    assert waiting_journals(tmp_path) == [waiting.path]
