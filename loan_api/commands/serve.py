@@ -46,7 +46,10 @@ def _prepare(settings: Settings, *, may_be_away: bool = False) -> None:
             check_key_file(settings.api_keys_file)
         read_or_make_password(settings.metrics_password_file)
         try:
-            upgrade_database(settings.database_url)
+            for left in upgrade_database(settings.database_url):
+                click.echo(
+                    f"Warning: {left.name} is what was left of a database that was removed; it is kept.", err=True
+                )
         except NewerDatabaseError:
             raise
         except StorageError as error:

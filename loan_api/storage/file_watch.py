@@ -1,7 +1,9 @@
-"""Notices that the file of an open SQLite database is not there any more, or is another one."""
+"""Notices that the file of a SQLite database is not there any more, or is another one, and keeps what is left of it."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +31,17 @@ def _identity(file: Path | None) -> _Identity | None:
         status = os.stat(file)  # noqa: PTH116  # with every transaction: a Path would cost more
         return _Identity(status.st_dev, status.st_ino, status.st_mtime_ns)
     return None
+
+
+def put_left_over_aside(file: Path) -> Sequence[Path]:
+    """Renames what is left beside a database that is gone, or empty: SQLite would delete it. Returns the new names.
+
+    To be called where nobody else is making that database. Raises OSError.
+    """
+    if file.exists() and file.stat().st_size:
+        return ()
+    left = [path for ending in _BESIDE if (path := file.with_name(file.name + ending)).exists()]
+    return [path.rename(f"{path}.left-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}") for path in left]
 
 
 class FileWatch:

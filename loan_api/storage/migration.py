@@ -1,7 +1,7 @@
 """Brings the decision log's schema to the revision of the code."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from loan_api.credit.errors import StorageError
 from loan_api.storage.database import REVISION, open_engine, sqlite_file, unanswered
+from loan_api.storage.file_watch import put_left_over_aside
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,20 +26,21 @@ class NewerDatabaseError(StorageError):
     """A later version of the code has migrated the database: this one would not understand what is there."""
 
 
-def upgrade_database(url: str, *, may_make: bool = True) -> None:
+def upgrade_database(url: str, *, may_make: bool = True) -> Sequence[Path]:
     """Brings the schema to the newest revision; makes an SQLite database, and its folder, where there is none.
 
     Unless it may not: a file that went missing is to be put back, not to be replaced by an empty one. Several processes
-    may do so at once; one after the other gets to it. Raises NewerDatabaseError, or StorageError where the database
-    does not answer.
+    may do so at once; one after the other gets to it. Returns what was left of a removed database and is put aside, as
+    a new one was made. Raises NewerDatabaseError, or StorageError where the database does not answer.
     """
     from alembic import command
     from alembic.util import CommandError
 
     try:
-        with _alone(url, may_make=may_make):
+        with _alone(url, may_make=may_make) as put_aside:
             if _known_revision(url) != REVISION:
                 command.upgrade(migration_config(url), "head")
+            return put_aside
     except SQLAlchemyError as error:
         raise unanswered(error) from error
     except (CommandError, OSError) as error:
@@ -72,8 +74,8 @@ def _known_revision(url: str) -> str | None:
 
 
 @contextmanager
-def _alone(url: str, *, may_make: bool) -> Iterator[None]:
-    """Keeps other processes from migrating the same database while the block runs."""
+def _alone(url: str, *, may_make: bool) -> Iterator[Sequence[Path]]:
+    """Keeps other processes from migrating the same database while the block runs; gives what it has put aside."""
     file = sqlite_file(url)
     if file is not None:
         if may_make:
@@ -82,13 +84,14 @@ def _alone(url: str, *, may_make: bool) -> Iterator[None]:
             raise StorageError("the database's file is missing")
         with file.with_name(f"{file.name}.migration-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            put_aside = put_left_over_aside(file) if may_make else ()
             if may_make:
                 file.touch(mode=0o600)
-            yield
+            yield put_aside
         return
     engine = open_engine(url, patience=_PATIENCE)
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             # Held until the connection is closed.
             connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
-        yield
+        yield ()

@@ -46,6 +46,34 @@ def test_a_service_that_starts_again_does_not_wait_for_a_lock(tmp_path: Path) ->
         upgrade_database(url)
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_what_is_left_of_a_removed_database_is_kept_out_of_the_next_one(tmp_path: Path, is_empty: bool) -> None:
+    """SQLite would delete it, and with it what was decided last."""
+    file = tmp_path / "decisions.db"
+    assert list(upgrade_database(f"sqlite:///{file}")) == []
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(_OLD_ROW)
+        database.commit()
+        # As after a kill: nothing is moved into the database at the end.
+        old = {path.name: path.read_bytes() for path in tmp_path.glob("decisions.db*")}
+    for path in tmp_path.glob("decisions.db*"):
+        path.unlink()
+    (tmp_path / "decisions.db-wal").write_bytes(old["decisions.db-wal"])
+    if is_empty:
+        file.touch()
+    environ = {"LOAN_HOME": str(tmp_path / "home"), "DATABASE_URL": f"sqlite:///{file}"}
+    told = CliRunner().invoke(cli, ["init"], env=environ)
+    [kept] = tmp_path.glob("decisions.db-wal.left-*")
+    assert (told.exit_code, told.output.count(kept.name)) == (0, 1)
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT count(*) FROM decisions").fetchone() == (0,)
+    file.write_bytes(old["decisions.db"])
+    kept.rename(tmp_path / "decisions.db-wal")
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT id FROM decisions").fetchall() == [("d-1",)]
+
+
 def test_upgrading_again_changes_nothing(database_url: str) -> None:
     upgrade_database(database_url)
     upgrade_database(database_url)
