@@ -92,8 +92,12 @@ class _Look:
 
     def _look_at_batch(self, batch_id: str, start: int) -> DecisionName:
         following = DecisionName(batch_id)
+        if self._search.endpoint == "single":
+            return following
+        # A cursor may be of another search.
+        span = within(batches, self._search.since, self._search.until)
         batch = self._connection.execute(
-            select(batches).where(batches.c.id == batch_id, *self._batch_filters())
+            select(batches).where(batches.c.id == batch_id, *span, *self._batch_filters())
         ).first()
         if batch is None:
             return following

@@ -1,12 +1,14 @@
 """What a page looks at is bounded, and whoever asks on until the end has seen everything."""
 
+from datetime import timedelta
+
 import pytest
 
 from loan_api.services.audit import DecisionName, Page, Search
 from loan_api.storage import decision_pages
 from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.migration import upgrade_database
-from tests.integration.ledger import FIRST, SECOND, Ledger, id_at
+from tests.integration.ledger import FIRST, SECOND, START, Ledger, id_at
 
 
 @pytest.fixture
@@ -75,3 +77,12 @@ def test_a_cursor_into_a_batch_that_was_purged_goes_on_after_it(ledger: Ledger) 
     gone = DecisionName(id_at(ledger.moment), 3)
     page = DatabaseArchive(ledger.url).page(Search(), gone, 500)
     assert [decision.decision_id for decision in page.decisions] == [older]
+
+
+@pytest.mark.parametrize(
+    "search", [Search(endpoint="single"), Search(since=START + timedelta(minutes=5)), Search(until=START)]
+)
+def test_a_cursor_into_a_batch_that_is_not_asked_for_finds_nothing_of_it(ledger: Ledger, search: Search) -> None:
+    start = DecisionName(ledger.batch(0.1, 0.9), 1)
+    assert DatabaseArchive(ledger.url).page(Search(), start, 500).decisions != ()
+    assert DatabaseArchive(ledger.url).page(search, start, 500).decisions == ()
