@@ -54,6 +54,11 @@ class DecisionPageSchema(Schema):
     """Some decisions, the newest first."""
 
     decisions = fields.List(fields.Nested(RecordedDecisionSchema), required=True)
+    unreadable = fields.List(
+        fields.String(metadata={"example": _ID["example"]}),
+        required=True,
+        metadata={"description": "Ids of damaged records, decisions or whole batches, that would be on this page."},
+    )
     next_cursor = fields.String(
         required=True,
         allow_none=True,

@@ -72,6 +72,7 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         page = audit.search(*decode_search(current_request().args))
         return {
             "decisions": [_decision(decision) for decision in page.decisions],
+            "unreadable": list(page.unreadable),
             "next_cursor": cursor_of(page.following),
         }
 

@@ -25,6 +25,7 @@ from loan_api.credit.errors import (
     SlowBodyError,
     StorageError,
     UnknownDecisionError,
+    UnreadableRecordError,
 )
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 
@@ -49,6 +50,7 @@ _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     StorageError: (HTTPStatus.SERVICE_UNAVAILABLE, "database-away", _WITHOUT_DATABASE),
     DatabaseBusyError: (HTTPStatus.SERVICE_UNAVAILABLE, "database-away", _WITHOUT_DATABASE),
     NotYetStoredError: (HTTPStatus.SERVICE_UNAVAILABLE, "not-yet-stored", _WITHOUT_DATABASE),
+    UnreadableRecordError: (HTTPStatus.INTERNAL_SERVER_ERROR, "unreadable-record", {}),
     UnknownDecisionError: (HTTPStatus.NOT_FOUND, "unknown-decision", {}),
 }
 

@@ -1,7 +1,7 @@
 """`decisions export|replay|purge`: what auditors and operators do with the decision log."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,9 +40,11 @@ def export(file: Path, since: datetime | None, until: datetime | None, model_ver
     export_to = exporter_for(file)
     if export_to is None:
         raise click.BadParameter("must end in .parquet or .csv", param_hint="FILE")
+    unreadable: list[str] = []
     with _database() as connection:
-        rows = export_to(file, stream(connection, since, until, model_version))
+        rows = export_to(file, stream(connection, since, until, model_version, unreadable.append))
     click.echo(f"{rows} decisions written to {file}.")
+    _fail_for(unreadable)
 
 
 @decisions.command()
@@ -65,9 +67,11 @@ def replay(
 
     settings = settings_or_exit()
     scored = differing = 0
+    unreadable: list[str] = []
     with _database() as connection:
         models = ReplayModels(settings, other)
-        for count, differences in replayed(stream(connection, since, until, model_version), models.of, limit):
+        chunks = stream(connection, since, until, model_version, unreadable.append)
+        for count, differences in replayed(chunks, models.of, limit):
             scored += count
             for difference in differences:
                 differing += 1
@@ -80,6 +84,7 @@ def replay(
     if differing > _SHOWN_DIFFERENCES:
         click.echo(f"… and {differing - _SHOWN_DIFFERENCES} more.")
     click.echo(f"{scored} decisions replayed, {differing} differences.")
+    _fail_for(unreadable)
     context.exit(1 if differing else 0)
 
 
@@ -116,6 +121,13 @@ def months_before(moment: datetime, months: int) -> datetime:
     """The same day of the month and time, so many months earlier; the 28th where the month may be too short."""
     place = moment.year * 12 + moment.month - 1 - months
     return moment.replace(year=place // 12, month=place % 12 + 1, day=min(moment.day, 28))
+
+
+def _fail_for(unreadable: Sequence[str]) -> None:
+    """Ends the command where some records could not be read, and names them."""
+    if unreadable:
+        told = "\n".join(f"  {each}" for each in unreadable)
+        raise click.ClickException(f"{len(unreadable)} records are damaged and were left out:\n{told}")
 
 
 @contextmanager

@@ -99,11 +99,13 @@ class Page:
     """Some of the decisions asked for, the newest first, and where to go on.
 
     `following` names the last record that was looked at, or the row of a batch to go on with; None at the end. A page
-    may be short, as the work for one is bounded.
+    may be short, as the work for one is bounded. `unreadable` are the ids of damaged records, decisions or batches,
+    that lie among them and may have been asked for.
     """
 
     decisions: Sequence[RecordedDecision]
     following: DecisionName | None
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

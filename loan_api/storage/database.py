@@ -1,5 +1,6 @@
 """How the decision log's database is reached, on SQLite and on PostgreSQL."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,13 @@ def open_engine(url: str, *, patience: float = 1.0, waits_for_locks: bool = True
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(_existing(parsed), poolclass=NullPool, paramstyle="named", hide_parameters=True)
+        engine = create_engine(
+            _existing(parsed),
+            poolclass=NullPool,
+            paramstyle="named",
+            hide_parameters=True,
+            json_deserializer=_json_or_none,
+        )
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
@@ -114,6 +121,14 @@ def connected(url: str, patience: float = 1.0) -> Iterator[Connection]:
             yield connection
     except SQLAlchemyError as error:
         raise unanswered(error) from error
+
+
+def _json_or_none(text: str | bytes) -> Any:
+    """None for what is damaged: it is to cost none of the rows that are read with it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _existing(url: URL) -> URL:

@@ -3,16 +3,23 @@
 What a page looks at is bounded, not what it finds: a filter that hardly anything passes must not read the whole log.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Subquery, func, select
 
+from loan_api.credit.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName, Page, RecordedDecision, Search
-from loan_api.storage.decision_reader import batch_decisions, last_outcome, last_outcomes, single_decision
+from loan_api.storage.decision_reader import (
+    batch_columns,
+    batch_decisions,
+    last_outcome,
+    last_outcomes,
+    single_decision,
+)
 from loan_api.storage.ids import within
 from loan_api.storage.tables import batches, decisions
-from loan_api.wire.batch_content import unpack
 
 # Single decisions and rows of batches that a page looks at; a batch that was begun is looked at to its end.
 LOOKED_AT = 5000
@@ -24,12 +31,12 @@ _NEWEST = "g"
 
 
 def read_page(connection: Connection, search: Search, start: DecisionName | None, limit: int) -> Page:
-    """At most `limit` of the decisions asked for, from `start` on. Raises UnreadableRecordError."""
+    """At most `limit` of the decisions asked for, from `start` on."""
     look = _Look(connection, search, limit)
     position: DecisionName | None = start or DecisionName(_NEWEST)
     while position is not None and look.goes_on:
         position = look.step(position)
-    return Page(tuple(look.found), position)
+    return Page(tuple(look.found), position, tuple(look.unreadable))
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,15 @@ class _Look:
         self._limit = limit
         self._budget = LOOKED_AT
         self.found: list[RecordedDecision] = []
+        self.unreadable: list[str] = []
 
     @property
     def goes_on(self) -> bool:
-        return len(self.found) < self._limit and self._budget > 0
+        return self._room > 0 and self._budget > 0
+
+    @property
+    def _room(self) -> int:
+        return self._limit - len(self.found) - len(self.unreadable)
 
     def step(self, position: DecisionName) -> DecisionName | None:
         """Looks at some; where to go on, or None at the end."""
@@ -76,14 +88,18 @@ class _Look:
         most = max(self._budget, 1)
         looked_at = select(decisions).where(*span).order_by(decisions.c.id.desc()).limit(most).subquery()
         outcome = last_outcome(looked_at)
-        room = self._limit - len(self.found)
+        room = self._room
         rows = self._connection.execute(
             select(looked_at, outcome.label("outcome"))
             .where(*self._single_filters(looked_at, outcome))
             .order_by(looked_at.c.id.desc())
             .limit(room)
         ).all()
-        self.found += [single_decision(row) for row in rows]
+        for row in rows:
+            try:
+                self.found.append(single_decision(row))
+            except UnreadableRecordError:
+                self.unreadable.append(row.id)
         if len(rows) == room:
             return DecisionName(rows[-1].id)
         count, lowest = self._extent(looked_at)
@@ -103,15 +119,23 @@ class _Look:
             return following
         self._budget -= _BATCH_COST + batch.rows
         last = last_outcomes(self._connection, batch_id)
+        try:
+            return self._look_at_rows(batch, start, last) or following
+        except UnreadableRecordError:
+            self.unreadable.append(batch_id)
+            return following
+
+    def _look_at_rows(self, batch: Row[Any], start: int, last: Mapping[int, int]) -> DecisionName | None:
+        """Where to go on in the batch; None at its end."""
         wanted = list(range(start, batch.rows))
         if self._search.prediction is not None:
-            _, _, predictions = unpack(batch.content)
+            _, _, predictions = batch_columns(batch.id, batch.rows, batch.content)
             wanted = [row for row in wanted if predictions[row] == self._search.prediction]
         if self._search.outcome is not None:
             wanted = [row for row in wanted if _told(last.get(row)) == self._search.outcome]
-        rows = wanted[: self._limit - len(self.found)]
+        rows = wanted[: self._room]
         self.found += batch_decisions(batch, rows, last)
-        return following if len(rows) == len(wanted) else DecisionName(batch_id, rows[-1] + 1)
+        return None if len(rows) == len(wanted) else DecisionName(batch.id, rows[-1] + 1)
 
     def _barrier(self, below: str) -> _Barrier | None:
         if self._search.endpoint == "single":

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect, select
 
 from loan_api.credit.errors import UnreadableRecordError
-from loan_api.scoring.columns import applications_of
+from loan_api.scoring.columns import Columns, applications_of, columns_of
 from loan_api.services.audit import (
     DecisionName,
     Endpoint,
@@ -78,7 +80,8 @@ def batch_head_columns() -> list[ColumnElement[Any]]:
 
 
 def single_decision(row: Row[Any]) -> RecordedDecision:
-    """The decision in a row of `decisions` with its last `outcome`."""
+    """The decision in a row of `decisions` with its last `outcome`. Raises UnreadableRecordError."""
+    single_columns([row])
     return RecordedDecision(
         decision_id=row.id,
         endpoint=cast(Endpoint, row.endpoint),
@@ -94,9 +97,7 @@ def single_decision(row: Row[Any]) -> RecordedDecision:
 
 def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]) -> list[RecordedDecision]:
     """The decisions in those rows of a row of `batches`, with their `last` outcomes. Raises UnreadableRecordError."""
-    applications, probabilities, predictions = unpack(batch.content)
-    if len(predictions) != batch.rows:
-        raise UnreadableRecordError(f"batch {batch.id} does not hold as many decisions as it should")
+    applications, probabilities, predictions = batch_columns(batch.id, batch.rows, batch.content)
     decider = decider_of(batch)
     return [
         RecordedDecision(
@@ -112,6 +113,30 @@ def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int
         )
         for row, features in zip(rows, applications_of(applications, rows), strict=True)
     ]
+
+
+def single_columns(rows: Sequence[Row[Any]]) -> Columns:
+    """The applications in those rows of `decisions`. Raises UnreadableRecordError, naming the first and the last."""
+    try:
+        columns = columns_of([row.features for row in rows])
+        is_whole = bool(np.isfinite(list(columns.values())).all())
+    except (KeyError, TypeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        named = " to ".join(dict.fromkeys((rows[0].id, rows[-1].id)))
+        raise UnreadableRecordError(f"A record cannot be read: {named}.")
+    return columns
+
+
+def batch_columns(batch_id: str, rows: int, content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
+    """What `unpack` gives for the content of that batch of so many rows. Raises UnreadableRecordError, naming it."""
+    try:
+        unpacked = unpack(content)
+    except UnreadableRecordError as error:
+        raise UnreadableRecordError(f"A record cannot be read: {batch_id} ({error}).") from error
+    if len(unpacked[2]) != rows:
+        raise UnreadableRecordError(f"A record cannot be read: {batch_id} (it has not as many rows as it says).")
+    return unpacked
 
 
 def decider_of(row: Row[Any]) -> Decider:

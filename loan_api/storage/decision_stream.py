@@ -1,6 +1,6 @@
 """All decisions of a span of time, the oldest first, in chunks: for what reads the whole log in constant memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from heapq import merge
 from itertools import groupby
@@ -10,13 +10,18 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from loan_api.credit.errors import UnreadableRecordError
-from loan_api.scoring.columns import columns_of
 from loan_api.services.audit import DecisionName
 from loan_api.services.decision_chunks import DecisionChunk
-from loan_api.storage.decision_reader import batch_head_columns, decider_of, last_outcome, last_outcomes
+from loan_api.storage.decision_reader import (
+    batch_columns,
+    batch_head_columns,
+    decider_of,
+    last_outcome,
+    last_outcomes,
+    single_columns,
+)
 from loan_api.storage.ids import within
 from loan_api.storage.tables import batches, decisions
-from loan_api.wire.batch_content import unpack
 
 # Single decisions in a chunk; a batch is one by itself.
 _SINGLES = 2000
@@ -26,22 +31,35 @@ _Turn = tuple[str, Row[Any]]
 
 
 def stream(
-    connection: Connection, since: datetime | None, until: datetime | None, model_version: str | None
+    connection: Connection,
+    since: datetime | None,
+    until: datetime | None,
+    model_version: str | None,
+    unreadable: Callable[[str], object],
 ) -> Iterator[DecisionChunk]:
     """The decisions from `since` on and before `until`, of that semantic version of the model where one is named.
 
-    The database is let go of between reads, so that an SQLite database can be tidied up meanwhile. Raises
-    UnreadableRecordError.
+    Damaged records are left out; `unreadable` is told the id of each, of a decision or of a batch. The database is let
+    go of between reads, so that an SQLite database can be tidied up meanwhile.
     """
     reader = _Reader(connection, since, until, model_version)
     in_turn = merge(reader.singles(), reader.heads(), key=lambda turn: turn[1].id)
     for kind, turns in groupby(in_turn, key=lambda turn: turn[0]):
         rows = (row for _, row in turns)
         if kind == "batch":
-            yield from (reader.batch_chunk(row) for row in rows)
+            for head in rows:
+                try:
+                    chunk = reader.batch_chunk(head)
+                except UnreadableRecordError:
+                    unreadable(head.id)
+                else:
+                    yield chunk
         else:
             for _, same in groupby(rows, key=decider_of):
-                yield from (_single_chunk(some) for some in _in_pieces(same))
+                for some in _in_pieces(same):
+                    chunk = _single_chunk(some, unreadable)
+                    if len(chunk):
+                        yield chunk
 
 
 class _Reader:
@@ -68,7 +86,7 @@ class _Reader:
         content = self._connection.execute(select(batches.c.content).where(batches.c.id == head.id)).scalar_one()
         last = last_outcomes(self._connection, head.id)
         self._connection.rollback()
-        applications, probabilities, predictions = unpack(content)
+        applications, probabilities, predictions = batch_columns(head.id, head.rows, content)
         return DecisionChunk(
             decider=decider_of(head),
             endpoint="batch",
@@ -95,15 +113,15 @@ class _Reader:
             after = rows[-1].id
 
 
-def _single_chunk(rows: list[Row[Any]]) -> DecisionChunk:
+def _single_chunk(rows: list[Row[Any]], unreadable: Callable[[str], object]) -> DecisionChunk:
+    decider = decider_of(rows[0])
     try:
-        applications = columns_of([row.features for row in rows])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnreadableRecordError(
-            f"a decision from {rows[0].id} to {rows[-1].id} was recorded in a form that this version cannot read"
-        ) from error
+        applications = single_columns(rows)
+    except UnreadableRecordError:
+        rows = [row for row in rows if _is_readable(row, unreadable)]
+        applications = single_columns(rows)
     return DecisionChunk(
-        decider=decider_of(rows[0]),
+        decider=decider,
         endpoint="single",
         ids=[row.id for row in rows],
         request_ids=[row.request_id for row in rows],
@@ -113,6 +131,15 @@ def _single_chunk(rows: list[Row[Any]]) -> DecisionChunk:
         predictions=np.array([row.prediction for row in rows], dtype=np.int8),
         outcomes=[row.outcome for row in rows],
     )
+
+
+def _is_readable(row: Row[Any], unreadable: Callable[[str], object]) -> bool:
+    try:
+        single_columns([row])
+    except UnreadableRecordError:
+        unreadable(row.id)
+        return False
+    return True
 
 
 def _in_pieces(rows: Iterator[Row[Any]]) -> Iterator[list[Row[Any]]]:

@@ -56,7 +56,7 @@ def unpack(content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int
         applications = {feature.name: _unpacked(kept.columns[feature.name], feature.name) for feature in FEATURES}
         probabilities = np.frombuffer(kept.columns[_PROBABILITY].data, "<f8")
         predictions = np.frombuffer(kept.columns[_PREDICTION].data, np.int8)
-    except (msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
+    except (msgspec.DecodeError, LookupError, ValueError, TypeError) as error:
         raise UnreadableRecordError(f"a recorded batch is damaged ({type(error).__name__})") from error
     if {len(column) for column in (*applications.values(), probabilities, predictions)} != {kept.rows}:
         raise UnreadableRecordError("a recorded batch is damaged (its columns differ in length)")

@@ -1,17 +1,21 @@
 """What auditors see of recorded decisions over HTTP, on both databases: the whole way through `create_app`."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text, update
 
 from loan_api.app import Adapters, create_app
 from loan_api.services.decision_log import LogState
 from loan_api.settings import read_settings
 from loan_api.storage.archive import DatabaseArchive
+from loan_api.storage.database import open_engine
 from loan_api.storage.migration import upgrade_database
+from loan_api.storage.tables import batches
 from tests.applications import application
 from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, InlineBatches, api_key, now
 from tests.integration.ledger import FIRST, SECOND, START, Ledger
@@ -205,6 +209,32 @@ def test_a_wrong_parameter_is_named(client: FlaskClient, query: str, pointer: st
     response = client.get(f"/decisions?{query}", headers=KEY)
     assert response.status_code == 422
     assert [error["pointer"] for error in response.json["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("features", ["null", '{"education": "Graduate"}', "{", '{"loan_term": NaN}', None])
+def test_a_damaged_record_is_named_and_costs_no_other(
+    client: FlaskClient, ledger: Ledger, features: str | None
+) -> None:
+    first, single, batch_id, last = ledger.single(), ledger.single(), ledger.batch(0.1, 0.9), ledger.single()
+    damaged = batch_id if features is None else single
+    with open_engine(ledger.url).begin() as connection:
+        if features is None:
+            connection.execute(update(batches).values(content=b"\x00"))
+        else:
+            # PostgreSQL keeps no text but JSON.
+            kept = features if connection.dialect.name == "sqlite" else json.dumps(features)
+            change = text("UPDATE decisions SET features = :kept WHERE id = :id")
+            connection.execute(change, {"kept": kept, "id": single})
+    page = get(client, "/decisions")
+    rows = [] if features is None else [f"{batch_id}:0", f"{batch_id}:1"]
+    expected = [last, *rows, *([] if damaged == single else [single]), first]
+    assert [decision["decision_id"] for decision in page["decisions"]] == expected
+    assert page["unreadable"] == [damaged]
+    assert listed(client, "limit=1") == expected
+    assert get(client, "/decisions?prediction=1")["unreadable"] == [damaged]
+    response = client.get(f"/decisions/{damaged}{':0' if features is None else ''}", headers=KEY)
+    assert (response.status_code, response.json["type"]) == (500, "urn:loan-api:problem:unreadable-record")
+    assert damaged in response.json["detail"]
 
 
 def test_who_may_only_score_sees_nothing(client: FlaskClient, ledger: Ledger) -> None:

@@ -24,7 +24,7 @@ from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.database import open_engine
 from loan_api.storage.decision_writer import DecisionWriter
 from loan_api.storage.migration import upgrade_database
-from loan_api.storage.tables import decisions
+from loan_api.storage.tables import batches, decisions
 from loan_api.wire.batch_content import pack
 from tests.applications import application
 from tests.homes import TrainedHome
@@ -80,6 +80,24 @@ def test_an_export_takes_what_is_asked_for_and_is_whole_or_not_there(ledger: Led
     assert run(ledger, "decisions", "export", tmp_path / "all.xlsx").exit_code == 2
     assert run(ledger, "decisions", "export", tmp_path / "all.csv", "--from", "soon").exit_code == 2
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["none.csv", "some.csv"]
+
+
+def test_an_export_names_what_is_damaged_and_has_the_rest(ledger: Ledger, tmp_path: Path) -> None:
+    singles, whole = [ledger.single() for _ in range(3)], [ledger.batch(0.1, 0.9) for _ in range(2)]
+    with open_engine(ledger.url).begin() as connection:
+        connection.execute(update(decisions).where(decisions.c.id == singles[1]).values(features={"loan_term": None}))
+        connection.execute(update(batches).where(batches.c.id == whole[0]).values(content=b""))
+    told = run(ledger, "decisions", "export", tmp_path / "all.csv")
+    assert told.exit_code == 1
+    assert told.output.splitlines() == [
+        f"4 decisions written to {tmp_path / 'all.csv'}.",
+        "Error: 2 records are damaged and were left out:",
+        f"  {singles[1]}",
+        f"  {whole[0]}",
+    ]
+    with (tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
+        exported = [row["decision_id"] for row in csv.DictReader(file)]
+    assert exported == [singles[0], singles[2], f"{whole[1]}:0", f"{whole[1]}:1"]
 
 
 def test_an_import_may_be_repeated(ledger: Ledger, tmp_path: Path) -> None:
