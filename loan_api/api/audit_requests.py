@@ -6,7 +6,7 @@ ten thousand and finds everything that is wrong.
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ from loan_api.wire.timestamps import parse_time
 MOST_OUTCOMES = 10_000
 MOST_ON_A_PAGE = 500
 _USUAL_ON_A_PAGE = 100
+_REPEATED = Refusal("Must be given once.", "not_allowed")
 _EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
 
 
@@ -222,9 +223,12 @@ def _accepted_outcomes(body: bytes) -> list[Telling] | None:
     return tellings
 
 
-def decode_search(query: Mapping[str, str]) -> tuple[Search, DecisionName | None, int]:
+def decode_search(query: Mapping[str, Sequence[str]]) -> tuple[Search, DecisionName | None, int]:
     """What is searched for, from where on, and how many at most. Raises RequestRefusedError naming the parameters."""
-    asked = dict(_loaded(_search, dict(query)))
+    repeated = {name: [_REPEATED] for name, values in query.items() if len(values) > 1}
+    if repeated:
+        raise RequestRefusedError(Refusals.of(repeated))
+    asked = dict(_loaded(_search, {name: value for name, (value,) in query.items()}))
     limit, start = asked.pop("limit"), asked.pop("cursor", None)
     if "prediction" in asked:
         asked["prediction"] = int(asked["prediction"])

@@ -69,7 +69,7 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         A page may be short while `next_cursor` is there, as the work for one page is bounded.
         """
         guard.require("audit")
-        page = audit.search(*decode_search(current_request().args))
+        page = audit.search(*decode_search(current_request().args.to_dict(flat=False)))
         return {
             "decisions": [_decision(decision) for decision in page.decisions],
             "unreadable": list(page.unreadable),

@@ -71,7 +71,7 @@ def parse_keys(text: str) -> tuple[ApiKey, ...]:
     Members that are not known are refused: whoever wrote them expects them to have an effect.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise KeyFileError("it is not JSON") from error
     if not isinstance(document, dict) or list(document) != ["keys"] or not isinstance(document["keys"], list):
@@ -185,6 +185,13 @@ def _locked(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _each_once(members: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
+    document = dict(members)
+    if len(document) < len(members):
+        raise KeyFileError("a member is there twice in one of its objects")
+    return document
 
 
 def _parse_key(entry: object, where: str) -> ApiKey:

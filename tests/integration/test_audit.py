@@ -203,6 +203,8 @@ def test_decisions_are_listed_by_what_is_asked_for(client: FlaskClient, ledger: 
         ("cursor=!", "/cursor"),
         ("request_id=", "/request_id"),
         ("colour=red", "/colour"),
+        ("endpoint=single&endpoint=batch", "/endpoint"),
+        ("limit=1&limit=1", "/limit"),
     ],
 )
 def test_a_wrong_parameter_is_named(client: FlaskClient, query: str, pointer: str) -> None:

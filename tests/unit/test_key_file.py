@@ -141,6 +141,8 @@ def test_there_must_be_a_file_to_remove_from(path: Path) -> None:
         ("{}", 'a list of "keys"'),
         ('{"keys": {}}', 'a list of "keys"'),
         ('{"keys": [], "more": 1}', 'a list of "keys"'),
+        ('{"keys": [], "keys": []}', "a member is there twice"),
+        (text_of(ENTRY).replace('"name"', '"scopes": ["admin"], "name"'), "a member is there twice"),
         ('{"keys": [1]}', "/keys/0 is not an object"),
         (text_of({**ENTRY, "expires_at": "2025-01-01T00:00:00Z"}), "and nothing else"),
         (text_of({name: value for name, value in ENTRY.items() if name != "scopes"}), "with name, scopes"),
