@@ -63,6 +63,7 @@ def replay(
     """Score recorded applications again and report every decision that comes out otherwise; exit 1 if any does."""
     from loan_api.registry.replay_models import ReplayModels
     from loan_api.services.replay import replay as replayed
+    from loan_api.storage.decision_reader import has_decided
     from loan_api.storage.decision_stream import stream
 
     settings = settings_or_exit()
@@ -81,9 +82,14 @@ def replay(
                         f" ({difference.recorded.probability:.9f})  replayed {difference.replayed.prediction}"
                         f" ({difference.replayed.probability:.9f})"
                     )
+        if model_version is not None and not scored and not has_decided(connection, model_version):
+            raise click.BadParameter("no decision of that version is recorded", param_hint="--model-version")
     if differing > _SHOWN_DIFFERENCES:
         click.echo(f"… and {differing - _SHOWN_DIFFERENCES} more.")
-    click.echo(f"{scored} decisions replayed, {differing} differences.")
+    if scored:
+        click.echo(f"{scored} decisions replayed, {differing} differences.")
+    else:
+        click.echo("There is no such decision that could be replayed: nothing was compared.")
     _fail_for(unreadable)
     context.exit(1 if differing else 0)
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect, exists, select
 
 from loan_api.credit.errors import UnreadableRecordError
 from loan_api.scoring.columns import Columns, applications_of, columns_of
@@ -53,6 +53,14 @@ def told(connection: Connection, name: DecisionName) -> list[ToldOutcome]:
         .order_by(outcomes.c.id)
     )
     return [ToldOutcome(row.outcome, row.told_at, row.told_by) for row in rows]
+
+
+def has_decided(connection: Connection, semantic_version: str) -> bool:
+    """Whether a decision of that version is recorded."""
+    return any(
+        connection.scalar(select(exists().where(table.c.semantic_version == semantic_version)))
+        for table in (decisions, batches)
+    )
 
 
 def last_outcome(single: FromClause) -> ScalarSelect[int]:

@@ -216,6 +216,16 @@ def test_months_are_those_of_the_calendar(moment: datetime, count: int, expected
     assert months_before(moment, count) == expected
 
 
+def test_a_replay_of_nothing_is_not_taken_for_one_without_differences(ledger: Ledger) -> None:
+    ledger.single()
+    ledger.batch(0.1, decider=SECOND)
+    for version in ("1.0.0", "1.1.0"):
+        none = run(ledger, "decisions", "replay", "--model-version", version, "--to", "2024-03-13")
+        assert (none.exit_code, "nothing was compared" in none.output) == (0, True), none.output
+    unknown = run(ledger, "decisions", "replay", "--model-version", "9.9.9")
+    assert (unknown.exit_code, "no decision of that version is recorded" in unknown.output) == (2, True)
+
+
 class TestReplay:
     """With a really trained model, from a real registry."""
 
