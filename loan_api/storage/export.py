@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from loan_api.credit.errors import StorageError
 from loan_api.credit.features import FEATURE_NAMES, FEATURES, CategoryFeature
 from loan_api.scoring.columns import texts
 from loan_api.services.decision_chunks import DecisionChunk
@@ -23,7 +24,7 @@ _WHOLE = {feature.name for feature in FEATURES if not isinstance(feature, Catego
 def exporter_for(file: Path) -> Export | None:
     """What writes a file of that name and returns the number of decisions; None for a format that there is not.
 
-    The file appears when it is whole.
+    The file appears when it is whole. Raises StorageError where there is no place for it.
     """
     return {".csv": _export_csv, ".parquet": _export_parquet}.get(file.suffix.lower())
 
@@ -63,9 +64,15 @@ def _export_parquet(file: Path, chunks: Iterable[DecisionChunk]) -> int:
 
 @contextmanager
 def _draft(file: Path) -> Iterator[Path]:
-    """Where to write; it takes the file's place when the block ends well."""
-    with TemporaryDirectory(dir=file.parent, prefix=".export-") as folder:
+    """Where to write; it takes the file's place when the block ends well. Nobody but its owner may read it."""
+    try:
+        made = TemporaryDirectory(dir=file.parent, prefix=".export-")
+    except OSError as error:
+        # The error itself names the draft.
+        raise StorageError(f"nothing can be written into the folder {file.parent} ({error.strerror})") from error
+    with made as folder:
         draft = Path(folder, file.name)
+        draft.touch(mode=0o600)
         yield draft
         draft.replace(file)
 

@@ -82,6 +82,16 @@ def test_an_export_takes_what_is_asked_for_and_is_whole_or_not_there(ledger: Led
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["none.csv", "some.csv"]
 
 
+def test_an_export_is_for_its_owner_and_names_a_folder_that_is_missing(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.single()
+    for name in ("all.csv", "all.parquet"):
+        assert run(ledger, "decisions", "export", tmp_path / name).exit_code == 0
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+        told = run(ledger, "decisions", "export", tmp_path / "missing" / name)
+        expected = f"Error: nothing can be written into the folder {tmp_path / 'missing'} (No such file or directory)\n"
+        assert (told.exit_code, told.output) == (1, expected)
+
+
 def test_an_export_names_what_is_damaged_and_has_the_rest(ledger: Ledger, tmp_path: Path) -> None:
     singles, whole = [ledger.single() for _ in range(3)], [ledger.batch(0.1, 0.9) for _ in range(2)]
     with open_engine(ledger.url).begin() as connection:
