@@ -70,18 +70,24 @@ def _read(file: Path) -> tuple[dict[int, Telling], dict[int, str]]:
     """By the number of their line: the outcomes, and what is wrong with the lines that are none."""
     lines: dict[int, Telling] = {}
     wrong: dict[int, str] = {}
+    begun = 1
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             reader = csv.reader(opened, strict=True)
             if [cell.strip() for cell in next(reader, [])] != _COLUMNS:
                 raise click.ClickException(f"{file.name} must begin with the line {','.join(_COLUMNS)}")
+            begun = reader.line_num + 1
             for row in reader:
                 telling = _telling(row)
                 if telling is not None:
                     lines[reader.line_num] = telling
                 elif row:
                     wrong[reader.line_num] = _MALFORMED
-    except (csv.Error, UnicodeDecodeError) as error:
+                begun = reader.line_num + 1
+    except csv.Error as error:
+        what = "from there on it is not valid CSV (a quote is not closed, or a cell is too long)"
+        raise click.ClickException(_complaint(file, wrong | {begun: what})) from error
+    except UnicodeDecodeError as error:
         raise click.ClickException(f"{file.name} is not valid CSV in UTF-8") from error
     except OSError as error:
         raise click.ClickException(f"{file.name} cannot be read ({type(error).__name__})") from error

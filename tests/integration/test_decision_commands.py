@@ -145,6 +145,19 @@ def test_a_file_that_is_no_list_of_outcomes_is_told_in_a_line(ledger: Ledger, tm
     assert re.fullmatch("Error: told.csv (must begin with the line|is not valid CSV).*\n", told.output)
 
 
+@pytest.mark.parametrize(
+    "content", ['"{id},1\n{id},1\n', '{id},"1"1\n', "x" * 200_000 + ",1\n", '{id},"' + "1\n" * 99_999]
+)
+@pytest.mark.parametrize("before", ["", "decision_id,outcome\n", "decision_id,outcome\n{id},0\n\n"])
+def test_where_a_file_is_no_table_any_more_is_told(ledger: Ledger, tmp_path: Path, content: str, before: str) -> None:
+    single = ledger.single()
+    (tmp_path / "told.csv").write_text((before + content).replace("{id}", single), encoding="utf-8")
+    told = run(ledger, "outcomes", "import", tmp_path / "told.csv")
+    assert (told.exit_code, len(told.output.splitlines())) == (1, 2)
+    assert f"  line {before.count(chr(10)) + 1}: from there on it is not valid CSV" in told.output
+    assert outcome_of(ledger, single) is None
+
+
 def test_an_import_is_written_a_little_at_a_time(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
