@@ -44,6 +44,8 @@ class Recorder:
         self._left_over = list(left_over)
         self._problem: str | None = None
         self._is_full = False
+        # Until it is drained: where it is nearly full, it may take one entry and not the next.
+        self._was_told_full = False
         self._waiting = sum(_rows_in(kept) for kept in (journal, *left_over))
         self._checked_at = float("-inf")
         self._lock = threading.Lock()
@@ -109,9 +111,9 @@ class Recorder:
                 self._holds_entries = True
                 self._is_needed.set()
         except NotRecordedError as error:
-            if not self._is_full:
+            if not self._was_told_full:
                 _log.error("journal full", extra={"waiting": self._waiting})
-            self._is_full = True
+            self._is_full = self._was_told_full = True
             return str(error)
         self._is_full = False
         return None
@@ -170,7 +172,7 @@ class Recorder:
             drained = position
 
     def _settle(self) -> None:
-        self._holds_entries = self._is_full = False
+        self._holds_entries = self._is_full = self._was_told_full = False
         self._is_needed.clear()
         self._note(None)
 

@@ -127,6 +127,25 @@ def test_an_entry_that_cannot_be_read_does_not_stop_what_comes(
     assert recorder.state.recorded_in == "journal"
 
 
+def test_a_full_journal_is_told_once_until_it_is_drained(
+    database: FakeDatabase, make_recorder: Callable[..., Recorder], caplog: pytest.LogCaptureFixture
+) -> None:
+    """When it is nearly full, it may still take what is small."""
+    recorder = make_recorder(capacity=2000)
+
+    def times_told() -> int:
+        return [line.message for line in caplog.records].count("journal full")
+
+    for told in (1, 2):
+        database.is_away = True
+        for number in range(3):
+            assert recorder.record([batch("large", size=3000)]).refusal is not None
+            assert recorder.record([batch(f"small-{number}")]).refusal is None
+        assert times_told() == told
+        database.is_away = False
+        wait_until(lambda: recorder.is_drained, "the journal to be drained")
+
+
 @pytest.mark.parametrize(("place", "ids"), [(0, ["b", "c"]), (60, ["b", "c"]), (None, [])])
 def test_what_is_damaged_costs_nothing_else(
     tmp_path: Path,
