@@ -9,7 +9,7 @@ from typing import Any, cast
 from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
-from loan_api.api.requests import UNMATCHED_ROUTE, note_api_key
+from loan_api.api.requests import note_api_key, route_of
 from loan_api.credit.errors import (
     AccessRefusedError,
     BatchTooLargeError,
@@ -124,7 +124,7 @@ def _access_problem(error: AccessRefusedError) -> Response:
         "access refused",
         extra={
             "request_id": g.get("request_id", ""),
-            "route": request.url_rule.rule if request.url_rule else UNMATCHED_ROUTE,
+            "route": route_of(request),
             "reason": error.reason,
             **who,
         },
@@ -139,7 +139,7 @@ def _unexpected_problem(error: Exception) -> Response:
         "unexpected error",
         extra={
             "request_id": g.get("request_id", ""),
-            "route": request.path if request.url_rule else "unmatched",
+            "route": route_of(request),
             "error": f"{type(error).__module__}.{type(error).__qualname__}",
             "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
         },

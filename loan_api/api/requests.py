@@ -10,7 +10,7 @@ from flask import Flask, Request, Response, g, request
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID_VARIABLE = "HTTP_X_REQUEST_ID"
-UNMATCHED_ROUTE = "unmatched"
+_UNMATCHED_ROUTE = "unmatched"
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -39,6 +39,11 @@ def current_request() -> Request:
     return asked
 
 
+def route_of(asked: Request) -> str:
+    """The pattern that the path matches: a path itself may hold anything."""
+    return asked.url_rule.rule if asked.url_rule else _UNMATCHED_ROUTE
+
+
 def note_api_key(name: str | None) -> None:
     """Puts the name of the key that was presented, where it is a known one, into the request's log line."""
     if name is not None:
@@ -58,7 +63,7 @@ def observe_requests(app: Flask, observer: HttpObserver) -> None:
         noted = vars(g._get_current_object())  # noqa: SLF001
         seconds = perf_counter() - noted["started"]
         method = asked.method if asked.method in _METHODS else "other"
-        route = asked.url_rule.rule if asked.url_rule else UNMATCHED_ROUTE
+        route = route_of(asked)
         response.headers[REQUEST_ID_HEADER] = noted["request_id"]
         observer.request_answered(method, route, response.status_code, seconds)
         for (field, reason), times in noted.get("refused", {}).items():

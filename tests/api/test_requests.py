@@ -6,7 +6,9 @@ import uuid
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.conftest import MakeClient
 from tests.applications import ASSESSMENT_BATCH, application
+from tests.fakes import FakeKeySource, api_key
 
 
 def request_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -49,3 +51,14 @@ def test_an_unknown_path_is_not_logged(client: FlaskClient, caplog: pytest.LogCa
     (line,) = request_lines(caplog)
     assert line.route == "unmatched"  # type: ignore[attr-defined]
     assert "4711" not in str(line.__dict__)
+
+
+def test_a_defect_is_logged_under_its_route_not_its_path(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(keys=FakeKeySource([api_key("auditor", "audit")]))
+    asked = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
+    assert client.get(f"/decisions/{asked}", headers={"X-API-Key": "auditor"}).status_code == 500
+    (line,) = [record for record in caplog.records if record.message == "unexpected error"]
+    assert line.__dict__["route"] == "/decisions/<decision_id>"
+    assert asked not in str(line.__dict__)
