@@ -44,6 +44,7 @@ def export(file: Path, since: datetime | None, until: datetime | None, model_ver
     with _database() as connection:
         rows = export_to(file, stream(connection, since, until, model_version, unreadable.append))
     click.echo(f"{rows} decisions written to {file}.")
+    _tell_of_waiting()
     _fail_for(unreadable)
 
 
@@ -90,6 +91,7 @@ def replay(
         click.echo(f"{scored} decisions replayed, {differing} differences.")
     else:
         click.echo("There is no such decision that could be replayed: nothing was compared.")
+    _tell_of_waiting()
     _fail_for(unreadable)
     context.exit(1 if differing else 0)
 
@@ -127,6 +129,14 @@ def months_before(moment: datetime, months: int) -> datetime:
     """The same day of the month and time, so many months earlier; the 28th where the month may be too short."""
     place = moment.year * 12 + moment.month - 1 - months
     return moment.replace(year=place // 12, month=place % 12 + 1, day=min(moment.day, 28))
+
+
+def _tell_of_waiting() -> None:
+    """Says so where some decisions are not in the database yet."""
+    from loan_api.recording.journal import waiting_journals
+
+    if waiting_journals(settings_or_exit().journals_path):
+        click.echo("Warning: some decisions wait in the journal for the database; they are not among these.", err=True)
 
 
 def _fail_for(unreadable: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import update
 from benchmarks.requests_made import applications
 from loan_api.commands import cli
 from loan_api.commands.decisions import months_before
+from loan_api.recording.journal import Journal
 from loan_api.scoring.columns import columns_of
 from loan_api.services.audit import DecisionName, FoundDecision
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
@@ -90,6 +91,15 @@ def test_an_export_is_for_its_owner_and_names_a_folder_that_is_missing(ledger: L
         told = run(ledger, "decisions", "export", tmp_path / "missing" / name)
         expected = f"Error: nothing can be written into the folder {tmp_path / 'missing'} (No such file or directory)\n"
         assert (told.exit_code, told.output) == (1, expected)
+
+
+def test_an_export_says_that_more_decisions_wait(ledger: Ledger, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal" / "0.journal", 2**20)
+    for told in (False, True):
+        exported = run(ledger, "decisions", "export", tmp_path / "all.csv", LOAN_HOME=str(tmp_path))
+        assert (exported.exit_code, "wait in the journal" in exported.output) == (0, told)
+        journal.append([b"a decision"])
+    journal.close()
 
 
 def test_an_export_names_what_is_damaged_and_has_the_rest(ledger: Ledger, tmp_path: Path) -> None:
