@@ -13,6 +13,7 @@ from loan_api.logs import logging_config
 from loan_api.metrics.slots import (
     FOLDER_VARIABLE,
     SLOT_VARIABLE,
+    folder_of,
     forget_live_values,
     leave_slot,
     lowest_free_slot,
@@ -42,8 +43,8 @@ control_socket_disable = True
 logger_class = "loan_api.server_log.ServerLog"
 logconfig_dict = logging_config(_settings.log_level)
 
-# Chosen before any worker imports prometheus_client; a folder for each port, as servers may share LOAN_HOME.
-_metrics_folder = _settings.loan_home / "run" / f"metrics-{_settings.port}"
+# Chosen before any worker imports prometheus_client.
+_metrics_folder = folder_of(_settings.loan_home, _settings.port)
 os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
 
 

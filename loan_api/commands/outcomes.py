@@ -10,7 +10,8 @@ import click
 
 from loan_api.commands.settings import settings_or_exit
 from loan_api.credit.errors import LoanError
-from loan_api.services.audit import DecisionName, Telling
+from loan_api.metrics.slots import folder_of
+from loan_api.services.audit import DecisionName, OutcomeObserver, Telling
 
 if TYPE_CHECKING:
     from loan_api.storage.archive import DatabaseArchive
@@ -36,28 +37,34 @@ def import_file(file: Path) -> None:
 
     All of them or, if a line is wrong or names an unknown decision, none. It may be repeated: the last word stands.
     """
+    from loan_api.metrics.imports import counted_imports
     from loan_api.storage.archive import DatabaseArchive
 
+    settings = settings_or_exit()
     lines, wrong = _read(file)
     numbers, tellings = list(lines), list(lines.values())
     try:
-        archive = DatabaseArchive(settings_or_exit().database_url, patience=_PATIENCE)
+        archive = DatabaseArchive(settings.database_url, patience=_PATIENCE)
         wrong |= {numbers[place]: _UNKNOWN for place in archive.unknown([telling.name for telling in tellings])}
         if wrong:
             raise click.ClickException(_complaint(file, wrong))
         # Of several lines about one decision the last stands, also where they lie far apart.
         wanted = list({telling.name: telling for telling in tellings}.values())
-        new = sum(_tell(archive, file, wanted[start : start + _TOLD_AT_ONCE]) for start in _starts(wanted))
+        with counted_imports(folder_of(settings.loan_home, settings.port)) as observer:
+            new = sum(
+                _tell(archive, observer, file, wanted[start : start + _TOLD_AT_ONCE]) for start in _starts(wanted)
+            )
     except LoanError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{new} outcomes were new, {len(tellings) - new} were known already.")
 
 
-def _tell(archive: "DatabaseArchive", file: Path, tellings: list[Telling]) -> int:
+def _tell(archive: "DatabaseArchive", observer: OutcomeObserver, file: Path, tellings: list[Telling]) -> int:
     """How many were new."""
     result = archive.tell(tellings, datetime.now(UTC), file.name)
     if result.unknown:
         raise click.ClickException("decisions were purged meanwhile; import again to see which lines are about them")
+    observer.outcomes_told(result.new)
     time.sleep(_PAUSE_SECONDS)
     return len(result.new)
 

@@ -24,7 +24,7 @@ _FILE_BYTES = 2**20
 _log = logging.getLogger(__name__)
 
 
-def write_as(slot: int) -> None:
+def write_as(slot: int | str) -> None:
     """Makes this process write its metrics as `slot`. To be called before the first instrument is made.
 
     Where the disk has no room for them, this process counts for itself alone, and says so.
@@ -44,7 +44,7 @@ def write_as(slot: int) -> None:
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
-def _reserve(folder: Path, slot: int) -> None:
+def _reserve(folder: Path, slot: int | str) -> None:
     """Takes room for the files: prometheus_client maps them with holes, and a full disk would kill who fills one."""
     prefixes = {metric.kind + (f"_{metric.across_workers}" if metric.across_workers else "") for metric in METRICS}
     for prefix in prefixes - {"gauge"}:

@@ -86,7 +86,10 @@ def _errors(applicants: Applicants, random: Random) -> Call:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "steady": Scenario("applications like those that the model was trained on; nothing should fire", _steady),
-    "drift": Scenario("poorer applicants who ask for more: drifting features, values out of range, decisions worse than promised", _drift),
+    "drift": Scenario(
+        "poorer applicants who ask for more: drifting features, values out of range, decisions worse than promised",
+        _drift,
+    ),
     "errors": Scenario("three in ten requests are not valid: refused input", _errors),
     "slow": Scenario("large inline batches without pause beside the applications: slow answers", _steady, pressure=48),
 }
