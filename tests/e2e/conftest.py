@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import pytest
 import requests
 
 from loan_api.settings import PROJECT_ROOT
-from tests.homes import TrainedHome, command, copy_of
+from tests.homes import TrainedHome, copy_of
 from tests.waiting import wait_until
+from training.registry.promotion import put_into_production
+from training.registry.versions import find_version
 
 WORKERS = 2
 
@@ -51,8 +53,14 @@ class Service:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
+    def is_all_there(self) -> bool:
+        """Whether each of its workers is there and has a model, and it can decide."""
+        loaded = {line["process"] for line in self.log_lines if line["message"] == "model loaded"}
+        workers = self.workers
+        return len(workers) == WORKERS and loaded.issuperset(workers) and self.is_ready()
+
     def is_ready(self) -> bool:
-        """Whether it can decide."""
+        """Whether it can decide, as one of its workers says."""
         try:
             return requests.get(self.url("/health/ready"), timeout=5).status_code == 200
         except requests.RequestException:
@@ -101,19 +109,49 @@ def run_command(home: Path, *arguments: str, **environ: str) -> str:
     return finished.stdout
 
 
-@pytest.fixture(scope="module")
-def home(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LOAN_HOME with 1.0.0 in Production; 1.0.1 was rolled back."""
+class KeptService:
+    """A service in `home` that many tests use one after another; after a test that stopped it, it starts again."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._running = ExitStack()
+        self._service: Service | None = None
+
+    def running(self) -> Service:
+        """It, with all its workers."""
+        if self._service is None or self._service.process.poll() is not None:
+            self.stop()
+            self._service = self._running.enter_context(started_service(self._home))
+        wait_until(self._service.is_all_there, "the service to be all there")
+        return self._service
+
+    def stop(self) -> None:
+        """As Ctrl-C would."""
+        self._service = None
+        self._running.close()
+
+
+@pytest.fixture(scope="session")
+def kept_service(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptService]:
+    """In a LOAN_HOME with 1.0.0 in Production; 1.0.1 was rolled back."""
     home = copy_of(twice_trained_home, tmp_path_factory.mktemp("service") / "home")
-    assert command(home, "rollback").exit_code == 0
-    return home.settings.loan_home
+    first = find_version(home.client, home.settings.model_name, "1.0.0")
+    put_into_production(home.client, first, "rollback")
+    kept = KeptService(home.settings.loan_home)
+    yield kept
+    kept.stop()
+
+
+@pytest.fixture
+def service(kept_service: KeptService) -> Service:
+    """A service that the test may load, kill and stop, and leaves with 1.0.0 in Production."""
+    return kept_service.running()
 
 
 @pytest.fixture(scope="module")
-def service(home: Path) -> Iterator[Service]:
-    """The service, stopped as Ctrl-C would."""
-    with started_service(home) as running:
-        yield running
+def home(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LOAN_HOME of the module's own with 1.0.0 in Production."""
+    return copy_of(trained_home, tmp_path_factory.mktemp("own") / "home").settings.loan_home
 
 
 @contextmanager

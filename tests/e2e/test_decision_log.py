@@ -16,7 +16,7 @@ from sqlalchemy import text
 from loan_api.recording.journal import Journal
 from loan_api.storage.database import open_engine
 from tests.applications import application
-from tests.e2e.conftest import WORKERS, Service, run_command, started_service
+from tests.e2e.conftest import WORKERS, KeptService, Service, run_command, started_service
 from tests.e2e.decisions import assert_all_are_recorded, load, progress
 from tests.homes import TrainedHome, copy_of
 from tests.postgresql import Server, running_server
@@ -78,31 +78,31 @@ def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Se
     assert {"429", "500"}.isdisjoint(refusal[:3] for refusal in told.refusals)
 
 
-def test_a_killed_master_and_all_that_goes_with_it_lose_nothing(own_service_home: Path) -> None:
-    with started_service(own_service_home) as service:
-        with load(service.port) as told:
-            progress(told, decisions=200)
-            kill(service.process.pid)
-            service.process.wait()
-        for module in ("loan_api.recorder", "loan_api.batch_process"):
-            wait_until(lambda name=module: not processes_of(service, name), f"{module} to end by itself")  # type: ignore[misc]
-    assert_all_are_recorded(told, own_service_home / "decisions.db")
-    with started_service(own_service_home) as again, load(again.port) as later:
+def test_a_killed_master_and_all_that_goes_with_it_lose_nothing(kept_service: KeptService) -> None:
+    service = kept_service.running()
+    with load(service.port) as told:
+        progress(told, decisions=200)
+        kill(service.process.pid)
+        service.process.wait()
+    for module in ("loan_api.recorder", "loan_api.batch_process"):
+        wait_until(lambda name=module: not processes_of(service, name), f"{module} to end by itself")  # type: ignore[misc]
+    assert_all_are_recorded(told, service.home / "decisions.db")
+    with load(kept_service.running().port) as later:
         progress(later, decisions=20)
-    assert_all_are_recorded(later, own_service_home / "decisions.db")
+    assert_all_are_recorded(later, service.home / "decisions.db")
 
 
-def test_killing_everything_at_once_loses_nothing(own_service_home: Path) -> None:
-    with started_service(own_service_home) as service, load(service.port) as told:
+def test_killing_everything_at_once_loses_nothing(kept_service: KeptService) -> None:
+    service = kept_service.running()
+    with load(service.port) as told:
         progress(told, decisions=200)
         everyone = [service.process.pid, *service.workers]
         everyone += [pid for name in ("recorder", "batch_process") for pid in processes_of(service, f"loan_api.{name}")]
         for pid in everyone:
             kill(pid)
         service.process.wait()
-    with started_service(own_service_home) as again:
-        assert again.is_ready()
-    assert_all_are_recorded(told, own_service_home / "decisions.db")
+    assert kept_service.running().is_ready()
+    assert_all_are_recorded(told, service.home / "decisions.db")
 
 
 @contextmanager
@@ -132,18 +132,19 @@ def test_a_locked_database_stops_nobody(service: Service) -> None:
     assert told.refusals == {}
 
 
-def test_a_journal_outlives_everyone(own_service_home: Path) -> None:
+def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
     """What only the journal had when all were killed is in the database after the next start."""
-    database = own_service_home / "decisions.db"
-    with started_service(own_service_home) as service, load(service.port) as told, locked(database):
+    service = kept_service.running()
+    database = service.home / "decisions.db"
+    with load(service.port) as told, locked(database):
         wait_until(lambda: checks_of(service)["decision_log"] != "ok", "the journal to take over")
         progress(told, decisions=100)
         for pid in [service.process.pid, *service.workers, *processes_of(service, "loan_api.recorder")]:
             kill(pid)
         service.process.wait()
-    with started_service(own_service_home) as again:
-        wait_until(lambda: checks_of(again)["decision_log"] == "ok", "the journal to be drained")
-    assert_all_are_recorded(told, own_service_home / "decisions.db")
+    again = kept_service.running()
+    wait_until(lambda: checks_of(again)["decision_log"] == "ok", "the journal to be drained")
+    assert_all_are_recorded(told, database)
 
 
 @pytest.fixture

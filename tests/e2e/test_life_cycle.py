@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import pytest
 import requests
 from mlflow import MlflowClient
 
 from tests.applications import application
-from tests.e2e.conftest import Service, started_service
+from tests.e2e.conftest import Service
 from tests.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
@@ -149,30 +148,29 @@ def test_a_client_that_hangs_up_is_noticed(service: Service) -> None:
     assert requests.post(service.url("/predict/batch"), data=BATCH, headers=JSON, timeout=30).status_code == 200
 
 
-def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connections(home: Path) -> None:
-    with started_service(home) as service:
-        idle = HTTPConnection("127.0.0.1", service.port, timeout=30)
-        idle.request("POST", "/predict", BODY, JSON)
-        assert idle.getresponse().read()
-        with socket.create_connection(("127.0.0.1", service.port)) as slow:
-            slow.sendall(head_of("/predict", BODY, "X-Request-ID: slow") + BODY[:10].encode())
-            time.sleep(0.3)
-            service.process.send_signal(signal.SIGTERM)
-            started = time.monotonic()
-            time.sleep(1)
-            slow.sendall(BODY[10:].encode())
-            answer = slow.recv(65536).decode()
-        assert answer.startswith("HTTP/1.1 200")
-        assert service.process.wait(timeout=20) == 0
-        assert time.monotonic() - started < 15
-        idle.close()
+def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connections(service: Service) -> None:
+    idle = HTTPConnection("127.0.0.1", service.port, timeout=30)
+    idle.request("POST", "/predict", BODY, JSON)
+    assert idle.getresponse().read()
+    with socket.create_connection(("127.0.0.1", service.port)) as slow:
+        slow.sendall(head_of("/predict", BODY, "X-Request-ID: slow") + BODY[:10].encode())
+        time.sleep(0.3)
+        service.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        time.sleep(1)
+        slow.sendall(BODY[10:].encode())
+        answer = slow.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 200")
+    assert service.process.wait(timeout=20) == 0
+    assert time.monotonic() - started < 15
+    idle.close()
     # The recorder ends after the master, as soon as nobody records any more.
     wait_until(lambda: children_of(service, "loan_api") == [], "every process to end", seconds=10)
 
 
-def test_a_stop_under_load_answers_everything_that_was_sent(home: Path) -> None:
+def test_a_stop_under_load_answers_everything_that_was_sent(service: Service) -> None:
     """Whoever still gets a connection gets an answer on it; then there are no more connections."""
-    with started_service(home) as service, load(service) as clients:
+    with load(service) as clients:
         time.sleep(1)
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(timeout=20) == 0
@@ -212,12 +210,3 @@ def children_of(service: Service, name: str) -> list[int]:
         if name in command and f"PORT={service.port}\0" in environ and int(folder.name) != service.process.pid:
             found.append(int(folder.name))
     return sorted(found)
-
-
-@pytest.fixture(autouse=True)
-def is_ready(request: pytest.FixtureRequest) -> None:
-    """Every test starts with a service that is all there."""
-    if "service" in request.fixturenames:
-        service: Service = request.getfixturevalue("service")
-        wait_until(service.is_ready, "the service to be ready")
-        wait_until(lambda: len(service.workers) == 2, "its workers")

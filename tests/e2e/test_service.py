@@ -4,14 +4,13 @@ import os
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import requests
 
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
-from tests.e2e.conftest import WORKERS, Service, run_command, started_service
+from tests.e2e.conftest import WORKERS, Service, started_service
+from tests.homes import TrainedHome
 from tests.waiting import wait_until
-from training.data.sample import write_sample
 
 
 def test_the_assessment_s_requests_get_the_documented_shapes(service: Service) -> None:
@@ -80,22 +79,26 @@ def test_counters_add_up_over_workers_and_survive_their_death(service: Service) 
         assert set(pool.map(send, [5] * 40)) == {200}
     assert decided() == before + 400
     # A file for each kind of metric and each slot; no more for the workers that came after.
-    files = list((service.home / "run").glob("metrics-*/*.db"))
+    files = list((service.home / "run").glob(f"metrics-{service.port}/*.db"))
     assert len(files) <= 4 * WORKERS
 
 
-def test_an_interrupt_stops_it_cleanly(home: Path) -> None:
-    with started_service(home) as service:
-        pass
-    assert service.process.returncode == 0
-    assert not [line for line in service.log_lines if line["level"] == "ERROR"]
-    assert "Traceback" not in service.log.read_text(encoding="utf-8")
+def test_an_interrupt_stops_it_cleanly(service: Service) -> None:
+    """As a terminal does: every process of the group is interrupted."""
+    log_before = len(service.log.read_text(encoding="utf-8"))
+    lines_before = len(service.log_lines)
+    os.killpg(service.process.pid, signal.SIGINT)
+    assert service.process.wait(timeout=40) == 0
+    assert not [line for line in service.log_lines[lines_before:] if line["level"] == "ERROR"]
+    assert "Traceback" not in service.log.read_text(encoding="utf-8")[log_before:]
 
 
-def test_it_waits_for_the_first_model(tmp_path: Path) -> None:
+def test_it_waits_for_the_first_model(own_home: TrainedHome) -> None:
     """Started before training, it is alive, not ready, and serves the first model as soon as there is one."""
-    write_sample(tmp_path / "data.csv", rows=600, seed=3)
-    with started_service(tmp_path, ready=False) as service:
+    home = own_home.settings.loan_home
+    registry = home / "mlflow.db"
+    registry.rename(home / "aside.db")
+    with started_service(home, ready=False) as service:
 
         def answers() -> bool:
             try:
@@ -106,6 +109,6 @@ def test_it_waits_for_the_first_model(tmp_path: Path) -> None:
         wait_until(answers, "the service to live")
         assert requests.get(service.url("/health/ready"), timeout=10).status_code == 503
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 503
-        run_command(tmp_path, "-m", "training", "run", "--candidates", "decision_tree", "--jobs", "1")
+        (home / "aside.db").rename(registry)
         wait_until(service.is_ready, "the first model to be served")
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200
