@@ -6,11 +6,12 @@ import pytest
 from training.data.dataset import Dataset
 from training.data.split import Split, split_dataset
 from training.selection.candidates import BASELINE, select_candidates
-from training.selection.evaluation import Conditions, evaluate, evaluate_all
+from training.selection.evaluation import Conditions, Evaluation, evaluate, evaluate_all
 from training.selection.metrics import measure
-from training.selection.pipeline import describe_transformations
+from training.selection.pipeline import build_pipeline, describe_transformations
 
 CONDITIONS = Conditions(seed=3)
+COMPETITORS = (*select_candidates(["extra_trees", "lightgbm"]), BASELINE)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -19,27 +20,27 @@ def split(small_dataset: Dataset) -> Split:
     return split_dataset(small_dataset)
 
 
-def test_the_same_data_and_seed_give_the_same_metrics_and_probabilities(split: Split) -> None:
-    for candidate in select_candidates(["extra_trees", "lightgbm"]):
-        one, other = (evaluate(candidate, split, CONDITIONS) for _ in range(2))
+@pytest.fixture(scope="module")
+def evaluations(split: Split) -> list[Evaluation]:
+    """Of two that draw lots, and of the baseline, made one after another in this process."""
+    return list(evaluate_all(COMPETITORS, split, CONDITIONS, jobs=1))
+
+
+def test_the_same_data_and_seed_give_the_same_in_order_whatever_the_number_of_processes(
+    split: Split, evaluations: list[Evaluation]
+) -> None:
+    others = list(evaluate_all(COMPETITORS, split, CONDITIONS, jobs=2))
+    for made in (evaluations, others):
+        assert [evaluation.candidate.name for evaluation in made] == ["extra_trees", "lightgbm", "stump"]
+    for one, other in zip(evaluations, others, strict=True):
         assert one.metrics == other.metrics
         assert np.array_equal(one.holdout, other.holdout)
         assert np.array_equal(one.out_of_fold, other.out_of_fold)
         assert (one.threshold, one.calibration) == (other.threshold, other.calibration)
 
 
-def test_evaluations_come_in_order_whatever_the_number_of_processes(split: Split) -> None:
-    competitors = (BASELINE, *select_candidates(["decision_tree"]))
-    one, two = (
-        [(e.candidate.name, e.metrics) for e in evaluate_all(competitors, split, CONDITIONS, jobs=jobs)]
-        for jobs in (1, 2)
-    )
-    assert one == two
-    assert [name for name, _ in one] == ["stump", "decision_tree"]
-
-
-def test_everything_that_is_asked_for_is_measured(split: Split) -> None:
-    evaluation = evaluate(BASELINE, split, CONDITIONS)
+def test_everything_that_is_asked_for_is_measured(evaluations: list[Evaluation]) -> None:
+    evaluation = evaluations[-1]
     names = {
         *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "average_precision"),
         *("brier", "log_loss", "ks", "expected_calibration_error"),
@@ -71,7 +72,11 @@ def test_the_pipeline_decides_at_the_chosen_threshold(split: Split) -> None:
 
 def test_transformations_are_told_with_their_parameters(split: Split) -> None:
     (plain, scaled) = (
-        describe_transformations(evaluate(candidate, split, CONDITIONS).pipeline)
+        describe_transformations(
+            build_pipeline(candidate.build(3), scaled=candidate.scaled).fit(
+                split.train_applications, split.train_outcomes
+            )
+        )
         for candidate in select_candidates(["decision_tree", "naive_bayes"])
     )
     assert "education: Post Graduate is taken for Graduate" in plain
