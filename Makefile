@@ -24,11 +24,14 @@ train: .venv/train  ## Train every candidate, register the best, promote it
 monitor: .venv/train  ## Prometheus and Alertmanager against the running service, on ports 9090 and 9093
 	@exec $(BIN)/python -m prometheus.local
 
+# Files in their own order: xdist's begins with those of many tests, which leaves the longest to the end.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 test: .venv/dev  ## Pass the test suite, but for what takes minutes
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not torture"
+	@$(PYTEST) -m "not torture"
 
 torture: .venv/dev  ## Pass all of it
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(PYTEST)
 
 check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfile
 	$(BIN)/ruff format --check .
