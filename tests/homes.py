@@ -65,10 +65,15 @@ def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK, conditions
 
 
 def command(home: TrainedHome, *arguments: str) -> Result:
+    """`python -m training …` on that home, in this process."""
+    return run_in_process(home.environ, *arguments)
+
+
+def run_in_process(environ: dict[str, str], *arguments: str) -> Result:
     """`python -m training …`, in this process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return CliRunner().invoke(cli, arguments, env=home.environ)
+        return CliRunner().invoke(cli, arguments, env=environ)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -113,7 +118,7 @@ def new_home(home: Path) -> TrainedHome:
 def with_refit(original: TrainedHome, home: Path) -> TrainedHome:
     """A copy where 1.0.0 was in Production and 1.0.1 is."""
     copy = copy_of(original, home)
-    return dataclasses.replace(copy, output=train_quickly(copy.settings, conditions=REFIT))
+    return dataclasses.replace(copy, output=train_quickly(copy.settings, ("decision_tree",), REFIT))
 
 
 # Where MLflow's database says where artifacts lie.

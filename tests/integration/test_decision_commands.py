@@ -262,11 +262,12 @@ def test_a_replay_of_nothing_is_not_taken_for_one_without_differences(ledger: Le
 class TestReplay:
     """With a really trained model, from a real registry."""
 
-    ROWS = 10_000
+    ROWS = 4000
+    BATCH = 1000
 
     @pytest.fixture
     def recorded(self, ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
-        """Ten thousand decisions of the version in Production: half of them one by one, half of them in batches."""
+        """Decisions of the version in Production: half of them one by one, half of them in batches."""
         from loan_api.registry.mlflow_source import MlflowModels
         from loan_api.registry.replay_models import ReplayModels
 
@@ -284,12 +285,12 @@ class TestReplay:
             prediction = int(probability >= 0.5)
             singles.append(DecisionRecord(id_at(START), "r", START, decider, features, probability, prediction))
         whole = []
-        for start in range(half, self.ROWS, 2500):
-            columns = columns_of(rows[start : start + 2500])
+        for start in range(half, self.ROWS, self.BATCH):
+            columns = columns_of(rows[start : start + self.BATCH])
             probabilities = model.scorer.probabilities(columns)
             predictions = (probabilities >= 0.5).astype(np.int8)
             content = pack(columns, probabilities, predictions)
-            whole.append(BatchRecord(id_at(START), "r", START, decider, 2500, int(predictions.sum()), content))
+            whole.append(BatchRecord(id_at(START), "r", START, decider, self.BATCH, int(predictions.sum()), content))
         writer = DecisionWriter(ledger.url)
         writer.write(singles, whole)
         writer.close()

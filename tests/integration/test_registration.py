@@ -18,7 +18,7 @@ from loan_api.credit.features import FEATURE_NAMES, feature_schema_digest
 from loan_api.credit.frame import applications_frame
 from loan_api.scoring.package import ReferencePackage, artifact_digest
 from loan_api.settings import read_settings
-from tests.homes import QUICK, TrainedHome, run_training, train_quickly
+from tests.homes import QUICK, TrainedHome, command, run_in_process, train_quickly
 from training.console import TrainingConsole
 from training.data.dataset import read_dataset, row_texts
 from training.data.sample import write_sample
@@ -243,23 +243,24 @@ def test_a_refit_that_differs_is_a_patch_and_says_why(twice_trained_home: Traine
 
 
 def test_training_is_skipped_where_a_version_is_in_production(own_home: TrainedHome) -> None:
-    finished = run_training(own_home.environ, "run", "--unless-in-production")
-    assert finished.returncode == 0, finished.stderr
+    finished = command(own_home, "run", "--unless-in-production")
+    assert finished.exit_code == 0, finished.stderr
     assert "loan_approval_model 1.0.0 is in Production; nothing to train." in finished.stdout
     assert len(own_home.client.search_model_versions(f"name='{MODEL}'")) == 1
 
 
 def test_a_tracking_store_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"this is no database at all, whatever its name says")
-    finished = run_training({"LOAN_HOME": str(tmp_path)}, "run", "--unless-in-production")
-    assert finished.returncode == 1
+    environ = {"LOAN_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": ""}
+    finished = run_in_process(environ, "run", "--unless-in-production")
+    assert finished.exit_code == 1
     assert finished.stderr.startswith("Error: the tracking store cannot be used: ")
     assert "Traceback" not in finished.stderr
 
 
 def test_a_home_that_cannot_be_made_is_one_line() -> None:
-    finished = run_training({"LOAN_HOME": "/proc/no/such/place"}, "history")
-    assert finished.returncode == 1
+    finished = run_in_process({"LOAN_HOME": "/proc/no/such/place", "MLFLOW_TRACKING_URI": ""}, "history")
+    assert finished.exit_code == 1
     assert finished.stderr == "Error: /proc/no cannot be used: No such file or directory\n"
 
 

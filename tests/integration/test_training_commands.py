@@ -128,9 +128,9 @@ class TestDiff:
         for row in richer:
             row[place] = str(2 * int(row[place]))
         data.write_text("\n".join([header, *(",".join(row) for row in richer[:-50])]) + "\n", encoding="utf-8")
-        finished = command(own_home, "run", "--candidates", "decision_tree", "--jobs", "1")
-        # Whether the new model passes the gate does not matter here.
-        assert finished.exit_code in (0, 3), finished.stderr
+        # A run without a winner can be compared, too, and is over before the gate.
+        finished = command(own_home, "run", "--candidates", "naive_bayes", "--jobs", "1")
+        assert "is no better than the baseline stump" in finished.stderr
         newer, _ = training_runs(own_home.client)
         result = command(own_home, "diff", "1.0.0", newer.info.run_id)
         assert result.exit_code == 0, result.stderr
