@@ -35,6 +35,10 @@ class Auditor:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def counted_outcomes(self) -> float:
+        samples = self.service.metrics().items()
+        return sum(value for name, value in samples if name.startswith("loan_outcomes_total"))
+
     def tell(self, decision_id: str, outcome: int) -> Any:
         url = self.service.url(f"/decisions/{decision_id}/outcome")
         response = requests.put(url, json={"outcome": outcome}, headers=self._headers, timeout=30)
@@ -77,8 +81,13 @@ def test_what_was_decided_is_found_told_about_counted_and_replayed(auditor: Audi
     told = [{"decision_id": f"{batch['batch_id']}:{row}", "outcome": 1} for row in range(BATCH_ROWS)]
     assert auditor.post("/outcomes", {"outcomes": told}) == {"new": BATCH_ROWS, "known": 0}
     assert auditor.post("/outcomes", {"outcomes": told}) == {"new": 0, "known": BATCH_ROWS}
-    samples = auditor.service.metrics()
-    assert sum(value for name, value in samples.items() if name.startswith("loan_outcomes_total")) == BATCH_ROWS + 1
+    assert auditor.counted_outcomes() == BATCH_ROWS + 1
+    (home / "told.csv").write_text(f"decision_id,outcome\n{row_id},0\n", encoding="utf-8")
+    port = {"PORT": str(auditor.service.port)}
+    assert "1 outcomes were new" in run_command(
+        home, "-m", "loan_api", "outcomes", "import", str(home / "told.csv"), **auditor.environ, **port
+    )
+    assert auditor.counted_outcomes() == BATCH_ROWS + 2
 
     ids: list[str] = []
     cursor = ""
