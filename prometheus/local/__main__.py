@@ -29,7 +29,8 @@ _LOOK_EVERY_SECONDS = 0.5
 @click.option("--alertmanager-port", type=_PORT, default=9093, envvar="ALERTMANAGER_PORT", show_default=True)
 def monitor(prometheus_port: int, alertmanager_port: int) -> None:
     """Run Prometheus and Alertmanager with the project's configuration against the service on PORT, until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         settings = read_settings()
         addresses = Addresses(settings.port, prometheus_port, alertmanager_port)
