@@ -262,12 +262,11 @@ def test_a_replay_of_nothing_is_not_taken_for_one_without_differences(ledger: Le
 class TestReplay:
     """With a really trained model, from a real registry."""
 
-    ROWS = 4000
-    BATCH = 1000
+    ROWS, SINGLES, BATCH = 10_000, 1000, 3000
 
     @pytest.fixture
     def recorded(self, ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
-        """Decisions of the version in Production: half of them one by one, half of them in batches."""
+        """Decisions of the version in Production: some one by one, the others in batches."""
         from loan_api.registry.mlflow_source import MlflowModels
         from loan_api.registry.replay_models import ReplayModels
 
@@ -277,15 +276,14 @@ class TestReplay:
         decider = Decider(settings.model_name, entry.version, entry.tags["semantic_version"], 0.5)
         model = ReplayModels(settings, None).of(decider)
         rows = applications(self.ROWS)
-        half = self.ROWS // 2
         singles = []
-        for row in rows[:half]:
+        for row in rows[: self.SINGLES]:
             probability = model.scorer.probability(row)
             features = json.dumps(row).encode()
             prediction = int(probability >= 0.5)
             singles.append(DecisionRecord(id_at(START), "r", START, decider, features, probability, prediction))
         whole = []
-        for start in range(half, self.ROWS, self.BATCH):
+        for start in range(self.SINGLES, self.ROWS, self.BATCH):
             columns = columns_of(rows[start : start + self.BATCH])
             probabilities = model.scorer.probabilities(columns)
             predictions = (probabilities >= 0.5).astype(np.int8)
