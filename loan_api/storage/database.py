@@ -44,10 +44,11 @@ def open_engine(url: str, *, patience: float = 1.0, waits_for_locks: bool = True
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
             cursor = connection.cursor()
-            cursor.execute(
-                f"PRAGMA busy_timeout = {int(SQLITE_BUSY_SECONDS * patience * 1000) if waits_for_locks else 0}"
-            )
+            # Who opens the file while another one closes or recovers it waits in any case.
+            cursor.execute(f"PRAGMA busy_timeout = {int(SQLITE_BUSY_SECONDS * patience * 1000)}")
             cursor.execute("PRAGMA journal_mode = WAL")
+            if not waits_for_locks:
+                cursor.execute("PRAGMA busy_timeout = 0")
             cursor.execute("PRAGMA synchronous = NORMAL")
             # Pages: for processes that write now and then. The recorder sees to it itself, sooner.
             cursor.execute("PRAGMA wal_autocheckpoint = 400000")

@@ -4,6 +4,7 @@ import json
 import resource
 import signal
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,6 +123,18 @@ def test_a_locked_file_is_told_soon_and_written_to_again_later(file: Path) -> No
     writer.write([decision("d-1")], [])
     writer.close()
     assert ids_in(f"sqlite:///{file}") == ["d-1"]
+
+
+def test_whoever_opens_the_file_waits_for_one_who_has_it_for_himself(file: Path) -> None:
+    """As who closes it last has, for a moment."""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        release = threading.Timer(0.05, lambda: other.execute("ROLLBACK"))
+        release.start()
+        DecisionWriter(f"sqlite:///{file}", patience=10).write([decision("a")], [])
+        release.join()
+    assert ids_in(f"sqlite:///{file}") == ["a"]
 
 
 def test_a_copy_that_is_put_back_is_not_mixed_with_what_was_written_after_it(file: Path) -> None:
