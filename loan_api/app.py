@@ -1,10 +1,12 @@
 """The composition root: settings → adapters → services → blueprints. The only place that wires."""
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import uuid_utils
 from flask import Flask
@@ -46,7 +48,7 @@ from loan_api.services.decision_log import DecisionLog, NoDecisionLog
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.prediction import BatchRunner, PredictionService
-from loan_api.settings import Settings, read_settings
+from loan_api.settings import Settings, SettingsError, read_settings
 from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.database import sqlite_file
 from loan_api.storage.decision_writer import DecisionWriter
@@ -123,6 +125,15 @@ def _decision_log(settings: Settings, queue: ConnectionQueue, observer: Recordin
     )
 
 
+def _metrics_password(file: Path) -> str:
+    """The password for /metrics; where it cannot be had, one that nobody knows: decisions do not depend on it."""
+    try:
+        return read_or_make_password(file)
+    except (OSError, SettingsError) as error:
+        _log.error("metrics are closed", extra={"why": "no password", "error": type(error).__name__})
+        return secrets.token_urlsafe()
+
+
 def create_app(settings: Settings | None = None, adapters: Adapters | None = None) -> Flask:
     """The service, its model loaded and followed. Raises SettingsError where a setting is wrong.
 
@@ -159,7 +170,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     register_problem_handlers(app)
     api = document_api(app)
     expose = partial(multiprocess.expose, metrics_registry, tallies, folder)
-    password = read_or_make_password(settings.metrics_password_file)
+    password = _metrics_password(settings.metrics_password_file)
     for blueprint in (
         predictions_blueprint(predictions, guard, backlog, budget, settings.max_batch_rows, settings.max_request_bytes),
         health_blueprint(health),

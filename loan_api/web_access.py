@@ -8,10 +8,17 @@ import yaml
 _USERS = "basic_auth_users"
 # As much as their documents advise; they remember what they have verified.
 _ROUNDS = 10
+# bcrypt looks at no more.
+_MOST_BYTES = 72
 
 
 def with_password(web_config: str, password: str) -> str:
-    """The configuration with the hash of `password` for each user in it. Raises ValueError where there is none."""
+    """The configuration with the hash of `password` for each user in it. Raises ValueError where there is none.
+
+    Also where the password is longer than bcrypt can take.
+    """
+    if len(password.encode()) > _MOST_BYTES:
+        raise ValueError(f"the password is longer than {_MOST_BYTES} bytes")
     configuration: Any = yaml.safe_load(web_config)
     users = configuration.get(_USERS) if isinstance(configuration, dict) else None
     if not isinstance(users, dict) or not users:

@@ -28,7 +28,7 @@ def web_access(template: Path, file: Path, password_file: Path) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     except (ValueError, yaml.YAMLError) as error:
-        raise click.ClickException(f"{template} cannot be used: {error}") from error
+        raise click.ClickException(f"{template} with {password_file} cannot be used: {error}") from error
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
     click.echo(f"{file} lets in who knows the password in {password_file}.")

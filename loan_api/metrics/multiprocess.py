@@ -46,6 +46,8 @@ def write_as(slot: int | str) -> None:
 
 def _reserve(folder: Path, slot: int | str) -> None:
     """Takes room for the files: prometheus_client maps them with holes, and a full disk would kill who fills one."""
+    # It may have been removed under way; who comes from now on counts anew.
+    folder.mkdir(parents=True, exist_ok=True)
     prefixes = {metric.kind + (f"_{metric.across_workers}" if metric.across_workers else "") for metric in METRICS}
     for prefix in prefixes - {"gauge"}:
         descriptor = os.open(folder / f"{prefix}_{slot}.db", os.O_RDWR | os.O_CREAT, 0o644)

@@ -77,6 +77,7 @@ def take_slot(folder: Path, slot: int, pid: int) -> None:
     holder = _read(file) if file.exists() else Holder(slot, None, 0.0, 0.0)
     # On a full disk there is no room for a new one.
     with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
         _write(file, pid, holder.seconds_before + holder.seconds_seen, 0.0)
 
 

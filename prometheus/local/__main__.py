@@ -18,7 +18,7 @@ from prometheus.local.configuration import (
     prometheus_configuration,
     web_configuration,
 )
-from prometheus.local.programs import ProgramError, alertmanager_program, prometheus_program, running
+from prometheus.local.programs import ProgramError, alertmanager_program, alone_in, prometheus_program, running
 
 _PORT = click.IntRange(1, 65535)
 _LOOK_EVERY_SECONDS = 0.5
@@ -29,23 +29,25 @@ _LOOK_EVERY_SECONDS = 0.5
 @click.option("--alertmanager-port", type=_PORT, default=9093, envvar="ALERTMANAGER_PORT", show_default=True)
 def monitor(prometheus_port: int, alertmanager_port: int) -> None:
     """Run Prometheus and Alertmanager with the project's configuration against the service on PORT, until Ctrl-C."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # Also where the terminal is closed.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         settings = read_settings()
-        addresses = Addresses(settings.port, prometheus_port, alertmanager_port)
-        folder = write_configuration(settings, addresses)
-        _run(settings, addresses, folder)
+        folder = settings.loan_home / "monitor"
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(folder) as lock:
+            _run(settings, Addresses(settings.port, prometheus_port, alertmanager_port), folder, lock)
     except (SettingsError, ProgramError) as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
     except KeyboardInterrupt:
         click.echo("Stopped.")
 
 
-def write_configuration(settings: Settings, addresses: Addresses) -> Path:
-    """Writes all files, and makes the passwords that there are not yet. Returns the folder."""
-    folder = settings.loan_home / "monitor"
-    folder.mkdir(parents=True, exist_ok=True)
+def _write_configuration(settings: Settings, addresses: Addresses, folder: Path) -> None:
+    """Writes all files, and makes the passwords that there are not yet."""
     credentials = Credentials(settings.metrics_username, settings.metrics_password_file, folder / "password")
     read_or_make_password(settings.metrics_password_file)
     for name, content in (
@@ -54,16 +56,16 @@ def write_configuration(settings: Settings, addresses: Addresses) -> Path:
         ("web.yml", web_configuration(read_or_make_password(credentials.password_file))),
     ):
         (folder / name).write_text(content, encoding="utf-8")
-    return folder
 
 
-def _run(settings: Settings, addresses: Addresses, folder: Path) -> None:
+def _run(settings: Settings, addresses: Addresses, folder: Path, lock: int) -> None:
+    _write_configuration(settings, addresses, folder)
     programs = {
         "alertmanager.log": alertmanager_program(folder, addresses.alertmanager),
         "prometheus.log": prometheus_program(folder, addresses.prometheus),
     }
     with ExitStack() as stack:
-        processes = [stack.enter_context(running(program, folder / log)) for log, program in programs.items()]
+        processes = [stack.enter_context(running(program, folder / log, lock)) for log, program in programs.items()]
         _announce(settings, addresses, folder)
         while all(process.poll() is None for process in processes):
             time.sleep(_LOOK_EVERY_SECONDS)

@@ -1,6 +1,8 @@
 """Prometheus and Alertmanager as processes of this machine."""
 
+import fcntl
 import shutil
+import socket
 import subprocess
 import time
 import urllib.error
@@ -27,7 +29,12 @@ class Program:
     names: tuple[str, ...]
     package: str
     options: tuple[str, ...]
-    url: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where its page is."""
+        return f"http://localhost:{self.port}"
 
     @property
     def executable(self) -> str:
@@ -50,7 +57,7 @@ def prometheus_program(folder: Path, port: int) -> Program:
             "--storage.tsdb.retention.size=1GB",
             *_web_options(folder, port),
         ),
-        f"http://localhost:{port}",
+        port,
     )
 
 
@@ -66,7 +73,7 @@ def alertmanager_program(folder: Path, port: int) -> Program:
             "--cluster.listen-address=",
             *_web_options(folder, port),
         ),
-        f"http://localhost:{port}",
+        port,
     )
 
 
@@ -79,12 +86,33 @@ def _web_options(folder: Path, port: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def running(program: Program, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def alone_in(folder: Path) -> Iterator[int]:
+    """While the block runs, nobody else is. Gives the lock's descriptor, which programs that use the folder inherit.
+
+    So it is locked for as long as any of them runs. Raises ProgramError where it is.
+    """
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ProgramError(
+                f"another one runs with {folder}, or Prometheus or Alertmanager of an earlier one"
+            ) from error
+        yield lock.fileno()
+
+
+@contextmanager
+def running(program: Program, log: Path, lock: int) -> Iterator[subprocess.Popen[bytes]]:
     """The program while the block runs, which begins once it answers. Raises ProgramError where it does not."""
+    _claim(program)
     with log.open("wb") as output:
         # Not of the terminal's group: on Ctrl-C they are stopped in their turn.
         process = subprocess.Popen(
-            [program.executable, *program.options], stdout=output, stderr=output, start_new_session=True
+            [program.executable, *program.options],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[lock],
         )
     try:
         _wait_until_ready(program, process, log)
@@ -96,6 +124,19 @@ def running(program: Program, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _claim(program: Program) -> None:
+    """Raises ProgramError where somebody listens on its port already, and would be taken for it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", program.port))
+        except OSError as error:
+            variable = f"{program.title.upper()}_PORT"
+            raise ProgramError(
+                f"port {program.port} is taken; {variable} chooses another for {program.title}"
+            ) from error
 
 
 def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:

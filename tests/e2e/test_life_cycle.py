@@ -129,6 +129,30 @@ def test_a_killed_follower_is_replaced(service: Service) -> None:
     )
 
 
+def test_a_worker_that_cannot_have_the_metrics_password_decides_and_shows_no_metrics(service: Service) -> None:
+    """It is overwritten in place, say, while a disk is full."""
+    file = service.home / "metrics_password"
+    password = file.read_text(encoding="utf-8")
+
+    def replace_workers() -> None:
+        victims = service.workers
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not set(victims) & set(service.workers) and service.is_ready(), "new workers")
+
+    file.write_text("", encoding="utf-8")
+    try:
+        replace_workers()
+        assert requests.post(service.url("/predict"), data=BODY, headers=JSON, timeout=30).status_code == 200
+        for given in ("", password.strip()):
+            answer = requests.get(service.url("/metrics"), auth=("prometheus", given), timeout=10)
+            assert answer.status_code == 401
+    finally:
+        file.write_text(password, encoding="utf-8")
+    replace_workers()
+    assert requests.get(service.url("/metrics"), auth=service.credentials, timeout=10).status_code == 200
+
+
 def test_a_client_that_hangs_up_is_noticed(service: Service) -> None:
     """While its batch waits, so that nobody works for it."""
     wait_until(lambda: len(batch_processes(service)) == 2, "both batch processes")

@@ -190,3 +190,36 @@ def test_it_says_where_to_look(service: Service, monitor: Monitor) -> None:
     assert f"watch the service on http://localhost:{service.port}." in said
     assert str(monitor.folder / "password") in said
     assert monitor.access[1] not in said
+
+
+def second_monitor(home: Path, port: int, **ports: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "prometheus.local"],
+        cwd=PROJECT_ROOT,
+        env=environment(home, port, ports),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_two_do_not_write_to_one_home(service: Service, monitor: Monitor) -> None:
+    before = (monitor.folder / "prometheus.yml").read_text(encoding="utf-8")
+    ports = {"PROMETHEUS_PORT": str(free_port()), "ALERTMANAGER_PORT": str(free_port())}
+    told = second_monitor(service.home, service.port, **ports)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: another one runs with ")
+    assert (monitor.folder / "prometheus.yml").read_text(encoding="utf-8") == before
+
+
+def test_what_is_in_the_way_is_named(service: Service, tmp_path: Path) -> None:
+    taken = {"PROMETHEUS_PORT": str(free_port()), "ALERTMANAGER_PORT": str(service.port)}
+    told = second_monitor(tmp_path, service.port, **taken)
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"Error: port {service.port} is taken; ALERTMANAGER_PORT chooses another")
+    file = tmp_path / "file"
+    file.touch()
+    told = second_monitor(file, service.port)
+    assert told.returncode == 1
+    assert told.stderr == f"Error: {file / 'monitor'}: Not a directory\n"

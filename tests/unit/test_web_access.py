@@ -40,6 +40,13 @@ def test_a_password_that_is_there_stays(tmp_path: Path) -> None:
     assert bcrypt.checkpw(b"chosen", made["basic_auth_users"]["prometheus"].encode())
 
 
+def test_a_password_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("ä" * 40, encoding="utf-8")
+    result = web_access(TEMPLATE, tmp_path)
+    assert result.exit_code == 1
+    assert "the password is longer than 72 bytes" in result.output
+
+
 @pytest.mark.parametrize("content", ["", "[]", "basic_auth_users: {}", "basic_auth_users: [prometheus]", "a: [", "\0"])
 def test_a_template_without_a_user_is_refused(content: str, tmp_path: Path) -> None:
     template = tmp_path / "template.yml"
