@@ -5,7 +5,14 @@ from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
 
-from loan_api.metrics.slots import forget_live_values, lowest_free_slot, reset_folder
+from loan_api.metrics.slots import (
+    forget_live_values,
+    holders,
+    leave_slot,
+    lowest_free_slot,
+    reset_folder,
+    take_slot,
+)
 
 
 def test_the_lowest_free_slot_is_given() -> None:
@@ -38,6 +45,14 @@ def write_value(file: Path, key: str, value: float) -> None:
 def values_in(file: Path) -> dict[str, float]:
     found = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
     return {key: value for key, value, *_ in found}
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    """By the next worker, who counts from there."""
+    folder = tmp_path / "metrics"
+    take_slot(folder, 0, 7)
+    leave_slot(tmp_path / "gone", 0)
+    assert [(holder.slot, holder.pid) for holder in holders(folder)] == [(0, 7)]
 
 
 def test_a_new_server_starts_with_an_empty_folder(tmp_path: Path) -> None:
