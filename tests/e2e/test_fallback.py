@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -24,11 +25,14 @@ def test_the_pipeline_serves_where_the_compiled_form_does_not_hold(own_home: Tra
         assert requests.get(service.url("/model"), timeout=10).json()["scorer"] == "compiled"
         damage(home)
 
-        def scorers() -> set[str]:
-            return {requests.get(service.url("/model"), timeout=30).json()["scorer"] for _ in range(10)}
+        answers: list[dict[str, Any]] = []
 
-        wait_until(lambda: scorers() == {"pipeline"}, "every worker to score with the pipeline")
-        assert "compiled form" in requests.get(service.url("/model"), timeout=10).json()["scorer_reason"]
+        def all_score_with_the_pipeline() -> bool:
+            answers[:] = [requests.get(service.url("/model"), timeout=30).json() for _ in range(10)]
+            return {answer["scorer"] for answer in answers} == {"pipeline"}
+
+        wait_until(all_score_with_the_pipeline, "every worker to score with the pipeline")
+        assert all("compiled form" in answer["scorer_reason"] for answer in answers)
         golden = ReferencePackage.read(artifact_of(home)).golden_rows
         single = requests.post(service.url("/predict"), json=golden.applications[0], timeout=30).json()
         assert single["probability"] == golden.probabilities[0]
