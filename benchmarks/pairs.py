@@ -37,8 +37,8 @@ def measure_pairs(
             for number in range(plan.pairs):
                 # Each kind goes first in every other pair.
                 order = (on, off) if number % 2 == 0 else (off, on)
-                seen = {server: rate(material, plan, server) for server in order}
-                measured.append(Pair(switched, what, connections, seen[on], seen[off]))
+                seen = {server is on: rate(material, plan, server) for server in order}
+                measured.append(Pair(switched, what, connections, seen[True], seen[False]))
     return measured
 
 
