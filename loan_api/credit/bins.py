@@ -43,10 +43,11 @@ class NumberBins:
     def count(self, values: Sequence[Any] | NDArray[Any]) -> Counts:
         """How many of `values` (n numbers) fall into each bin."""
         numbers = np.asarray(values, dtype="float64")
-        # 0 is below the first edge. NaN sorts after the last edge and is told apart first.
-        intervals = np.searchsorted(self.edges, numbers, side="right") - (numbers == self.edges[-1])
-        positions = np.where(np.isnan(numbers), 0, 1 + intervals)
-        return np.bincount(positions, minlength=len(self.labels))
+        *edges, last = self.edges
+        # To compare all with each edge is several times as quick as to look for each one's place. NaN is below nothing.
+        below = [np.count_nonzero(numbers < edge) for edge in edges]
+        missing = np.count_nonzero(np.isnan(numbers))
+        return np.diff([-missing, 0, *below, np.count_nonzero(numbers <= last), numbers.size - missing])
 
 
 @dataclass(frozen=True)

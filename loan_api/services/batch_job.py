@@ -74,12 +74,12 @@ def run_batch(
         probabilities[start:stop] = model.scorer.probabilities(rows_of(applications, start, stop))
     predictions = (probabilities >= job.decider.threshold).astype(np.int8)
     seconds = perf_counter() - started
-    bounds = np.searchsorted(PROBABILITY_BOUNDS, probabilities, side="left")
+    up_to = [np.count_nonzero(probabilities <= bound) for bound in PROBABILITY_BOUNDS]
     summary = BatchSummary(
         rows=rows,
         approved=int(predictions.sum()),
         probability_sum=float(probabilities.sum()),
-        probability_counts=tuple(np.bincount(bounds, minlength=len(PROBABILITY_BOUNDS)).tolist()),
+        probability_counts=tuple(np.diff(up_to, prepend=0).tolist()),
         watched=tuple(model.watched.counts(applications, probabilities, predictions).tolist()),
         seconds=seconds,
     )
