@@ -162,7 +162,9 @@ def ui() -> None:
         "1",
         *map(str, store),
     )
-    os.execv(command[0], command)  # noqa: S606  # no shell is wanted
+    # Its job runners are for language models, and take as much memory as it does.
+    environ = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    os.execve(command[0], command, environ)  # noqa: S606  # no shell is wanted
 
 
 @cli.command()

@@ -5,6 +5,7 @@ import click
 from loan_api.commands.decisions import decisions
 from loan_api.commands.keys import keys
 from loan_api.commands.outcomes import outcomes
+from loan_api.commands.passwords import passwords
 from loan_api.commands.serve import init, serve
 from loan_api.commands.simulate import simulate
 from loan_api.commands.web_access import web_access
@@ -21,4 +22,5 @@ cli.add_command(keys)
 cli.add_command(decisions)
 cli.add_command(outcomes)
 cli.add_command(simulate)
+cli.add_command(passwords)
 cli.add_command(web_access)
