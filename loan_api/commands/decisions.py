@@ -1,4 +1,4 @@
-"""`decisions export|replay|purge`: what auditors and operators do with the decision log."""
+"""`decisions export|replay|purge|settle`: what auditors and operators do with the decision log."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 _KEPT_MONTHS = 25
 _MOST_MONTHS = 1200
 _PAUSE_SECONDS = 0.05
+_LOOK_EVERY_SECONDS = 0.5
 _PATIENCE = 20.0
 _SHOWN_DIFFERENCES = 100
 
 
 @click.group()
 def decisions() -> None:
-    """Export, replay or purge recorded decisions."""
+    """Export, replay or purge recorded decisions, or wait until all are in the database."""
 
 
 @decisions.command()
@@ -123,6 +124,33 @@ def purge(months: int, dry_run: bool) -> None:
         f"{count.singles} single decisions and {count.whole_batches} batches ({count.rows} decisions) from before"
         f" {cutoff:%Y-%m-%d %H:%M} UTC {verb}."
     )
+
+
+@decisions.command()
+@click.option(
+    "--within",
+    "seconds",
+    type=click.FloatRange(0),
+    default=240,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait at most.",
+)
+def settle(seconds: float) -> None:
+    """Wait until no decision is left in the journal of LOAN_HOME; exit 1 where some still are.
+
+    The service that runs there brings them into the database. Before it is stopped for good, together with its disk,
+    nothing may be left.
+    """
+    from loan_api.recording.journal import waiting_journals
+
+    folder = settings_or_exit().journals_path
+    deadline = time.monotonic() + seconds
+    while waiting := waiting_journals(folder):
+        if time.monotonic() >= deadline:
+            names = ", ".join(str(path) for path in waiting)
+            raise click.ClickException(f"decisions still wait for the database after {seconds:g} s: {names}")
+        time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def months_before(moment: datetime, months: int) -> datetime:
