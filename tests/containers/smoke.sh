@@ -1,52 +1,89 @@
 #!/usr/bin/env bash
-# Brings the composed system up and shows that it decides, is scraped, is locked down, and survives a restart.
-# Needs a running engine, docker and a compose command (COMPOSE, `docker compose` by default); images are built first.
+# Brings the composed system up and shows that it decides, records, is scraped and locked down, and loses no decision
+# when it is restarted and stopped.
+# Needs a running engine, docker and a compose command (COMPOSE, `docker compose` by default). Builds the images first,
+# POSTGRES_IMAGE too where it is a folder with a Dockerfile to stand in for the real one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 compose=(${COMPOSE:-docker compose} --project-name loan-smoke)
 api=http://127.0.0.1:${PORT:-5000}
+mlflow=http://127.0.0.1:${MLFLOW_PORT:-5001}
 application='{"no_of_dependents": 2, "education": "Graduate", "self_employed": "Yes", "income_annum": 100000,
   "loan_amount": 500000, "loan_term": 20, "cibil_score": 750, "residential_assets_value": 1200000,
   "commercial_assets_value": 500000, "luxury_assets_value": 100000, "bank_asset_value": 200000}'
+work=$(mktemp -d)
+export GIT_COMMIT; GIT_COMMIT=$(git rev-parse HEAD)
 
 say() { printf 'containers: %s\n' "$*"; }
-fail() { say "FAILED: $*"; "${compose[@]}" logs --tail 30; exit 1; }
+fail() { say "FAILED: $*"; "${compose[@]}" ps --all; "${compose[@]}" logs --tail 30; exit 1; }
 wait_for() { # wait_for SECONDS WHAT COMMAND...
   local seconds=$1 what=$2; shift 2
   for _ in $(seq $((seconds * 2))); do if "$@" >/dev/null 2>&1; then say "$what"; return; fi; sleep 0.5; done
   fail "waited $seconds s: $what"
 }
-decides() { curl -sf "$api/predict" -H 'Content-Type: application/json' -d "$application" | grep -q '"prediction":1'; }
-in_api() { "${compose[@]}" exec -T api "$@"; }
-watch() { curl -sf --user "prometheus:$(in_api cat /run/loan-secrets/prometheus_password)" "$@"; }
+status_of() { curl -s -o /dev/null -w '%{http_code}' "$@"; }
+decide() { curl -sf --max-time 10 "$api/predict" -H 'Content-Type: application/json' -d "$application"; }
+decides() { decide | grep -q '"prediction":1'; }
+in_service() { local service=$1; shift; "${compose[@]}" exec -T "$service" "$@"; }
+watch() { curl -sf --user "prometheus:$(in_service api cat /run/loan-secrets/prometheus_password)" "$@"; }
 is_scraped() { watch http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up{job="loan_api"}' | grep -q '"1"\]'; }
 is_alerted() { watch http://127.0.0.1:9093/api/v2/alerts | grep -q '"Watchdog"'; }
+decide_until_told() { # writes the id of every decision that was answered; what is not answered is asked again
+  while [ ! -e "$work/stop" ]; do decide | sed -n 's/.*"decision_id":"\([^"]*\)".*/\1/p' >>"$work/answered" || sleep 0.1; done
+}
+tell_all_decisions() { in_service postgres psql --username loan --dbname decisions -Atc 'SELECT id FROM decisions'; }
 
-DOCKER_BUILDKIT=1 docker build --quiet --network host --target serve --tag loan-api . >/dev/null
-DOCKER_BUILDKIT=1 docker build --quiet --network host --target train --tag loan-trainer \
-  --build-arg "GIT_COMMIT=$(git rev-parse HEAD)" . >/dev/null
-say "images are built: $(docker image inspect --format '{{.Size}}' loan-api loan-trainer | paste -sd' ') bytes"
+build() { DOCKER_BUILDKIT=1 docker build --quiet --network host "$@" >/dev/null; }
+build_all() {
+  build --target serve --tag loan-api --build-arg GIT_COMMIT .
+  build --target train --tag loan-trainer --build-arg GIT_COMMIT .
+  if [ -n "${POSTGRES_IMAGE:-}" ]; then
+    build --tag "$(sed -n 's/.*image: \(postgres:.*\)/\1/p' docker-compose.yml)" "$POSTGRES_IMAGE"
+  fi
+  say "images are built: $(docker image inspect --format '{{.Size}}' loan-api loan-trainer | paste -sd' ') bytes"
+}
 
-trap '"${compose[@]}" down --volumes >/dev/null 2>&1' EXIT
+build_all
+[ "${1:-}" != build ] || exit 0
+
+trap 'touch "$work/stop"; "${compose[@]}" down --volumes >/dev/null 2>&1; rm -r "$work"' EXIT
+"${compose[@]}" --profile grafana config --quiet
 "${compose[@]}" up --detach --no-build >/dev/null 2>&1 || fail "compose up"
-wait_for 120 "the service decides over the published port" decides
+wait_for 60 "the service decides over the published port" decides
 curl -sf "$api/health" | grep -q '"status":"healthy"' || fail "health"
-curl -sf "$api/model" | grep -q "\"git_commit\":\"$(git rev-parse HEAD)\"" || fail "the model does not know its commit"
-[ "$(curl -s -o /dev/null -w '%{http_code}' "$api/metrics")" = 401 ] || fail "/metrics is open"
+curl -sf "$api/model" | grep -q "\"git_commit\":\"$GIT_COMMIT\"" || fail "the model does not know its commit"
+curl -sf "$mlflow/api/2.0/mlflow/registered-models/get?name=loan_approval_model" | grep -q '"champion"' ||
+  fail "MLflow does not show the model"
+say "MLflow shows the model"
+
+for path in "$api/metrics" http://127.0.0.1:9090/ http://127.0.0.1:9093/; do
+  [ "$(status_of "$path")" = 401 ] || fail "$path is open"
+done
 wait_for 60 "Prometheus scrapes it through basic auth" is_scraped
 wait_for 90 "an alert reaches Alertmanager" is_alerted
-for port in 9090 9093; do
-  [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/")" = 401 ] || fail "port $port is open"
+
+for service in api mlflow; do
+  [ "$(in_service $service id -u)" = 10001 ] || fail "$service does not run as its own user"
+  if in_service $service sh -c 'touch /app/file || touch /opt/venv/file' 2>/dev/null; then
+    fail "the root file system of $service can be written to"
+  fi
+  if in_service $service sh -c 'command -v gcc cc make' >/dev/null; then fail "$service has build tools"; fi
+  in_service $service grep -q '^CapEff:\s*0000000000000000$' /proc/1/status || fail "$service has capabilities"
+  if docker inspect --format '{{json .Config.Env}}' "$("${compose[@]}" ps --quiet $service)" | grep -qi 'password=\|://[^"]*:[^"/]*@'; then
+    fail "the environment of $service holds a password"
+  fi
 done
+say "uid 10001, a read-only root, no capabilities, no build tools, no password in the environment"
 
-[ "$(in_api id -u)" = 10001 ] || fail "it does not run as its own user"
-if in_api sh -c 'touch /app/file || touch /opt/venv/file' 2>/dev/null; then fail "the root file system can be written to"; fi
-if in_api sh -c 'command -v gcc cc make' >/dev/null; then fail "there are build tools in the image"; fi
-say "it runs as uid 10001 on a read-only root, without build tools"
-
+decide_until_told & asking=$!
+wait_for 30 "decisions are asked for all the time" test -s "$work/answered"
 "${compose[@]}" restart api >/dev/null 2>&1
 wait_for 60 "it decides again after a restart" decides
 "${compose[@]}" stop api >/dev/null 2>&1
 code=$(docker inspect --format '{{.State.ExitCode}}' "$("${compose[@]}" ps --all --quiet api)")
 [ "$code" = 0 ] || fail "it stopped with exit code $code"
-say "it stops cleanly"
+touch "$work/stop"; wait $asking || true
+tell_all_decisions | sort >"$work/recorded"
+lost=$(sort "$work/answered" | comm -23 - "$work/recorded" | wc -l)
+[ "$lost" = 0 ] || fail "$lost of $(wc -l <"$work/answered") decisions are not on record"
+say "it stops cleanly; all $(wc -l <"$work/answered") decisions that were answered are on record"
