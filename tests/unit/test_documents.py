@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from loan_api.settings import PROJECT_ROOT
-from tests.documents import PAGES, anchors, blocks, links, name, named_files
+from tests.documents import PAGES, Block, Command, anchors, blocks, links, name, named_files
 
 INDEX = PROJECT_ROOT / "docs" / "README.md"
 
@@ -40,6 +40,21 @@ def test_every_page_is_found_from_the_index() -> None:
     while new := set(chain.from_iterable(map(_pages_linked_from, found))) - found:
         found |= new
     assert {name(page) for page in set(PAGES) - found} == set()
+
+
+def test_a_command_goes_on_while_the_shell_asks_for_more_and_what_follows_is_printed() -> None:
+    content = "$ curl -d '{\n  1}' \\\n    x  # it's open\n{}\n$ export A=1\n$ b\nc\nd\n"
+    assert list(Block("console", content, None).commands()) == [
+        Command("curl -d '{\n  1}' \\\n    x  # it's open", "{}"),
+        Command("export A=1", ""),
+        Command("b", "c\nd"),
+    ]
+
+
+def test_headings_have_the_anchors_that_github_gives_them(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A, b & `c_d`\n\n## Setup\n\n## Setup\n", encoding="utf-8")
+    assert anchors(page) == {"a-b--c_d", "setup", "setup-1"}
 
 
 def _pages_linked_from(page: Path) -> set[Path]:
