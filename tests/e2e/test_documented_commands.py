@@ -29,6 +29,7 @@ REWRITTEN = {
 # The decisions that the pages tell of.
 A_DECISION = "01a207a2-8c0d-726e-bc34-4d4998fbc280"
 A_BATCH = "01a207a2-9d41-7f0c-a55e-0c9d2b1f6a37"
+NOT_COPIED = (".git", ".venv", "instance", "node_modules", ".*_cache", ".hypothesis")
 # A changed file of keys is followed within a second, and a new version within a poll.
 FOLLOWED_WITHIN = 5.0
 
@@ -62,11 +63,12 @@ class Reader:
         self._keyed = False
         self._rewritten = dict(REWRITTEN)
         self._typed: set[tuple[str, ...]] = set()
-        for entry in PROJECT_ROOT.iterdir():
-            if entry.name not in {"instance", ".venv"}:
-                (checkout / entry.name).symlink_to(entry)
+        # A copy, as some commands write files anew that other tests read.
+        shutil.copytree(PROJECT_ROOT, checkout, ignore=shutil.ignore_patterns(*NOT_COPIED))
         (checkout / "instance").symlink_to(home)
         (checkout / ".venv").symlink_to(sys.prefix)
+        if (PROJECT_ROOT / ".git").exists():
+            (checkout / ".git").symlink_to(PROJECT_ROOT / ".git")
 
     def sit_down(self, *, keyed: bool) -> "Shell":
         """A new shell beside a service that asks for API keys, or one that does not."""
@@ -182,7 +184,7 @@ def reader(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFac
         if shutil.which(program) is None:
             pytest.skip(f"{program} is missing: apt-get install {package}")
     home = copy_of(twice_trained_home, tmp_path_factory.mktemp("documented") / "home").settings.loan_home
-    someone = Reader(home, tmp_path_factory.mktemp("checkout"))
+    someone = Reader(home, tmp_path_factory.mktemp("reader") / "checkout")
     yield someone
     someone.leave()
 
