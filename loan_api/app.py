@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from loan_api.api.access import Guard
 from loan_api.api.decisions import decisions_blueprint
+from loan_api.api.headers import protect_answers
 from loan_api.api.health import health_blueprint
 from loan_api.api.keys import keys_blueprint
 from loan_api.api.metrics import metrics_blueprint
@@ -167,6 +168,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     observe_requests(app, observers.http)
+    protect_answers(app)
     register_problem_handlers(app)
     api = document_api(app)
     expose = partial(multiprocess.expose, metrics_registry, tallies, folder)

@@ -15,6 +15,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from loan_api.connections import Connections, Turn
 from loan_api.credit.errors import SlowBodyError
+from loan_api.malformed import answer_to
 
 # A client that is at work sends its next request by then, and is told to close the connection with the answer.
 _IDLE_SECONDS = 1.0
@@ -81,6 +82,11 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         handled = super().handle_request(listener_name, req, sock, addr)
         gevent.sleep(0)
         return handled
+
+    def handle_error(self, _req: Any, client: Any, _address: Any, error: BaseException) -> None:
+        """Answers what is no HTTP request, and what went wrong outside of the application."""
+        with suppress(OSError):
+            client.sendall(answer_to(error, self.log))
 
     def _close_idle_connections(self) -> None:
         while self.alive:
