@@ -29,7 +29,9 @@ watch() { curl -sf --user "prometheus:$(in_service api cat /run/loan-secrets/pro
 is_scraped() { watch http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up{job="loan_api"}' | grep -q '"1"\]'; }
 is_alerted() { watch http://127.0.0.1:9093/api/v2/alerts | grep -q '"Watchdog"'; }
 decide_until_told() { # writes the id of every decision that was answered; what is not answered is asked again
-  while [ ! -e "$work/stop" ]; do decide | sed -n 's/.*"decision_id":"\([^"]*\)".*/\1/p' >>"$work/answered" || sleep 0.1; done
+  while [ ! -e "$work/stop" ]; do
+    decide | grep -o '"decision_id":"[^"]*"' | cut -d'"' -f4 >>"$work/answered" || sleep 0.1
+  done
 }
 tell_all_decisions() { in_service postgres psql --username loan --dbname decisions -Atc 'SELECT id FROM decisions'; }
 
