@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from marshmallow import Schema, ValidationError, fields, pre_load
 
+from loan_api.api.enumerations import DECISION, ENDPOINT, OUTCOME, OUTCOME_FILTER
 from loan_api.credit.errors import BatchTooLargeError
 from loan_api.services.audit import DecisionName, Search, Telling
 from loan_api.wire.applications import FAST_REFUSALS, parse_json
@@ -124,28 +125,28 @@ class _StrictSchema(Schema):
 
 
 _TIME = {"type": "string", "format": "date-time"}
-_OUTCOME = {"type": "integer", "enum": [0, 1], "description": "What really happened: 1 good, 0 bad.", "example": 1}
+_OUTCOME = OUTCOME.documented(example=1)
 _ID = {"type": "string", "description": "The id of a decision, or BATCH_ID:ROW.", "example": _EXAMPLE_ID}
 
 
-class OutcomeToldSchema(_StrictSchema):
+class OutcomeReportSchema(_StrictSchema):
     """What became of one decision."""
 
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
-class OutcomeOfDecisionSchema(_StrictSchema):
+class DecisionOutcomeSchema(_StrictSchema):
     """What became of which decision."""
 
     decision_id = _DecisionId(required=True, metadata=_ID)
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
-class OutcomesToldSchema(_StrictSchema):
+class OutcomeReportsSchema(_StrictSchema):
     """What became of many decisions."""
 
     outcomes = fields.List(
-        fields.Nested(OutcomeOfDecisionSchema),
+        fields.Nested(DecisionOutcomeSchema),
         required=True,
         metadata={"minItems": 1, "maxItems": MOST_OUTCOMES, "description": f"1 to {MOST_OUTCOMES} outcomes."},
     )
@@ -168,15 +169,21 @@ class SearchSchema(_StrictSchema):
     since = _Time(data_key="from", metadata={**_TIME, "description": "Decided then or later."})
     until = _Time(data_key="to", metadata={**_TIME, "description": "Decided before."})
     model_version = _Text(metadata={"type": "string", "description": "Semantic version of the model that decided."})
-    prediction = _OneOf("0", "1", metadata={"type": "string", "enum": ["0", "1"], "description": "1 approved."})
-    endpoint = _OneOf("single", "batch", metadata={"type": "string", "enum": ["single", "batch"]})
+    prediction = _OneOf("0", "1", metadata=DECISION.documented(description="What was decided: 1 approved, 0 rejected."))
+    endpoint = _OneOf("single", "batch", metadata=ENDPOINT.documented(description="Asked for alone or in a batch."))
     outcome = _OneOf(
-        "0", "1", "none", metadata={"type": "string", "enum": ["0", "1", "none"], "description": "The last one told."}
+        "0", "1", "none", metadata=OUTCOME_FILTER.documented(description="The last one told, or that none was.")
     )
     request_id = _Text(metadata={"type": "string", "description": "The X-Request-ID."})
     limit = _Limit(
         load_default=_USUAL_ON_A_PAGE,
-        metadata={"type": "integer", "minimum": 1, "maximum": MOST_ON_A_PAGE, "default": _USUAL_ON_A_PAGE},
+        metadata={
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_ON_A_PAGE,
+            "default": _USUAL_ON_A_PAGE,
+            "description": "How many at most.",
+        },
     )
     cursor = _Cursor(metadata={"type": "string", "description": "next_cursor of the page before."})
 
@@ -191,7 +198,7 @@ class _FastOutcomes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 _fast_outcomes = msgspec.json.Decoder(_FastOutcomes)
-_outcome, _outcomes, _search = OutcomeToldSchema(), OutcomesToldSchema(), SearchSchema()
+_outcome, _outcomes, _search = OutcomeReportSchema(), OutcomeReportsSchema(), SearchSchema()
 
 
 def decode_outcome(body: bytes) -> int:

@@ -12,7 +12,7 @@ from loan_api.api.access import Guard
 from loan_api.api.blueprint import LoanBlueprint
 from loan_api.api.body import client_socket, is_gone, media_type, read_at_once, read_in_pieces
 from loan_api.api.requests import current_request
-from loan_api.api.schemas import BatchPredictionSchema, PredictionSchema
+from loan_api.api.schemas import DecidedApplicationSchema, DecidedBatchSchema
 from loan_api.credit.errors import SaturatedError
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
@@ -58,7 +58,7 @@ def predictions_blueprint(
     @blueprint.doc(operationId="predict")
     @blueprint.needs("score")
     @blueprint.accepts({JSON: ApplicationSchema})
-    @blueprint.response(200, PredictionSchema)
+    @blueprint.response(200, DecidedApplicationSchema)
     @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
     def predict() -> Response:
         """Decide one application."""
@@ -85,7 +85,7 @@ def predictions_blueprint(
     @blueprint.doc(operationId="predictBatch")
     @blueprint.needs("score")
     @blueprint.accepts(_batch_bodies(max_batch_rows))
-    @blueprint.response(200, BatchPredictionSchema, headers=_BATCH_HEADERS)
+    @blueprint.response(200, DecidedBatchSchema, headers=_BATCH_HEADERS)
     @blueprint.doc(responses={200: {"content": _BATCH_ANSWERS}})
     @blueprint.problems(400, 406, 408, 413, 415, 422, 500, 503)
     def predict_batch() -> Response:
