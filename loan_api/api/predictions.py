@@ -147,7 +147,7 @@ def _header(description: str, **schema: str) -> dict[str, Any]:
 
 _BATCH_HEADERS = {
     _VERSION_HEADER: _header("Semantic version of the model that decided."),
-    _BATCH_ID_HEADER: _header("Names this batch.", format="uuid"),
+    _BATCH_ID_HEADER: _header("Names this batch."),
     _TIMESTAMP_HEADER: _header("When it was decided, UTC.", format="date-time"),
 }
 _BATCH_ANSWERS: Mapping[str, Any] = {

@@ -8,7 +8,8 @@ _PREDICTION = DECISION.documented(description="1 approved, 0 rejected.", example
 _PROBABILITY = {"description": "P(approved).", "minimum": 0, "maximum": 1, "example": 0.85}
 _MODEL_VERSION = {"description": "Semantic version of the model that decided.", "example": "1.0.0"}
 _TIMESTAMP = {"description": "When it was decided, UTC.", "format": "date-time", "example": "2024-03-13T10:30:00Z"}
-_IDENTIFIER = {"format": "uuid", "example": "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"}
+# A text, as ids are to who keeps them: that of a decision in a batch is BATCH_ID:ROW.
+_IDENTIFIER = {"example": "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"}
 
 
 class DecidedApplicationSchema(Schema):
