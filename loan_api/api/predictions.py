@@ -1,5 +1,6 @@
 """`/predict` and `/predict/batch`."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from loan_api.api.body import client_socket, is_gone, media_type, read_at_once, 
 from loan_api.api.requests import current_request
 from loan_api.api.schemas import DecidedApplicationSchema, DecidedBatchSchema
 from loan_api.credit.errors import SaturatedError
+from loan_api.credit.features import example_application
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
 from loan_api.wire.applications import decode_application
@@ -162,10 +164,21 @@ _BATCH_ANSWERS: Mapping[str, Any] = {
 
 
 def _batch_bodies(max_rows: int) -> dict[str, Any]:
+    example = example_application()
+    line = json.dumps(example)
+    head, row = ",".join(example), ",".join(map(str, example.values()))
     return {
         JSON: batch_schema(max_rows),
-        NDJSON: {"type": "string", "description": "An application, as JSON, on each line."},
-        CSV: {"type": "string", "description": "A header with the names of the features, an application on each line."},
+        NDJSON: {
+            "type": "string",
+            "description": "An application, as JSON, on each line.",
+            "example": f"{line}\n{line}\n",
+        },
+        CSV: {
+            "type": "string",
+            "description": "A header with the names of the features, an application on each line.",
+            "example": f"{head}\n{row}\n{row}\n",
+        },
         ARROW: {**_BINARY, "description": "An Arrow IPC stream with a column for each feature."},
         PARQUET: {**_BINARY, "description": "A Parquet file with a column for each feature."},
     }
