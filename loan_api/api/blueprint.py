@@ -62,8 +62,9 @@ class LoanBlueprint(Blueprint):
                 "name": field.data_key or name,
                 "in": "query",
                 "required": False,
-                "schema": {key: value for key, value in field.metadata.items() if key != "description"},
-                "description": field.metadata.get("description", ""),
+                # Described in both places: some generators look at the schema alone.
+                "schema": field.metadata,
+                "description": field.metadata["description"],
             }
             for name, field in schema().fields.items()
         ]

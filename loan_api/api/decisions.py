@@ -33,12 +33,13 @@ from loan_api.wire.timestamps import exact_utc_text
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
 _WHOLE = tuple(number.name for number in NUMBERS if number.whole)
+_ID_DESCRIPTION = "A decision_id, a batch_id, or BATCH_ID:ROW."
 _ID_PARAMETER = {
     "name": "decision_id",
     "in": "path",
     "required": True,
-    "schema": {"type": "string"},
-    "description": "A decision_id, a batch_id, or BATCH_ID:ROW.",
+    "schema": {"type": "string", "description": _ID_DESCRIPTION},
+    "description": _ID_DESCRIPTION,
 }
 
 
