@@ -51,7 +51,8 @@ def _install(generator: Path) -> None:
     run(
         [NODE, _NPM, "ci", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"],
         generator,
-        {"npm_config_cache": str(generator / "npm-cache")},
+        # The system's certificates are trusted, as pip does: some networks have their own.
+        {"npm_config_cache": str(generator / "npm-cache"), "NODE_USE_SYSTEM_CA": "1"},
     )
     installed.write_bytes(lock)
 
