@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run train monitor test torture check bench format ui boosters lock clean
+.PHONY: help run train monitor sdk test torture check bench format ui boosters lock clean
 
 # The first Python on the path that is one of the supported ones; PYTHON=... chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -23,6 +23,9 @@ train: .venv/train  ## Train every candidate, register the best, promote it
 
 monitor: .venv/train  ## Prometheus and Alertmanager against the running service, on ports 9090 and 9093
 	@exec $(BIN)/python -m prometheus.local
+
+sdk: .venv/dev  ## Generate the Python and TypeScript clients into LOAN_HOME/clients
+	@$(BIN)/python -m clients
 
 # Files in their own order: xdist's begins with those of many tests, which leaves the longest to the end.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

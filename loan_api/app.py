@@ -12,15 +12,8 @@ import uuid_utils
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from loan_api.api.access import Guard
-from loan_api.api.decisions import decisions_blueprint
+from loan_api.api.endpoints import Collaborators, Limits, register_endpoints
 from loan_api.api.headers import protect_answers
-from loan_api.api.health import health_blueprint
-from loan_api.api.keys import keys_blueprint
-from loan_api.api.metrics import metrics_blueprint
-from loan_api.api.model import model_blueprint
-from loan_api.api.openapi import document_api, route_to_views
-from loan_api.api.predictions import predictions_blueprint
 from loan_api.api.problems import register_problem_handlers
 from loan_api.api.requests import observe_requests
 from loan_api.aside import run_aside, wait_until_idle
@@ -162,7 +155,6 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     audit = AuditService(adapters.archive, adapters.log, observers.outcomes, adapters.now)
     health = HealthService(registry, adapters.log, adapters.keys, adapters.now)
     access = Access(adapters.keys, observers.access)
-    guard = Guard(access)
 
     app = Flask("loan_api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
@@ -170,19 +162,13 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     observe_requests(app, observers.http)
     protect_answers(app)
     register_problem_handlers(app)
-    api = document_api(app)
     expose = partial(multiprocess.expose, metrics_registry, tallies, folder)
-    password = _metrics_password(settings.metrics_password_file)
-    for blueprint in (
-        predictions_blueprint(predictions, guard, backlog, budget, settings.max_batch_rows, settings.max_request_bytes),
-        health_blueprint(health),
-        model_blueprint(registry),
-        decisions_blueprint(audit, guard, settings.max_request_bytes),
-        keys_blueprint(access, guard),
-        metrics_blueprint(expose, settings.metrics_username, password),
-    ):
-        api.register_blueprint(blueprint)
-    route_to_views(app)
+    register_endpoints(
+        app,
+        Collaborators(predictions, backlog, budget, health, registry, audit, access, expose),
+        Limits(settings.max_batch_rows, settings.max_request_bytes),
+        (settings.metrics_username, _metrics_password(settings.metrics_password_file)),
+    )
 
     registry.refresh()
     registry.watch(_LOOK_EVERY_SECONDS)

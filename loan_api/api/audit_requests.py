@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from marshmallow import Schema, ValidationError, fields, pre_load
 
+from loan_api.api.enumerations import DECISION, ENDPOINT, OUTCOME, OUTCOME_FILTER
 from loan_api.credit.errors import BatchTooLargeError
-from loan_api.services.audit import DecisionName, Search, Telling
+from loan_api.services.audit import NAME_PATTERN, DecisionName, Search, Telling
 from loan_api.wire.applications import FAST_REFUSALS, parse_json
 from loan_api.wire.refusals import Refusal, Refusals, RequestRefusedError
 from loan_api.wire.timestamps import parse_time
@@ -22,6 +23,7 @@ from loan_api.wire.timestamps import parse_time
 MOST_OUTCOMES = 10_000
 MOST_ON_A_PAGE = 500
 _USUAL_ON_A_PAGE = 100
+_LONGEST_TEXT = 128
 _REPEATED = Refusal("Must be given once.", "not_allowed")
 _EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
 
@@ -94,11 +96,10 @@ class _Limit(_Field):
 
 
 class _Text(_Field):
-    expected = "a text of 1 to 128 characters"
+    expected = f"a text of 1 to {_LONGEST_TEXT} characters"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        most = 128
-        if not 1 <= len(value) <= most or "\0" in value:
+        if not 1 <= len(value) <= _LONGEST_TEXT or "\0" in value:
             raise self.refuse("range")
         return str(value)
 
@@ -124,28 +125,35 @@ class _StrictSchema(Schema):
 
 
 _TIME = {"type": "string", "format": "date-time"}
-_OUTCOME = {"type": "integer", "enum": [0, 1], "description": "What really happened: 1 good, 0 bad.", "example": 1}
-_ID = {"type": "string", "description": "The id of a decision, or BATCH_ID:ROW.", "example": _EXAMPLE_ID}
+# PostgreSQL keeps no NUL in a text.
+_TEXT = {"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT, "pattern": r"^[^\u0000]*$"}
+_OUTCOME = OUTCOME.documented(example=1)
+_ID = {
+    "type": "string",
+    "pattern": f"^{NAME_PATTERN}$",
+    "description": "The id of a decision, or BATCH_ID:ROW.",
+    "example": _EXAMPLE_ID,
+}
 
 
-class OutcomeToldSchema(_StrictSchema):
+class OutcomeReportSchema(_StrictSchema):
     """What became of one decision."""
 
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
-class OutcomeOfDecisionSchema(_StrictSchema):
+class DecisionOutcomeSchema(_StrictSchema):
     """What became of which decision."""
 
     decision_id = _DecisionId(required=True, metadata=_ID)
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
-class OutcomesToldSchema(_StrictSchema):
+class OutcomeReportsSchema(_StrictSchema):
     """What became of many decisions."""
 
     outcomes = fields.List(
-        fields.Nested(OutcomeOfDecisionSchema),
+        fields.Nested(DecisionOutcomeSchema),
         required=True,
         metadata={"minItems": 1, "maxItems": MOST_OUTCOMES, "description": f"1 to {MOST_OUTCOMES} outcomes."},
     )
@@ -167,18 +175,24 @@ class SearchSchema(_StrictSchema):
 
     since = _Time(data_key="from", metadata={**_TIME, "description": "Decided then or later."})
     until = _Time(data_key="to", metadata={**_TIME, "description": "Decided before."})
-    model_version = _Text(metadata={"type": "string", "description": "Semantic version of the model that decided."})
-    prediction = _OneOf("0", "1", metadata={"type": "string", "enum": ["0", "1"], "description": "1 approved."})
-    endpoint = _OneOf("single", "batch", metadata={"type": "string", "enum": ["single", "batch"]})
+    model_version = _Text(metadata={**_TEXT, "description": "Semantic version of the model that decided."})
+    prediction = _OneOf("0", "1", metadata=DECISION.documented(description="What was decided: 1 approved, 0 rejected."))
+    endpoint = _OneOf("single", "batch", metadata=ENDPOINT.documented(description="Asked for alone or in a batch."))
     outcome = _OneOf(
-        "0", "1", "none", metadata={"type": "string", "enum": ["0", "1", "none"], "description": "The last one told."}
+        "0", "1", "none", metadata=OUTCOME_FILTER.documented(description="The last one told, or that none was.")
     )
-    request_id = _Text(metadata={"type": "string", "description": "The X-Request-ID."})
+    request_id = _Text(metadata={**_TEXT, "description": "The X-Request-ID."})
     limit = _Limit(
         load_default=_USUAL_ON_A_PAGE,
-        metadata={"type": "integer", "minimum": 1, "maximum": MOST_ON_A_PAGE, "default": _USUAL_ON_A_PAGE},
+        metadata={
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_ON_A_PAGE,
+            "default": _USUAL_ON_A_PAGE,
+            "description": "How many at most.",
+        },
     )
-    cursor = _Cursor(metadata={"type": "string", "description": "next_cursor of the page before."})
+    cursor = _Cursor(metadata={"type": "string", "minLength": 1, "description": "next_cursor of the page before."})
 
 
 class _FastOutcome(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -191,7 +205,7 @@ class _FastOutcomes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 _fast_outcomes = msgspec.json.Decoder(_FastOutcomes)
-_outcome, _outcomes, _search = OutcomeToldSchema(), OutcomesToldSchema(), SearchSchema()
+_outcome, _outcomes, _search = OutcomeReportSchema(), OutcomeReportsSchema(), SearchSchema()
 
 
 def decode_outcome(body: bytes) -> int:

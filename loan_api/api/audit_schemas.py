@@ -2,52 +2,69 @@
 
 from marshmallow import Schema, fields
 
+from loan_api.api.enumerations import DECISION, ENDPOINT, OUTCOME
 from loan_api.credit.features import example_application
 from loan_api.wire.schemas import ApplicationSchema
 
 _ID = {"description": "The id of a decision, or BATCH_ID:ROW.", "example": "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"}
 _TIME = {"format": "date-time", "example": "2024-03-13T10:30:00.123456Z"}
-_OUTCOME = {"description": "What really happened: 1 good, 0 bad.", "enum": [0, 1], "example": 1}
+_OUTCOME = OUTCOME.documented(example=1)
 
 
-class ToldOutcomeSchema(Schema):
+class RecordedOutcomeSchema(Schema):
     """What was told of a decision, and by whom."""
 
-    outcome = fields.Integer(required=True, metadata=_OUTCOME)
-    told_at = fields.String(required=True, metadata=_TIME)
+    outcome = fields.Raw(required=True, metadata=_OUTCOME)
+    told_at = fields.String(required=True, metadata={"description": "When it was told, UTC.", **_TIME})
     told_by = fields.String(
-        required=True, allow_none=True, metadata={"description": "Name of an API key, or of an imported file."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Name of an API key, or of an imported file.", "example": "operations"},
     )
 
 
 class _DecidedSchema(Schema):
     decision_id = fields.String(required=True, metadata=_ID)
-    endpoint = fields.String(required=True, metadata={"enum": ["single", "batch"]})
-    request_id = fields.String(required=True)
-    decided_at = fields.String(required=True, metadata=_TIME)
+    endpoint = fields.Raw(required=True, metadata=ENDPOINT.documented(example="single"))
+    request_id = fields.String(required=True, metadata={"description": "The X-Request-ID.", "example": _ID["example"]})
+    decided_at = fields.String(required=True, metadata={"description": "When it was decided, UTC.", **_TIME})
     model_name = fields.String(required=True, metadata={"example": "loan_approval_model"})
     registry_version = fields.String(required=True, metadata={"example": "1"})
     model_version = fields.String(required=True, metadata={"example": "1.0.0"})
-    threshold = fields.Float(required=True, metadata={"description": "Approved from this probability on."})
+    threshold = fields.Float(
+        required=True, metadata={"description": "Approved from this probability on.", "example": 0.5}
+    )
 
 
 class RecordedDecisionSchema(_DecidedSchema):
     """One decision as it was recorded."""
 
     features = fields.Nested(ApplicationSchema, required=True, metadata={"example": example_application()})
-    probability = fields.Float(required=True, metadata={"description": "P(approved).", "minimum": 0, "maximum": 1})
-    prediction = fields.Integer(required=True, metadata={"description": "1 approved, 0 rejected.", "enum": [0, 1]})
-    outcome = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "The last one told, or null.", "example": 1}
+    probability = fields.Float(
+        required=True, metadata={"description": "P(approved).", "minimum": 0, "maximum": 1, "example": 0.85}
     )
+    prediction = fields.Raw(required=True, metadata=DECISION.documented(example=1))
+    outcome = fields.Raw(required=True, metadata=OUTCOME.or_null(description="The last one told, or null.", example=1))
 
 
 class FoundDecisionSchema(RecordedDecisionSchema):
-    """One decision, with all that was told of it; or, asked for without a row, a batch: its `rows` and `approved`."""
+    """One decision, with all that was told of it."""
 
-    outcomes = fields.List(fields.Nested(ToldOutcomeSchema), metadata={"description": "The last is in force."})
-    rows = fields.Integer(metadata={"description": "Of a batch: how many it decided."})
-    approved = fields.Integer(metadata={"description": "Of a batch: how many it approved."})
+    outcomes = fields.List(
+        fields.Nested(RecordedOutcomeSchema), required=True, metadata={"description": "The last is in force."}
+    )
+
+
+class FoundBatchSchema(_DecidedSchema):
+    """A batch as a whole."""
+
+    endpoint = fields.Raw(required=True, metadata=ENDPOINT.documented(example="batch"))
+    rows = fields.Integer(required=True, metadata={"description": "How many applications it decided.", "example": 2})
+    approved = fields.Integer(required=True, metadata={"description": "How many it approved.", "example": 1})
+
+
+# What is looked up may be either.
+FOUND_SCHEMA = {"oneOf": [FoundDecisionSchema, FoundBatchSchema]}
 
 
 class DecisionPageSchema(Schema):
@@ -70,8 +87,8 @@ class OutcomeStateSchema(Schema):
     """What is known of the outcome of a decision."""
 
     decision_id = fields.String(required=True, metadata=_ID)
-    outcome = fields.Integer(required=True, metadata=_OUTCOME)
-    outcomes = fields.List(fields.Nested(ToldOutcomeSchema), required=True)
+    outcome = fields.Raw(required=True, metadata=_OUTCOME)
+    outcomes = fields.List(fields.Nested(RecordedOutcomeSchema), required=True)
 
 
 class OutcomeCountSchema(Schema):

@@ -8,6 +8,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema
 
 from loan_api.api.problems import CONTENT_TYPE
+from loan_api.api.requests import REQUEST_ID_HEADER
 from loan_api.api.schemas import ProblemSchema
 from loan_api.services.access import OPEN_SCOPE, Scope
 
@@ -17,6 +18,11 @@ HEADER = "apiKeyHeader"
 SCOPE_MEMBER = "x-required-scope"
 
 View = Callable[..., Any]
+Headers = Mapping[str, Any] | None
+
+# Of the component that describes the header.
+REQUEST_ID = "RequestId"
+_EVERYWHERE = {REQUEST_ID_HEADER: REQUEST_ID}
 
 _HEADERS: Mapping[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "How to authenticate."}},
@@ -30,6 +36,14 @@ class LoanBlueprint(Blueprint):
     Bodies are decoded by `loan_api.wire`, and views answer with what Flask takes: on the hot path there is no time for
     what flask-smorest would do with them.
     """
+
+    def response(self, status_code: int, schema: Any = None, *, headers: Headers = None, **kwargs: Any) -> Any:
+        """As in flask-smorest; documents the headers that every answer has, too."""
+        return super().response(status_code, schema, headers={**_EVERYWHERE, **(headers or {})}, **kwargs)
+
+    def alt_response(self, status_code: int, *, headers: Headers = None, **kwargs: Any) -> Any:
+        """As in flask-smorest; documents the headers that every answer has, too."""
+        return super().alt_response(status_code, headers={**_EVERYWHERE, **(headers or {})}, **kwargs)
 
     def accepts(self, content: Mapping[str, Any]) -> Callable[[View], View]:
         """Declares in the OpenAPI document the bodies that an operation takes: the schema of each media type."""
@@ -48,8 +62,9 @@ class LoanBlueprint(Blueprint):
                 "name": field.data_key or name,
                 "in": "query",
                 "required": False,
-                "schema": {key: value for key, value in field.metadata.items() if key != "description"},
-                "description": field.metadata.get("description", ""),
+                # Described in both places: some generators look at the schema alone.
+                "schema": field.metadata,
+                "description": field.metadata["description"],
             }
             for name, field in schema().fields.items()
         ]

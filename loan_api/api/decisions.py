@@ -5,8 +5,8 @@ from typing import Any
 
 from loan_api.api.access import Guard
 from loan_api.api.audit_requests import (
-    OutcomesToldSchema,
-    OutcomeToldSchema,
+    OutcomeReportSchema,
+    OutcomeReportsSchema,
     SearchSchema,
     cursor_of,
     decode_outcome,
@@ -15,8 +15,8 @@ from loan_api.api.audit_requests import (
     refusals_of_unknown,
 )
 from loan_api.api.audit_schemas import (
+    FOUND_SCHEMA,
     DecisionPageSchema,
-    FoundDecisionSchema,
     OutcomeCountSchema,
     OutcomeStateSchema,
 )
@@ -33,12 +33,13 @@ from loan_api.wire.timestamps import exact_utc_text
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
 _WHOLE = tuple(number.name for number in NUMBERS if number.whole)
+_ID_DESCRIPTION = "A decision_id, a batch_id, or BATCH_ID:ROW."
 _ID_PARAMETER = {
     "name": "decision_id",
     "in": "path",
     "required": True,
-    "schema": {"type": "string"},
-    "description": "A decision_id, a batch_id, or BATCH_ID:ROW.",
+    "schema": {"type": "string", "description": _ID_DESCRIPTION},
+    "description": _ID_DESCRIPTION,
 }
 
 
@@ -49,7 +50,7 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
     @blueprint.route("/decisions/<decision_id>", parameters=[_ID_PARAMETER])
     @blueprint.doc(operationId="getDecision")
     @blueprint.needs("audit")
-    @blueprint.response(200, FoundDecisionSchema)
+    @blueprint.response(200, FOUND_SCHEMA)
     @blueprint.problems(404, 500, 503)
     def get_decision(decision_id: str) -> dict[str, Any]:
         """Look one decision up, or a batch as a whole."""
@@ -77,13 +78,13 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         }
 
     @blueprint.route("/decisions/<decision_id>/outcome", methods=["PUT"], parameters=[_ID_PARAMETER])
-    @blueprint.doc(operationId="tellOutcome")
-    @blueprint.accepts({JSON: OutcomeToldSchema})
+    @blueprint.doc(operationId="recordOutcome")
+    @blueprint.accepts({JSON: OutcomeReportSchema})
     @blueprint.needs("audit")
     @blueprint.response(200, OutcomeStateSchema)
     @blueprint.problems(400, 404, 408, 413, 415, 422, 500, 503)
-    def tell_outcome(decision_id: str) -> dict[str, Any]:
-        """Tell what really happened. It may be told again; the last word stands, and all are kept."""
+    def record_outcome(decision_id: str) -> dict[str, Any]:
+        """Record what really happened. It may be recorded again; the last word stands, and all are kept."""
         told_by = guard.require("audit")
         asked = current_request()
         media_type(asked, (JSON,))
@@ -95,13 +96,13 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         }
 
     @blueprint.route("/outcomes", methods=["POST"])
-    @blueprint.doc(operationId="tellOutcomes")
-    @blueprint.accepts({JSON: OutcomesToldSchema})
+    @blueprint.doc(operationId="recordOutcomes")
+    @blueprint.accepts({JSON: OutcomeReportsSchema})
     @blueprint.needs("audit")
     @blueprint.response(200, OutcomeCountSchema)
     @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
-    def tell_outcomes() -> dict[str, int]:
-        """Tell what became of many decisions: of all of them or, where one is not recorded, of none."""
+    def record_outcomes() -> dict[str, int]:
+        """Record what became of many decisions: of all of them or, where one is not recorded, of none."""
         told_by = guard.require("audit")
         asked = current_request()
         media_type(asked, (JSON,))

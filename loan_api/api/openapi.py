@@ -8,7 +8,9 @@ from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest import Api
 
 from loan_api.api.access import KEY_HEADER
-from loan_api.api.blueprint import BEARER, HEADER
+from loan_api.api.blueprint import BEARER, HEADER, REQUEST_ID
+from loan_api.api.described import DescribingPlugin
+from loan_api.api.enumerations import ENUMERATIONS
 from loan_api.api.schemas import ProblemSchema
 
 # Of the API, not of the model: it changes when the contract with clients does.
@@ -45,12 +47,21 @@ def document_api(app: Flask) -> Api:
         OPENAPI_SWAGGER_UI_CONFIG={"deepLinking": True, "tryItOutEnabled": True, "displayRequestDuration": True},
         API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}},
     )
-    api = _ProblemApi(app)
+    api = _ProblemApi(app, spec_kwargs={"marshmallow_plugin": DescribingPlugin()})
     api.spec.components.security_scheme("metricsBasicAuth", {"type": "http", "scheme": "basic"})
     api.spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "description": _KEY})
     api.spec.components.security_scheme(
         HEADER, {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": _KEY}
     )
+    api.spec.components.header(
+        REQUEST_ID,
+        {
+            "description": "Names the request in the log: the one that was sent, or a new one.",
+            "schema": {"type": "string"},
+        },
+    )
+    for enumeration in ENUMERATIONS:
+        api.spec.components.schema(enumeration.name, enumeration.schema)
     app.register_blueprint(_swagger_ui_assets())
     return api
 

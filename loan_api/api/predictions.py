@@ -1,5 +1,6 @@
 """`/predict` and `/predict/batch`."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,9 @@ from loan_api.api.access import Guard
 from loan_api.api.blueprint import LoanBlueprint
 from loan_api.api.body import client_socket, is_gone, media_type, read_at_once, read_in_pieces
 from loan_api.api.requests import current_request
-from loan_api.api.schemas import BatchPredictionSchema, PredictionSchema
+from loan_api.api.schemas import DecidedApplicationSchema, DecidedBatchSchema
 from loan_api.credit.errors import SaturatedError
+from loan_api.credit.features import example_application
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
 from loan_api.wire.applications import decode_application
@@ -58,7 +60,7 @@ def predictions_blueprint(
     @blueprint.doc(operationId="predict")
     @blueprint.needs("score")
     @blueprint.accepts({JSON: ApplicationSchema})
-    @blueprint.response(200, PredictionSchema)
+    @blueprint.response(200, DecidedApplicationSchema)
     @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
     def predict() -> Response:
         """Decide one application."""
@@ -85,7 +87,7 @@ def predictions_blueprint(
     @blueprint.doc(operationId="predictBatch")
     @blueprint.needs("score")
     @blueprint.accepts(_batch_bodies(max_batch_rows))
-    @blueprint.response(200, BatchPredictionSchema, headers=_BATCH_HEADERS)
+    @blueprint.response(200, DecidedBatchSchema, headers=_BATCH_HEADERS)
     @blueprint.doc(responses={200: {"content": _BATCH_ANSWERS}})
     @blueprint.problems(400, 406, 408, 413, 415, 422, 500, 503)
     def predict_batch() -> Response:
@@ -147,7 +149,7 @@ def _header(description: str, **schema: str) -> dict[str, Any]:
 
 _BATCH_HEADERS = {
     _VERSION_HEADER: _header("Semantic version of the model that decided."),
-    _BATCH_ID_HEADER: _header("Names this batch.", format="uuid"),
+    _BATCH_ID_HEADER: _header("Names this batch."),
     _TIMESTAMP_HEADER: _header("When it was decided, UTC.", format="date-time"),
 }
 _BATCH_ANSWERS: Mapping[str, Any] = {
@@ -162,10 +164,21 @@ _BATCH_ANSWERS: Mapping[str, Any] = {
 
 
 def _batch_bodies(max_rows: int) -> dict[str, Any]:
+    example = example_application()
+    line = json.dumps(example)
+    head, row = ",".join(example), ",".join(map(str, example.values()))
     return {
         JSON: batch_schema(max_rows),
-        NDJSON: {"type": "string", "description": "An application, as JSON, on each line."},
-        CSV: {"type": "string", "description": "A header with the names of the features, an application on each line."},
+        NDJSON: {
+            "type": "string",
+            "description": "An application, as JSON, on each line.",
+            "example": f"{line}\n{line}\n",
+        },
+        CSV: {
+            "type": "string",
+            "description": "A header with the names of the features, an application on each line.",
+            "example": f"{head}\n{row}\n{row}\n",
+        },
         ARROW: {**_BINARY, "description": "An Arrow IPC stream with a column for each feature."},
         PARQUET: {**_BINARY, "description": "A Parquet file with a column for each feature."},
     }

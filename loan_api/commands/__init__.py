@@ -4,6 +4,7 @@ import click
 
 from loan_api.commands.decisions import decisions
 from loan_api.commands.keys import keys
+from loan_api.commands.openapi import openapi
 from loan_api.commands.outcomes import outcomes
 from loan_api.commands.passwords import passwords
 from loan_api.commands.serve import init, serve
@@ -21,6 +22,7 @@ cli.add_command(serve)
 cli.add_command(keys)
 cli.add_command(decisions)
 cli.add_command(outcomes)
+cli.add_command(openapi)
 cli.add_command(simulate)
 cli.add_command(passwords)
 cli.add_command(web_access)

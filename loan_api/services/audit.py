@@ -14,7 +14,9 @@ Endpoint = Literal["single", "batch"]
 # As a filter: the last outcome told, or that none was.
 OutcomeFilter = Literal["0", "1", "none"]
 
-_NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?::(0|[1-9][0-9]{0,8}))?")
+# What the id of a decision looks like; of no more than what regular expressions everywhere know.
+NAME_PATTERN = "([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?::(0|[1-9][0-9]{0,8}))?"
+_NAME = re.compile(NAME_PATTERN)
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,11 @@ class DecisionName:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """What `str` gives; None for a text that is no id."""
-        found = _NAME.fullmatch(text.lower())
+        found = _NAME.fullmatch(text)
         if found is None:
             return None
         recorded_id, row = found.groups()
-        return cls(recorded_id, None if row is None else int(row))
+        return cls(recorded_id.lower(), None if row is None else int(row))
 
     def __str__(self) -> str:
         return self.recorded_id if self.row is None else f"{self.recorded_id}:{self.row}"

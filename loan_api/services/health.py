@@ -9,6 +9,8 @@ from loan_api.services.access import KeySource
 from loan_api.services.decision_log import DecisionLog
 from loan_api.services.model_registry import ModelRegistry
 
+HealthStatus = Literal["healthy", "degraded", "unhealthy"]
+
 NO_VERSION = "none"
 
 
@@ -16,7 +18,7 @@ NO_VERSION = "none"
 class HealthReport:
     """`healthy`; `degraded`: it scores, but something needs attention; `unhealthy`: it cannot score."""
 
-    status: Literal["healthy", "degraded", "unhealthy"]
+    status: HealthStatus
     model_loaded: bool
     model_version: str
     timestamp: datetime
@@ -53,7 +55,7 @@ class HealthService:
         registry = self._registry.problem or "ok"
         access = self._keys.problem or "ok"
         if not self.can_score:
-            status: Literal["healthy", "degraded", "unhealthy"] = "unhealthy"
+            status: HealthStatus = "unhealthy"
         elif (database, registry, access) == ("ok", "ok", "ok") and decision_log in ("ok", "off"):
             status = "healthy"
         else:

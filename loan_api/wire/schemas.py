@@ -6,6 +6,7 @@ from marshmallow import Schema, ValidationError, fields, pre_load
 
 from loan_api.credit.errors import BatchTooLargeError
 from loan_api.credit.features import FEATURES, CategoryFeature, Feature, NumberFeature, example_application
+from loan_api.wire.enumerations import enumeration_of
 from loan_api.wire.refusals import Refusal
 
 _SCHEMA_MESSAGES = {
@@ -61,8 +62,7 @@ class CategoryField(_StrictField):
 def _field(feature: Feature) -> fields.Field[Any]:
     """The wire field of a feature, documented as OpenAPI wants it."""
     if isinstance(feature, CategoryFeature):
-        allowed = {"type": "string", "enum": list(feature.values)}
-        return CategoryField(feature, metadata=_documented(feature) | allowed)
+        return CategoryField(feature, metadata=enumeration_of(feature).documented(**_documented(feature)))
     limits = {
         "type": "integer" if feature.whole else "number",
         "minimum": feature.minimum,
@@ -85,7 +85,11 @@ class _StrictSchema(Schema):
     error_messages = dict(_SCHEMA_MESSAGES)  # noqa: RUF012  # as marshmallow declares it
 
 
-ApplicationSchema = _StrictSchema.from_dict(
+class _Application(_StrictSchema):
+    """An application for a loan; every field is required."""
+
+
+ApplicationSchema = _Application.from_dict(
     {feature.name: _field(feature) for feature in FEATURES}, name="LoanApplication"
 )
 

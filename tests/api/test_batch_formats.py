@@ -144,3 +144,11 @@ def test_a_batch_for_which_there_is_no_room_is_sent_away(
 @pytest.mark.parametrize("accept", ["text/csv; charset=utf-8", "text/csv;header=present;q=0.9, application/json;q=0.1"])
 def test_what_is_said_of_a_wanted_format_beside_its_name_does_not_matter(client: FlaskClient, accept: str) -> None:
     assert post(client, JSON, Accept=accept).mimetype == CSV
+
+
+@pytest.mark.parametrize("media_type", [NDJSON, CSV])
+def test_what_the_document_shows_as_a_body_is_one(client: FlaskClient, media_type: str) -> None:
+    operation = client.get("/openapi.json").json["paths"]["/predict/batch"]["post"]
+    shown = operation["requestBody"]["content"][media_type]["schema"]["example"]
+    response = client.post("/predict/batch", data=shown, content_type=media_type)
+    assert response.status_code == 200, response.text

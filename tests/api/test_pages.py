@@ -1,16 +1,36 @@
 """Health, model information, the OpenAPI document and Swagger UI."""
 
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
+from loan_api.commands import cli
 from loan_api.credit.features import FEATURES, NUMBERS
 from loan_api.services.decision_log import LogState
 from tests.api.conftest import MakeClient
 from tests.fakes import FakeLog, FakeModelSource
+
+
+def enumerated(part: Any) -> Iterator[list[Any]]:
+    """Every list of allowed values in a part of a document."""
+    if isinstance(part, dict):
+        if isinstance(part.get("enum"), list):
+            yield part["enum"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for item in part:
+            yield from enumerated(item)
+
+
+def _unnamed(schemas: dict[str, Any]) -> dict[str, Any]:
+    return {name: schema for name, schema in schemas.items() if "enum" not in schema}
 
 
 class TestHealth:
@@ -105,13 +125,14 @@ class TestOpenApi:
             "listKeys",
             "predict",
             "predictBatch",
-            "tellOutcome",
-            "tellOutcomes",
+            "recordOutcome",
+            "recordOutcomes",
         ]
         assert all(operation["summary"] and operation["tags"] for operation in operations)
 
     def test_an_application_is_documented_from_the_feature_declarations(self, client: FlaskClient) -> None:
-        schema = client.get("/openapi.json").json["components"]["schemas"]["LoanApplication"]
+        schemas = client.get("/openapi.json").json["components"]["schemas"]
+        schema = schemas["LoanApplication"]
         assert schema["additionalProperties"] is False
         assert set(schema["required"]) == {feature.name for feature in FEATURES}
         for number in NUMBERS:
@@ -120,13 +141,47 @@ class TestOpenApi:
             assert (documented["minimum"], documented["maximum"]) == (number.minimum, number.maximum)
             assert number.unit in documented["description"]
             assert documented["example"] == number.example
-        assert schema["properties"]["education"]["enum"] == ["Graduate", "Not Graduate", "Post Graduate"]
+        assert schema["properties"]["education"]["allOf"] == [{"$ref": "#/components/schemas/Education"}]
+        assert schemas["Education"]["enum"] == ["Graduate", "Not Graduate", "Post Graduate"]
 
     def test_every_schema_is_one_of_ours_and_used(self, client: FlaskClient) -> None:
         response = client.get("/openapi.json")
         text = response.get_data(as_text=True)
         for name in response.json["components"]["schemas"]:
             assert f"#/components/schemas/{name}" in text, f"{name} is never used"
+
+    def test_every_schema_is_described(self, client: FlaskClient) -> None:
+        schemas = client.get("/openapi.json").json["components"]["schemas"]
+        assert [name for name, schema in schemas.items() if not schema.get("description")] == []
+
+    def test_closed_sets_of_values_have_types_with_named_members(self, client: FlaskClient) -> None:
+        document = client.get("/openapi.json").json
+        schemas = document["components"]["schemas"]
+        named = {name: schema for name, schema in schemas.items() if "enum" in schema}
+        assert dict(zip(schemas["Decision"]["x-enum-varnames"], schemas["Decision"]["enum"], strict=True)) == {
+            "REJECTED": 0,
+            "APPROVED": 1,
+        }
+        for name, schema in named.items():
+            assert len(schema["x-enum-varnames"]) == len(schema["enum"]), name
+            assert all(member.isidentifier() and member.isupper() for member in schema["x-enum-varnames"]), name
+        # Anywhere else, an enumeration would have no name; null alone needs none.
+        assert [
+            values for values in enumerated({"paths": document["paths"], **_unnamed(schemas)}) if values != [None]
+        ] == []
+
+    def test_every_answer_names_the_request(self, client: FlaskClient) -> None:
+        for path in client.get("/openapi.json").json["paths"].values():
+            for operation in (each for name, each in path.items() if name != "parameters"):
+                for response in operation["responses"].values():
+                    assert "X-Request-ID" in response["headers"]
+
+    def test_a_command_writes_the_same_document_without_a_service(self, client: FlaskClient, tmp_path: Path) -> None:
+        file = tmp_path / "openapi.json"
+        written = CliRunner().invoke(cli, ["openapi", str(file)], env={"LOAN_HOME": str(tmp_path / "home")})
+        assert written.exit_code == 0, written.output
+        assert json.loads(file.read_text(encoding="utf-8")) == client.get("/openapi.json").json
+        assert not (tmp_path / "home").exists()
 
     def test_errors_are_documented_as_problem_details(self, client: FlaskClient) -> None:
         responses = client.get("/openapi.json").json["paths"]["/predict"]["post"]["responses"]

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import requests
 
+from loan_api.keys.file import add_key
 from loan_api.settings import PROJECT_ROOT
 from tests.homes import TrainedHome, copy_of
 from tests.waiting import wait_until
@@ -181,3 +183,21 @@ def started_service(home: Path, *, ready: bool = True, logs: Path | None = None,
     finally:
         process.kill()
         process.wait()
+
+
+@dataclass(frozen=True)
+class ClosedService:
+    """A running service that asks for API keys, and one that may do everything."""
+
+    service: Service
+    key: str
+
+
+@pytest.fixture(scope="session")
+def closed_service(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClosedService]:
+    """A service with 1.0.0 in Production, not to be stopped; what it records stays for the tests after."""
+    home = copy_of(trained_home, tmp_path_factory.mktemp("closed") / "home").settings.loan_home
+    keys = home / "keys.json"
+    key = add_key(keys, "operations", ("admin",), datetime.now(UTC))
+    with started_service(home, API_KEYS_FILE=str(keys)) as running:
+        yield ClosedService(running, key)

@@ -1,0 +1,135 @@
+"""The generated clients: their types hold, and they call a running service as their documents show."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clients.__main__ import generate
+from clients.document import api_document, for_generators
+from clients.programs import ProgramFailedError, run
+from clients.typescript_package import COMPILER, NODE
+from loan_api.settings import PROJECT_ROOT
+from tests.e2e.conftest import ClosedService
+
+GUIDE = PROJECT_ROOT / "docs" / "clients.md"
+TOLD_BY_THE_GUIDE = """\
+single: approved 1.0.0
+batch: 2 rows, 1 approved
+refused: 422 urn:loan-api:problem:invalid-request
+- /instances/1/loan_term Must be a whole number from 1 to 50.
+- /instances/1/cibil_score Must be a whole number from 300 to 900.
+table: 1.0.0 row_id,prediction,probability
+found: 778 0
+outcome: GOOD
+"""
+TYPESCRIPT = {
+    "strict": True,
+    "module": "nodenext",
+    "target": "es2022",
+    "lib": ["es2022", "dom"],
+    "types": [],
+    "noEmit": True,
+}
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What the guide and the package's own README show, its types checked, in one language."""
+
+    guide: list[str | Path]
+    readme: list[str | Path]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both clients, as `make sdk` makes them."""
+    folder = tmp_path_factory.mktemp("clients")
+    generate(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def python(folder: Path) -> Programs:
+    package, guide, readme = folder / "python", folder / "guide.py", folder / "readme.py"
+    guide.write_text(examples(GUIDE, "python"), encoding="utf-8")
+    readme.write_text(examples(package / "README.md", "python"), encoding="utf-8")
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--explicit-package-bases"]
+    checked = [package / "loan_api_client", guide, readme]
+    run([*mypy, "--cache-dir", folder / "mypy", *checked], folder, {"MYPYPATH": str(package)})
+    return Programs([sys.executable, guide], [sys.executable, readme])
+
+
+@pytest.fixture(scope="module")
+def typescript(folder: Path) -> Programs:
+    package, guide, readme = folder / "typescript", folder / "callers" / "guide.ts", folder / "callers" / "readme.ts"
+    modules = guide.parent / "node_modules"
+    modules.mkdir(parents=True)
+    (modules / "loan_api_client").symlink_to(package)
+    (guide.parent / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    (guide.parent / "tsconfig.json").write_text(json.dumps({"compilerOptions": TYPESCRIPT}), encoding="utf-8")
+    guide.write_text(examples(GUIDE, "typescript"), encoding="utf-8")
+    readme.write_text(examples(package / "README.md", "typescript"), encoding="utf-8")
+    run([NODE, folder / "generator" / COMPILER, "-p", guide.parent], folder)
+    return Programs([NODE, guide], [NODE, readme])
+
+
+def examples(document: Path, language: str) -> str:
+    """The program that the examples of a document in this language make together."""
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL))
+
+
+@pytest.mark.parametrize("language", ["python", "typescript"])
+def test_a_client_decides_shows_what_is_wrong_and_looks_up_as_its_guide_says(
+    closed_service: ClosedService, folder: Path, request: pytest.FixtureRequest, language: str
+) -> None:
+    program: Programs = request.getfixturevalue(language)
+    environ = {
+        "LOAN_API_URL": closed_service.service.url(""),
+        "LOAN_API_KEY": closed_service.key,
+        "PYTHONPATH": str(folder / "python"),
+    }
+    assert run(program.guide, folder, environ) == TOLD_BY_THE_GUIDE
+
+
+@pytest.mark.parametrize("language", ["python", "typescript"])
+def test_without_a_key_the_example_of_its_readme_is_told_why_it_is_refused(
+    closed_service: ClosedService, folder: Path, request: pytest.FixtureRequest, language: str
+) -> None:
+    program: Programs = request.getfixturevalue(language)
+    environ = {"LOAN_API_URL": closed_service.service.url(""), "PYTHONPATH": str(folder / "python")}
+    told = run(program.readme, folder, environ)
+    assert told.startswith("refused:")
+    assert "401" in told
+
+
+def test_both_packages_have_the_name_of_the_api_and_the_version_of_its_document(folder: Path) -> None:
+    version = api_document()["info"]["version"]
+    manifest = json.loads((folder / "typescript" / "package.json").read_text(encoding="utf-8"))
+    assert (manifest["name"], manifest["version"]) == ("loan_api_client", version)
+    project = (folder / "python" / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'name = "loan-api-client"\nversion = "{version}"' in project
+    assert (folder / "python" / "loan_api_client" / "py.typed").is_file()
+
+
+def test_generators_see_json_alone_where_there_is_json() -> None:
+    document = api_document()
+    batch = for_generators(document)["paths"]["/predict/batch"]["post"]
+    assert list(batch["requestBody"]["content"]) == ["application/json"]
+    assert list(batch["responses"]["200"]["content"]) == ["application/json"]
+    assert list(batch["responses"]["422"]["content"]) == ["application/problem+json"]
+    assert len(document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]) == 5
+
+
+def test_a_program_that_fails_is_quoted(tmp_path: Path) -> None:
+    with pytest.raises(ProgramFailedError, match="this is why"):
+        run([sys.executable, "-c", "raise SystemExit('this is why')"], tmp_path)
+
+
+def test_the_lock_of_the_generator_names_no_registry() -> None:
+    lock = (PROJECT_ROOT / "clients" / "typescript" / "package-lock.json").read_text(encoding="utf-8")
+    assert '"integrity"' in lock
+    assert '"resolved"' not in lock
