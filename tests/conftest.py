@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from tests.homes import TrainedHome
 
+# Some tests import it by itself.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport]:

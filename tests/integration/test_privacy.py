@@ -1,7 +1,8 @@
-"""MLflow does not call home."""
+"""Neither MLflow nor onnxruntime calls home."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,14 +12,21 @@ from loan_api.settings import PROJECT_ROOT
 @pytest.mark.parametrize("module", ["training.tracking.store", "loan_api.registry.mlflow_source"])
 def test_telemetry_is_off_wherever_mlflow_is_used(module: str) -> None:
     """In a process of its own: under pytest and in CI, MLflow turns it off by itself."""
-    script = (
-        f"import {module}; from mlflow.telemetry.client import get_telemetry_client; "
-        "assert get_telemetry_client() is None"
-    )
+    script = f"import {module}; from mlflow.telemetry.client import get_telemetry_client as get; assert get() is None"
+    run(script, {})
+
+
+def test_onnxruntime_keeps_nothing_to_report(tmp_path: Path) -> None:
+    """Where it would report, it writes a device id and what waits under the home folder as it is imported."""
+    run("import loan_api.scoring.compiled", {"HOME": str(tmp_path)})
+    assert list(tmp_path.rglob("*")) == []
+
+
+def run(script: str, environ: dict[str, str]) -> None:
     finished = subprocess.run(
         [sys.executable, "-c", script],
         cwd=PROJECT_ROOT,
-        env={"PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin", **environ},
         capture_output=True,
         text=True,
         check=False,
