@@ -36,7 +36,7 @@ test: .venv/dev  ## Pass the test suite, but for what takes minutes
 torture: .venv/dev  ## Pass all of it
 	@$(PYTEST)
 
-check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfile
+check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfiles
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -48,7 +48,7 @@ check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alert
 	promtool test rules prometheus/tests/*.yml
 	@command -v amtool >/dev/null || { echo "amtool is missing: apt-get install prometheus-alertmanager" >&2; exit 1; }
 	amtool check-config prometheus/alertmanager.yml
-	$(BIN)/hadolint Dockerfile
+	$(BIN)/hadolint Dockerfile tests/containers/postgres/Dockerfile
 
 bench: .venv/train  ## Measure the service beside `mlflow models serve` and a bare Flask view; needs wrk
 	@$(BIN)/python -m benchmarks.serving $(BENCHFLAGS)
