@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run train monitor sdk test torture check bench format ui boosters lock clean
+.PHONY: help run train monitor sdk test torture check bench screenshots format ui boosters lock clean
 
 # The first Python on the path that is one of the supported ones; PYTHON=... chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -12,7 +12,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes
 
 help:  ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/train  ## Serve on http://localhost:5000; train a model first if none is in Production
 	@$(BIN)/python -m training run --unless-in-production
@@ -52,6 +52,9 @@ check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alert
 
 bench: .venv/train  ## Measure the service beside `mlflow models serve` and a bare Flask view; needs wrk
 	@$(BIN)/python -m benchmarks.serving $(BENCHFLAGS)
+
+screenshots: .venv/dev  ## Remake the pictures in the docs from the running system; takes a quarter of an hour
+	@$(BIN)/python -m screenshots $(SCREENSHOTFLAGS)
 
 format: .venv/dev  ## Format and mend what can be mended
 	$(BIN)/ruff format .

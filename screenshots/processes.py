@@ -1,0 +1,96 @@
+"""Commands of the project, run as a user runs them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from loan_api.settings import PROJECT_ROOT
+
+_LOOK_EVERY_SECONDS = 0.5
+_STOP_SECONDS = 30.0
+
+
+class StartError(Exception):
+    """Something did not start, or did not come about."""
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Returns once `condition` holds. Raises StartError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise StartError(f"waited {seconds:g} s for {what}")
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def finished(arguments: tuple[str, ...], environ: Mapping[str, str], log: Path) -> None:
+    """Runs `python ARGUMENTS` to its end. Raises StartError where it fails."""
+    with log.open("ab") as output:
+        code = subprocess.call(
+            [sys.executable, *arguments], cwd=PROJECT_ROOT, env=environ, stdout=output, stderr=output
+        )
+    if code:
+        raise StartError(f"python {' '.join(arguments)} failed:\n{log.read_text(encoding='utf-8')}")
+
+
+@contextmanager
+def running(arguments: tuple[str, ...], environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`python ARGUMENTS` while the block runs; interrupted at its end, as by Ctrl-C, with all that it has started."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=PROJECT_ROOT,
+            env=environ,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+            return
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers there, if only by asking for a password."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own http URL
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # noqa: PLR2004
+    except OSError:
+        return False
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on now."""
+    for first in range(20_000, 32_000, count):
+        if all(map(_is_free, range(first, first + count))):
+            return first
+    raise StartError("no ports are free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
