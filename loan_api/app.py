@@ -16,7 +16,7 @@ from loan_api.api.endpoints import Collaborators, Limits, register_endpoints
 from loan_api.api.headers import protect_answers
 from loan_api.api.problems import register_problem_handlers
 from loan_api.api.requests import observe_requests
-from loan_api.aside import run_aside, wait_until_idle
+from loan_api.aside import run_aside, run_forever, wait_until_idle
 from loan_api.batches.pool import BatchProcesses
 from loan_api.child_process import ChildProcess
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
@@ -72,10 +72,11 @@ class Adapters:
     keys: KeySource
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    run_forever: Callable[[Callable[[], None]], None]
 
 
 def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
-    """The model registry, processes for batches, the decision log, API keys, the clock, and time-ordered UUIDs.
+    """The model registry, processes for batches, the decision log, API keys, the clock, time-ordered UUIDs, threads.
 
     Raises SettingsError where the file of API keys cannot be used.
     """
@@ -93,6 +94,7 @@ def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
         keys=keys,
         now=lambda: datetime.now(UTC),
         new_id=lambda: str(uuid_utils.uuid7()),
+        run_forever=run_forever,
     )
 
 
@@ -171,8 +173,8 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     )
 
     registry.refresh()
-    registry.watch(_LOOK_EVERY_SECONDS)
     adapters.log.start()
     adapters.batches.start()
-    backlog.watch()
+    for watch in (partial(registry.watch, _LOOK_EVERY_SECONDS), backlog.watch):
+        adapters.run_forever(watch)
     return app

@@ -1,5 +1,6 @@
 """What a gevent worker does beside its requests: where it holds them up least."""
 
+import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -27,6 +28,11 @@ def run_aside(function: Callable[[], _T]) -> _T:
     if error is not None:
         raise error
     return cast(_T, result)
+
+
+def run_forever(function: Callable[[], None]) -> None:
+    """Runs `function` in the background, for as long as the process lives."""
+    threading.Thread(target=function, daemon=True).start()
 
 
 def wait_until_idle(most_seconds: float) -> None:

@@ -9,7 +9,6 @@ from marshmallow import Schema
 
 from loan_api.api.problems import CONTENT_TYPE
 from loan_api.api.requests import REQUEST_ID_HEADER
-from loan_api.api.schemas import ProblemSchema
 from loan_api.services.access import OPEN_SCOPE, Scope
 
 # The names of the security schemes for API keys; a client may present its key in either way.
@@ -20,8 +19,10 @@ SCOPE_MEMBER = "x-required-scope"
 View = Callable[..., Any]
 Headers = Mapping[str, Any] | None
 
-# Of the component that describes the header.
+# Of the components that describe the header, and every problem. Named rather than given, as flask-smorest copies what
+# it is given with each of the decorators around a view.
 REQUEST_ID = "RequestId"
+PROBLEM = "Problem"
 _EVERYWHERE = {REQUEST_ID_HEADER: REQUEST_ID}
 
 _HEADERS: Mapping[int, dict[str, Any]] = {
@@ -97,7 +98,7 @@ class LoanBlueprint(Blueprint):
             for status in statuses:
                 view = self.alt_response(
                     status,
-                    schema=ProblemSchema,
+                    schema=PROBLEM,
                     content_type=CONTENT_TYPE,
                     description=HTTPStatus(status).phrase,
                     headers=_HEADERS.get(status),

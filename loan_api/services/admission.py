@@ -89,16 +89,13 @@ class Backlog:
         self._limit = limit
         self._late = deque([0.0] * self._LOOKS, maxlen=self._LOOKS)
 
-    def watch(self) -> None:
-        """Measures from a background thread for as long as the process lives."""
-        threading.Thread(target=self._measure, name="backlog", daemon=True).start()
-
     def check(self) -> None:
         """Raises SaturatedError while the process is, look after look, later than the limit, in seconds."""
         if min(self._late) > self._limit:
             raise SaturatedError("There are more requests than can be answered in time.")
 
-    def _measure(self) -> None:
+    def watch(self) -> None:
+        """Measures again and again and never returns; for a thread of its own."""
         pause = threading.Event()
         while True:
             started = monotonic()

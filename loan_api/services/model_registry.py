@@ -163,18 +163,14 @@ class ModelRegistry:
         self._problem = problem
 
     def watch(self, seconds: float) -> None:
-        """Calls `refresh` every `seconds` from a background thread for as long as the process lives."""
-
-        def follow() -> None:
-            pause = threading.Event()
-            while not pause.wait(seconds):
-                try:
-                    self.refresh()
-                except Exception:  # noqa: BLE001
-                    # The thread must outlive whatever the disk does to it.
-                    _log.exception("the registry's wish could not be followed")
-
-        threading.Thread(target=follow, name="model-registry", daemon=True).start()
+        """Calls `refresh` every `seconds` and never returns; for a thread of its own."""
+        pause = threading.Event()
+        while not pause.wait(seconds):
+            try:
+                self.refresh()
+            except Exception:  # noqa: BLE001
+                # The thread must outlive whatever the disk does to it.
+                _log.exception("the registry's wish could not be followed")
 
     def _follow(self, version: ModelVersion) -> str | None:
         """Serves the version; why it cannot be, where it cannot.

@@ -6,18 +6,17 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from loan_api.app import Adapters, create_app
 from loan_api.services.audit import Archive
 from loan_api.settings import read_settings
-from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, InlineBatches, NoArchive, now
+from tests.fakes import FakeKeySource, FakeLog, FakeModelSource
+from tests.services import client_of
 
 MakeClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
+def make_client(tmp_path: Path) -> MakeClient:
     """Makes a client of a service with the given model source, decision log, API keys, archive and environment."""
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
 
     def make(
         source: FakeModelSource | None = None,
@@ -26,18 +25,8 @@ def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
         archive: Archive | None = None,
         **environ: str,
     ) -> FlaskClient:
-        log = log or FakeLog()
         settings = read_settings({"LOAN_HOME": str(tmp_path), "MODEL_POLL_SECONDS": "3600"} | environ)
-        adapters = Adapters(
-            models=source or FakeModelSource(),
-            batches=InlineBatches(log),
-            log=log,
-            archive=archive or NoArchive(),
-            keys=keys or FakeKeySource(),
-            now=now,
-            new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
-        )
-        return create_app(settings, adapters).test_client()
+        return client_of(settings, models=source, log=log, keys=keys, archive=archive)
 
     return make
 

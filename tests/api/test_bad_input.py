@@ -10,9 +10,17 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
+from loan_api.settings import read_settings
 from tests.api.conftest import MakeClient
 from tests.applications import application, application_without
 from tests.fakes import BrokenScorer, FakeModelSource, model_version
+from tests.services import client_of
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """One for all: what is refused leaves nothing behind."""
+    return client_of(read_settings({"LOAN_HOME": str(tmp_path_factory.mktemp("home"))}))
 
 
 def assert_problem(response: TestResponse, status: int) -> Any:

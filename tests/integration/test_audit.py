@@ -9,7 +9,6 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text, update
 
-from loan_api.app import Adapters, create_app
 from loan_api.services.decision_log import LogState
 from loan_api.settings import read_settings
 from loan_api.storage.archive import DatabaseArchive
@@ -17,11 +16,12 @@ from loan_api.storage.database import open_engine
 from loan_api.storage.migration import upgrade_database
 from loan_api.storage.tables import batches
 from tests.applications import application
-from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, InlineBatches, api_key, now
+from tests.fakes import FakeKeySource, FakeLog, api_key
 from tests.integration.ledger import FIRST, SECOND, START, Ledger
+from tests.services import NEW_ID, client_of
 
 KEY = {"X-API-Key": "auditor"}
-UNKNOWN = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
+UNKNOWN = NEW_ID
 
 
 @pytest.fixture
@@ -36,18 +36,10 @@ def log() -> FakeLog:
 
 
 @pytest.fixture
-def client(ledger: Ledger, log: FakeLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    adapters = Adapters(
-        models=FakeModelSource(),
-        batches=InlineBatches(log),
-        log=log,
-        archive=DatabaseArchive(ledger.url),
-        keys=FakeKeySource([api_key("auditor", "audit"), api_key("shop", "score")]),
-        now=now,
-        new_id=lambda: UNKNOWN,
-    )
-    return create_app(read_settings({"LOAN_HOME": str(tmp_path)}), adapters).test_client()
+def client(ledger: Ledger, log: FakeLog, tmp_path: Path) -> FlaskClient:
+    keys = FakeKeySource([api_key("auditor", "audit"), api_key("shop", "score")])
+    settings = read_settings({"LOAN_HOME": str(tmp_path)})
+    return client_of(settings, log=log, archive=DatabaseArchive(ledger.url), keys=keys)
 
 
 def get(client: FlaskClient, path: str) -> Any:
@@ -248,12 +240,10 @@ def test_who_may_only_score_sees_nothing(client: FlaskClient, ledger: Ledger) ->
     assert client.post("/outcomes", json={"outcomes": []}, headers={"X-API-Key": "shop"}).status_code == 403
 
 
-def test_a_database_that_is_away_is_told(tmp_path: Path, log: FakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
     archive = DatabaseArchive(f"sqlite:///{tmp_path}/nowhere.db")
     keys = FakeKeySource([api_key("auditor", "audit")])
-    adapters = Adapters(FakeModelSource(), InlineBatches(log), log, archive, keys, now, lambda: UNKNOWN)
-    client = create_app(read_settings({"LOAN_HOME": str(tmp_path)}), adapters).test_client()
+    client = client_of(read_settings({"LOAN_HOME": str(tmp_path)}), archive=archive, keys=keys)
     response = client.get("/decisions", headers=KEY)
     assert (response.status_code, response.json["type"]) == (503, "urn:loan-api:problem:database-away")
     assert "Retry-After" in response.headers

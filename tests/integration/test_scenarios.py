@@ -16,14 +16,12 @@ import yaml
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from loan_api.app import Adapters, create_app
-from loan_api.keys.followed import NoKeys
 from loan_api.settings import PROJECT_ROOT
 from loan_api.simulation.applicants import Applicants
 from loan_api.simulation.scenarios import SCENARIOS
-from tests.fakes import FakeLog, InlineBatches, NoArchive, now
 from tests.homes import TrainedHome
-from tests.integration.test_serving import source_of
+from tests.integration.following import source_of
+from tests.services import client_of
 
 pytestmark = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"
@@ -38,16 +36,7 @@ Scrapes = dict[str, list[float]]
 
 def scraped(home: TrainedHome, scenario: str) -> Scrapes:
     """Traffic for an hour, scraped each minute, the first time before any of it."""
-    adapters = Adapters(
-        models=source_of(home),
-        batches=InlineBatches(),
-        log=FakeLog(),
-        archive=NoArchive(),
-        keys=NoKeys(),
-        now=now,
-        new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
-    )
-    client = create_app(home.settings, adapters).test_client()
+    client = client_of(home.settings, models=source_of(home))
     assert home.settings.dataset_path is not None
     random = Random(7)
     applicants = Applicants.read(home.settings.dataset_path, random)
@@ -108,10 +97,7 @@ def fails_unless(query: str, expected: list[str], scrapes: Scrapes, folder: Path
         ("errors", ["LoanApiInputRefused"]),
     ],
 )
-def test_what_fires_after_an_hour(
-    scenario: str, alerts: list[str], trained_home: TrainedHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+def test_what_fires_after_an_hour(scenario: str, alerts: list[str], trained_home: TrainedHome, tmp_path: Path) -> None:
     scrapes = scraped(trained_home, scenario)
     firing = 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
     fails_unless(

@@ -15,21 +15,20 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from loan_api.app import Adapters, create_app
 from loan_api.credit.errors import ModelUnavailableError
 from loan_api.credit.features import NUMBERS
 from loan_api.credit.frame import applications_frame
-from loan_api.keys.followed import NoKeys
 from loan_api.registry.cache import ModelCache
 from loan_api.registry.cached_source import CachedModelSource
-from loan_api.registry.following import Follower
 from loan_api.registry.mlflow_source import MlflowModels
 from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
 from loan_api.services.model_registry import ModelRegistry
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
-from tests.fakes import FakeLog, InlineBatches, NoArchive, RecordingObserver, now
+from tests.fakes import RecordingObserver, now
 from tests.homes import TrainedHome
+from tests.integration.following import cache_of, source_of
+from tests.services import client_of
 from training.compilation.graph import Graph
 from training.data.dataset import COLUMNS
 from training.registry.promotion import put_into_production
@@ -38,38 +37,9 @@ from training.registry.versions import find_version
 MODEL = "loan_approval_model"
 
 
-class FollowerInThisProcess:
-    """Looks at the registry whenever a worker makes sure that somebody does."""
-
-    def __init__(self, home: TrainedHome) -> None:
-        models = MlflowModels(home.settings.mlflow_tracking_uri, MODEL, "Production")
-        self._follower = Follower(models, cache_of(home))
-
-    def ensure_running(self) -> None:
-        self._follower.look()
-
-
-def cache_of(home: TrainedHome) -> ModelCache:
-    return ModelCache.of(home.settings.loan_home, home.settings.mlflow_tracking_uri, MODEL, "Production")
-
-
-def source_of(home: TrainedHome) -> CachedModelSource:
-    return CachedModelSource(cache_of(home), FollowerInThisProcess(home), poll_seconds=1, believed_from=0)
-
-
 @pytest.fixture
-def client(trained_home: TrainedHome, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    adapters = Adapters(
-        models=source_of(trained_home),
-        batches=InlineBatches(),
-        log=FakeLog(),
-        archive=NoArchive(),
-        keys=NoKeys(),
-        now=now,
-        new_id=lambda: "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
-    )
-    return create_app(trained_home.settings, adapters).test_client()
+def client(trained_home: TrainedHome) -> FlaskClient:
+    return client_of(trained_home.settings, models=source_of(trained_home))
 
 
 def raw_applications(path: Path) -> list[dict[str, Any]]:

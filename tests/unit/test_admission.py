@@ -89,7 +89,7 @@ def test_room_is_given_back_after_an_error() -> None:
 
 def test_a_process_that_is_on_time_takes_requests() -> None:
     backlog = Backlog(limit=60)
-    backlog.watch()
+    threading.Thread(target=backlog.watch, daemon=True).start()
     backlog.check()
 
 

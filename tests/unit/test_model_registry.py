@@ -156,7 +156,7 @@ def test_watching_picks_up_a_new_version() -> None:
             loaded.set()
 
     registry = ModelRegistry(source, Signal(), now)
-    registry.watch(0.01)
+    threading.Thread(target=registry.watch, args=(0.01,), daemon=True).start()
     source.wanted = "2"
     assert loaded.wait(timeout=10)
     assert registry.current.version.registry_version == "2"
