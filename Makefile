@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run train monitor sdk test torture check bench screenshots format ui boosters lock clean
+.PHONY: help run train monitor sdk test torture check audit bench screenshots format ui boosters lock outdated licences sbom clean
 
 # The first Python on the path that is one of the supported ones; PYTHON=... chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -36,7 +36,7 @@ test: .venv/dev  ## Pass the test suite, but for what takes minutes
 torture: .venv/dev  ## Pass all of it
 	@$(PYTEST)
 
-check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfiles
+check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfiles, advisories
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -49,6 +49,10 @@ check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alert
 	@command -v amtool >/dev/null || { echo "amtool is missing: apt-get install prometheus-alertmanager" >&2; exit 1; }
 	amtool check-config prometheus/alertmanager.yml
 	$(BIN)/hadolint Dockerfile tests/containers/postgres/Dockerfile
+	$(BIN)/python -m supply.audit --where-reachable $(AUDITFLAGS)
+
+audit: .venv/dev  ## Fail where a security advisory is known of a locked package, or none can be looked up
+	@$(BIN)/python -m supply.audit $(AUDITFLAGS)
 
 bench: .venv/train  ## Measure the service beside `mlflow models serve` and a bare Flask view; needs wrk
 	@$(BIN)/python -m benchmarks.serving $(BENCHFLAGS)
@@ -67,13 +71,26 @@ boosters: .venv/train  ## Install XGBoost and CatBoost as further candidates
 	@$(PIP) -r requirements/boosters.txt
 
 # Every lock keeps to the versions of requirements/dev.txt, the widest of them.
-LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	$(LOCKFLAGS) pyproject.toml
+RESOLVE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
+LOCK = $(RESOLVE) --generate-hashes $(LOCKFLAGS)
 lock: .venv/dev  ## Write the hashed locks in requirements/ anew; LOCKFLAGS=--upgrade takes newer releases
 	$(LOCK) --all-extras --group dev -o requirements/dev.txt >/dev/null
 	$(LOCK) -c requirements/dev.txt -o requirements/serve.txt >/dev/null
 	$(LOCK) -c requirements/dev.txt --extra train -o requirements/train.txt >/dev/null
 	$(LOCK) -c requirements/dev.txt --extra train --extra boosters -o requirements/boosters.txt >/dev/null
+
+# Resolved as if there were no lock.
+LOCKED := grep -oE '^[a-z0-9][^\]*'
+outdated: .venv/dev  ## Show what `make lock LOCKFLAGS=--upgrade` would change in requirements/dev.txt
+	@newest=$$($(RESOLVE) --all-extras --group dev) || exit 1; \
+	diff -U0 <($(LOCKED) requirements/dev.txt | sed 's/ *$$//') <($(LOCKED) <<<"$$newest" | sed 's/ *$$//') | \
+	grep '^[-+][a-z0-9]' || echo "Nothing: each package is the newest that pyproject.toml and the others admit."
+
+licences: .venv/dev  ## Write docs/licences.md anew
+	@$(BIN)/python -m supply.licences
+
+sbom: .venv/dev  ## Write a bill of materials (CycloneDX) for each image into LOAN_HOME/sbom
+	@$(BIN)/python -m supply.bill
 
 clean:  ## Remove .venv and caches; LOAN_HOME stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,7 +1,6 @@
 """`python -m training`: the command line of everything that makes a model."""
 
 import os
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from training.errors import GateRefusedError, TrainingError
 from training.interruption import Interrupts, is_interruption
 from training.registry.versions import production_version, semantic_version
 from training.tracking.store import connect
+from training.tracking.ui import ui_process
 
 DEFAULT_SEED = 42
 EXIT_REFUSED = 3
@@ -146,24 +146,8 @@ def ui() -> None:
     """Open the MLflow UI on the tracking store, on the port after the service's."""
     with _told_in_one_line() as (settings, _):
         connect(settings)
-    port = str(settings.port + 1)
-    click.echo(f"MLflow UI on http://localhost:{port}; Ctrl-C stops it.")
-    store = ("--backend-store-uri", settings.mlflow_tracking_uri, "--artifacts-destination", settings.artifacts_path)
-    command = (
-        sys.executable,
-        "-m",
-        "mlflow",
-        "ui",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        port,
-        "--workers",
-        "1",
-        *map(str, store),
-    )
-    # Its job runners are for language models, and take as much memory as it does.
-    environ = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    click.echo(f"MLflow UI on http://localhost:{settings.port + 1}; Ctrl-C stops it.")
+    command, environ = ui_process(settings, os.environ)
     os.execve(command[0], command, environ)  # noqa: S606  # no shell is wanted
 
 

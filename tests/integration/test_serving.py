@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import pickle
 import shutil
 import time
 from collections.abc import Callable
@@ -16,13 +17,15 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.credit.errors import ModelUnavailableError
-from loan_api.credit.features import NUMBERS
+from loan_api.credit.features import FEATURE_NAMES, NUMBERS
 from loan_api.credit.frame import applications_frame
 from loan_api.registry.cache import ModelCache
 from loan_api.registry.cached_source import CachedModelSource
 from loan_api.registry.mlflow_source import MlflowModels
+from loan_api.registry.replay_models import ReplayModels
 from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
+from loan_api.services.decision_log import Decider
 from loan_api.services.model_registry import ModelRegistry
 from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
 from tests.fakes import RecordingObserver, now
@@ -268,15 +271,58 @@ def test_without_the_registry_the_last_good_model_serves_also_after_a_restart(ow
         assert worker.problem is not None
 
 
-def test_damaged_files_in_the_cache_are_fetched_again(own_home: TrainedHome) -> None:
+@pytest.mark.parametrize("file", ["compiled/model.onnx", "model.skops", "MLmodel", "code/smuggled_in.py"])
+def test_files_that_were_changed_in_the_cache_are_not_loaded_but_fetched_again(
+    own_home: TrainedHome, file: str
+) -> None:
     version = registry_of(own_home).current.version
-    graph = cache_of(own_home).path(version.key) / "compiled" / "model.onnx"
-    graph.write_bytes(graph.read_bytes()[:-1])
+    changed = cache_of(own_home).path(version.key) / file
+    changed.write_bytes(changed.read_bytes() + b"\n" if changed.exists() else b"")
     restarted = registry_of(own_home)
     assert "were damaged; they will be fetched again" in str(restarted.problem)
     restarted.refresh()
     assert restarted.current.version == version
     assert restarted.problem is None
+
+
+@pytest.mark.parametrize("lacks", ["a digest", "what the digest is of"])
+def test_replays_verify_as_the_service_does(own_home: TrainedHome, lacks: str) -> None:
+    if lacks == "a digest":
+        own_home.client.delete_model_version_tag(MODEL, "1", TAG_ARTIFACT_DIGEST)
+    else:
+        (newest_artifact(own_home) / "more.txt").write_text("smuggled in", encoding="utf-8")
+    with pytest.raises(ModelUnavailableError, match=r"not those that were registered$|has no digest"):
+        ReplayModels(own_home.settings, None).of(Decider(MODEL, "1", "1.0.0", 0.5))
+
+
+class Bomb:
+    """Whoever unpickles it makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self._folder),)
+
+
+@pytest.mark.parametrize(("file", "served"), [("compiled/proof.npz", "1.0.1"), ("model.skops", "1.0.0")])
+def test_a_pickle_is_not_loaded_even_where_it_was_registered(
+    two_versions: TrainedHome, tmp_path: Path, file: str, served: str
+) -> None:
+    """In the proof of the compiled form, the pipeline serves; in the pipeline's place, the version stays out."""
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    artifact = newest_artifact(two_versions)
+    bomb = Bomb(tmp_path / "exploded")
+    if file == "model.skops":
+        shutil.rmtree(artifact / "compiled")
+        (artifact / file).write_bytes(pickle.dumps(bomb))
+    else:
+        arrays: dict[str, Any] = dict.fromkeys(FEATURE_NAMES, np.array([bomb], dtype=object))
+        np.savez(artifact / file, **arrays)
+    sign_anew(two_versions)
+    registry.refresh()
+    assert registry.current.version.semantic_version == served
+    assert not (tmp_path / "exploded").exists()
 
 
 def test_what_was_wished_before_the_server_started_is_no_news(own_home: TrainedHome) -> None:

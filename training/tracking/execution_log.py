@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Of the files; their copies stay as long as the runs.
+KEPT = 100
 _LOGGERS = ("training", "mlflow")
 
 
 @contextmanager
 def execution_log(folder: Path, run_id: str) -> Iterator[Path]:
-    """Everything that training logs inside the block goes to the file that is yielded. Times are UTC."""
+    """Everything that training logs inside the block goes to the file that is yielded. Times are UTC.
+
+    The oldest files make room for it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    _make_room(folder)
     path = folder / f"training-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{run_id[:8]}.log"
     handler = logging.FileHandler(path, encoding="utf-8")
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
@@ -28,3 +34,10 @@ def execution_log(folder: Path, run_id: str) -> Iterator[Path]:
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
+
+
+def _make_room(folder: Path) -> None:
+    """Their names begin with their time."""
+    oldest_first = sorted(folder.glob("training-*.log"))
+    for path in oldest_first[: max(0, len(oldest_first) - KEPT + 1)]:
+        path.unlink(missing_ok=True)
