@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.homes import TrainedHome
+    from tests.postgresql import Server
 
 # Some tests import it by itself.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -74,3 +75,12 @@ def two_versions(twice_trained_home: TrainedHome, tmp_path: Path) -> TrainedHome
     from tests.homes import copy_of
 
     return copy_of(twice_trained_home, tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A server for the whole run, with a database for each test; a test that stops it starts it again."""
+    from tests.postgresql import running_server
+
+    with running_server() as server:
+        yield server

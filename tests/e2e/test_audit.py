@@ -10,7 +10,7 @@ import requests
 
 from benchmarks.requests_made import applications
 from tests.e2e.conftest import Service, run_command, started_service
-from tests.postgresql import Server, running_server
+from tests.postgresql import Server
 from tests.waiting import wait_until
 
 # Large enough to be handed to a batch process.
@@ -44,12 +44,6 @@ class Auditor:
         response = requests.put(url, json={"outcome": outcome}, headers=self._headers, timeout=30)
         assert response.status_code == 200, response.text
         return response.json()
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[Server]:
-    with running_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import Server, running_server
+from loan_api.storage.migration import upgrade_database
+from tests.integration.ledger import Ledger
+from tests.postgresql import Server
 
 
 @pytest.fixture(autouse=True)
@@ -15,13 +17,6 @@ def _no_artifacts_elsewhere() -> Iterator[None]:
     assert not Path("mlruns").exists()
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Server]:
-    """A server for the whole run; a test that stops it starts it again."""
-    with running_server() as server:
-        yield server
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database that is not there yet, or is empty: each test runs on both kinds."""
@@ -29,3 +24,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/new/folder/decisions.db"
     server: Server = request.getfixturevalue("postgresql")
     return server.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database at the newest revision, with nothing in it: each test runs on both kinds."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/new/folder/decisions.db"
+        upgrade_database(url)
+        return url
+    server: Server = request.getfixturevalue("postgresql")
+    return server.migrated_database()
+
+
+@pytest.fixture
+def ledger(migrated_url: str) -> Ledger:
+    """Writes decisions into a database of either kind."""
+    return Ledger(migrated_url)

@@ -13,7 +13,6 @@ from loan_api.services.decision_log import LogState
 from loan_api.settings import read_settings
 from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.database import open_engine
-from loan_api.storage.migration import upgrade_database
 from loan_api.storage.tables import batches
 from tests.applications import application
 from tests.fakes import FakeKeySource, FakeLog, api_key
@@ -22,12 +21,6 @@ from tests.services import NEW_ID, client_of
 
 KEY = {"X-API-Key": "auditor"}
 UNKNOWN = NEW_ID
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Ledger:
-    upgrade_database(database_url)
-    return Ledger(database_url)
 
 
 @pytest.fixture

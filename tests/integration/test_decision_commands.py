@@ -26,18 +26,11 @@ from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.database import open_engine
 from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import upgrade_database
 from loan_api.storage.tables import batches, decisions
 from loan_api.wire.batch_content import pack
 from tests.applications import application
 from tests.homes import TrainedHome
 from tests.integration.ledger import SECOND, START, Ledger, id_at
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Ledger:
-    upgrade_database(database_url)
-    return Ledger(database_url)
 
 
 def run(ledger: Ledger, *arguments: str | Path, **environ: str) -> Result:

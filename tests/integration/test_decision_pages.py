@@ -7,14 +7,7 @@ import pytest
 from loan_api.services.audit import DecisionName, Page, Search
 from loan_api.storage import decision_pages
 from loan_api.storage.archive import DatabaseArchive
-from loan_api.storage.migration import upgrade_database
 from tests.integration.ledger import FIRST, SECOND, START, Ledger, id_at
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Ledger:
-    upgrade_database(database_url)
-    return Ledger(database_url)
 
 
 def pages(ledger: Ledger, search: Search, limit: int = 500) -> list[Page]:

@@ -40,12 +40,6 @@ def ids_in(url: str) -> list[str]:
         return list(connection.scalars(select(decisions.c.id).order_by(decisions.c.id)))
 
 
-@pytest.fixture
-def migrated_url(database_url: str) -> str:
-    upgrade_database(database_url)
-    return database_url
-
-
 def test_what_is_written_is_read_back_equal(migrated_url: str) -> None:
     writer = DecisionWriter(migrated_url)
     writer.write([decision("d-1")], [batch("b-1")])
@@ -250,10 +244,11 @@ def test_a_database_for_reading_only_takes_nothing_and_later_everything(postgres
     assert ids_in(url) == ["d-1"]
 
 
-def test_errors_say_nothing_of_what_was_to_be_written(migrated_url: str) -> None:
-    with open_engine(migrated_url).begin() as connection:
+def test_errors_say_nothing_of_what_was_to_be_written(database_url: str) -> None:
+    upgrade_database(database_url)
+    with open_engine(database_url).begin() as connection:
         connection.execute(text("DROP TABLE decisions"))
-    writer = DecisionWriter(migrated_url)
+    writer = DecisionWriter(database_url)
     with pytest.raises(StorageError) as raised:
         writer.write([decision(str(uuid4()))], [])
     assert "Graduate" not in str(raised.value)
