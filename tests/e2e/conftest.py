@@ -51,9 +51,9 @@ class Service:
 
     @property
     def workers(self) -> list[int]:
-        """The pids of the living workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        """The pids of the living workers; what announces the service is a child of the master, too, for a while."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        return [int(pid) for pid in children.split() if _runs_gunicorn(Path("/proc", pid))]
 
     def is_all_there(self) -> bool:
         """Whether each of its workers is there and has a model, and it can decide."""
@@ -73,6 +73,13 @@ class Service:
         response = requests.get(self.url("/metrics"), auth=self.credentials, timeout=10)
         samples = [line for line in response.text.splitlines() if line and not line.startswith("#")]
         return {sample.rpartition(" ")[0]: float(sample.rpartition(" ")[2]) for sample in samples}
+
+
+def _runs_gunicorn(process: Path) -> bool:
+    try:
+        return "gunicorn" in process.joinpath("cmdline").read_text(encoding="utf-8").split("\0")
+    except OSError:
+        return False
 
 
 def free_port() -> int:

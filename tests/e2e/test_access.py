@@ -81,7 +81,6 @@ def test_keys_that_come_and_go_are_followed_by_every_worker_without_a_restart(
     closed: Service, keys: Keys, operations: dict[str, str]
 ) -> None:
     assert score(closed, None)[0] == 401
-    wait_until(lambda: len(closed.workers) == WORKERS, "the announcement, a child like the workers, to be made")
     started = set(closed.workers)
 
     key = keys.run("add", "web-shop", "--scope", "score")

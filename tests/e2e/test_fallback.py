@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, arti
 from tests.applications import application
 from tests.e2e.conftest import started_service
 from tests.homes import TrainedHome
+from tests.integration.following import cache_of
 from tests.waiting import wait_until
 
 GRAPH = "compiled/model.onnx"
@@ -73,7 +73,19 @@ def test_a_version_that_stays_out_is_not_tried_again_and_again(own_home: Trained
         wait_until(lambda: "stays out" in health(), "the refusal")
         failures = 'loan_model_reloads_total{result="failure"}'
         wait_until(lambda: service.metrics().get(failures) == 2, "the refusal of every worker")
-        time.sleep(2.5)  # more than two further looks
+        for _ in range(3):
+            wait_for_a_look(own_home)
         assert service.metrics()[failures] == 2
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200
         assert "Traceback" not in service.log.read_text(encoding="utf-8")
+
+
+def wait_for_a_look(home: TrainedHome) -> None:
+    """Until the follower has looked again; each worker looks at what it writes down at least once meanwhile."""
+
+    def last() -> float:
+        wish = cache_of(home).read_wish()
+        return wish.looked_at if wish else 0.0
+
+    before = last()
+    wait_until(lambda: last() > before, "another look at the registry")

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
@@ -35,9 +35,9 @@ class Client:
         self.versions: list[str] = []
         self.failures: list[str] = []
 
-    def run(self, is_over: Callable[[], bool]) -> None:
+    def run(self, over: threading.Event) -> None:
         connection = self._connect()
-        while not is_over():
+        while not over.is_set():
             try:
                 connection.request("POST", self._path, self._body, {"Content-Type": "application/json"})
                 response = connection.getresponse()
@@ -46,14 +46,14 @@ class Client:
                 self.failures.append(repr(error))
                 connection.close()
                 connection = self._connect()
-                time.sleep(0.05)
+                over.wait(0.05)
                 continue
             if response.status != 200:
                 self.failures.append(f"{response.status} {answer['type']}: {answer['detail']}")
             else:
                 self.versions.append(answer["model_version"])
             # A little idleness: the tests share the machine with the service.
-            time.sleep(0.005)
+            over.wait(0.005)
             if response.will_close:
                 connection.close()
                 connection = self._connect()
@@ -71,11 +71,23 @@ def load(service: Service) -> Iterator[list[Client]]:
     clients += [Client(service, "/predict/batch", BATCH) for _ in range(2)]
     with ThreadPoolExecutor(len(clients)) as pool:
         for client in clients:
-            pool.submit(client.run, over.is_set)
+            pool.submit(client.run, over)
         try:
             yield clients
         finally:
             over.set()
+
+
+def next_versions(clients: list[Client], answers: int = 3) -> set[str]:
+    """The versions that answer from now on, until each client has got so many answers more."""
+    before = [len(client.versions) for client in clients]
+    with_answers = list(zip(clients, before, strict=True))
+    wait_until(
+        lambda: all(len(client.versions) >= count + answers for client, count in with_answers),
+        "every client to be answered again",
+        seconds=30,
+    )
+    return {version for client, count in with_answers for version in client.versions[count:]}
 
 
 def assert_nothing_was_lost(clients: list[Client]) -> None:
@@ -89,13 +101,11 @@ def test_a_promotion_and_a_rollback_under_load_lose_nothing(service: Service) ->
         for version in ("1.0.1", "1.0.0"):
             put_into_production(registry, find_version(registry, "loan_approval_model", version))
 
-            def all_follow(wanted: str = version) -> bool:
-                seen = [len(client.versions) for client in clients]
-                time.sleep(0.3)
-                new = [client.versions[count:] for client, count in zip(clients, seen, strict=True)]
-                return all(new) and {each for versions in new for each in versions} == {wanted}
-
-            wait_until(all_follow, f"every worker to answer with {version}", seconds=30)
+            wait_until(
+                lambda wanted=version: next_versions(clients) == {wanted},  # type: ignore[misc]
+                f"every worker to answer with {version}",
+                seconds=30,
+            )
     assert_nothing_was_lost(clients)
 
 
@@ -103,17 +113,17 @@ def test_a_reload_under_load_loses_nothing(service: Service) -> None:
     """SIGHUP: new workers take over, the old ones finish what they have and what comes on open connections."""
     before = set(service.workers)
     with load(service) as clients:
-        time.sleep(0.5)
+        next_versions(clients)
         os.kill(service.process.pid, signal.SIGHUP)
         wait_until(lambda: len(service.workers) == 2 and before.isdisjoint(service.workers), "other workers")
-        time.sleep(0.5)
+        next_versions(clients)
     assert_nothing_was_lost(clients)
 
 
 def test_killed_batch_processes_lose_nothing(service: Service) -> None:
     with load(service) as clients:
         for _ in range(3):
-            time.sleep(0.3)
+            next_versions(clients)
             for pid in batch_processes(service):
                 os.kill(pid, signal.SIGKILL)
     assert_nothing_was_lost(clients)
@@ -162,7 +172,7 @@ def test_a_client_that_hangs_up_is_noticed(service: Service) -> None:
     try:
         with socket.create_connection(("127.0.0.1", service.port)) as connection:
             connection.sendall(head_of("/predict/batch", BATCH, "X-Request-ID: gone") + BATCH.encode())
-            time.sleep(0.3)
+            wait_until(lambda: is_at_work(service), "a worker to have taken it")
         wait_until(lambda: any(line.get("request_id") == "gone" for line in service.log_lines), "the log line", 20)
     finally:
         for pid in stopped:
@@ -178,10 +188,10 @@ def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connection
     assert idle.getresponse().read()
     with socket.create_connection(("127.0.0.1", service.port)) as slow:
         slow.sendall(head_of("/predict", BODY, "X-Request-ID: slow") + BODY[:10].encode())
-        time.sleep(0.3)
+        wait_until(lambda: is_at_work(service), "a worker to have taken it")
         service.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        time.sleep(1)
+        assert idle.sock.recv(1) == b"", "the idle connection is closed while the other is still waited for"
         slow.sendall(BODY[10:].encode())
         answer = slow.recv(65536).decode()
     assert answer.startswith("HTTP/1.1 200")
@@ -195,7 +205,7 @@ def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connection
 def test_a_stop_under_load_answers_everything_that_was_sent(service: Service) -> None:
     """Whoever still gets a connection gets an answer on it; then there are no more connections."""
     with load(service) as clients:
-        time.sleep(1)
+        next_versions(clients)
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(timeout=20) == 0
     refused = "ConnectionRefusedError"
@@ -216,6 +226,11 @@ def head_of(path: str, body: str, header: str) -> bytes:
         f"Content-Length: {len(body)}",
     )
     return "\r\n".join((*lines, "", "")).encode()
+
+
+def is_at_work(service: Service) -> bool:
+    """Whether a request is being answered, beside the one that asks for this."""
+    return service.metrics()["loan_http_requests_in_progress"] > 1
 
 
 def batch_processes(service: Service) -> list[int]:
