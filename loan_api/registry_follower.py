@@ -10,6 +10,7 @@ import threading
 import time
 
 from loan_api.logs import logging_config
+from loan_api.quick_imports import quick_imports
 from loan_api.registry.cache import ModelCache
 from loan_api.settings import Settings, read_settings
 
@@ -26,9 +27,9 @@ def main() -> None:
 def _follow(settings: Settings, cache: ModelCache) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.config.dictConfig(logging_config(settings.log_level))
-    # Imports MLflow, which takes seconds.
-    from loan_api.registry.following import Follower
-    from loan_api.registry.mlflow_source import MlflowModels
+    with quick_imports():
+        from loan_api.registry.following import Follower
+        from loan_api.registry.mlflow_source import MlflowModels
 
     models = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     follower = Follower(models, cache)
