@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     from tests.homes import TrainedHome
     from tests.postgresql import Server
 
 # Some tests import it by itself.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+# The longest file first, which makes the homes of all on its way; meanwhile what needs none. Then what takes seconds a
+# test, and in the end what takes next to nothing, so that no process is done long before another.
+_ORDER = ("e2e/test_decision_log.py", "api", "training", "e2e", "integration", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files in order."""
+    places = [Path(__file__).parent / part for part in _ORDER]
+
+    def place_of(item: pytest.Item) -> int:
+        return next((number for number, place in enumerate(places) if item.path.is_relative_to(place)), len(places))
+
+    items.sort(key=place_of)
 
 
 @pytest.hookimpl(wrapper=True)
