@@ -123,7 +123,8 @@ def test_overload(own_home: TrainedHome) -> None:
     assert answers.failures == {}
     assert answers.refused > 0
     assert goodput > 0.8
-    assert median(refusals) < 1.0
+    # A worker is late for one and a half seconds before it refuses.
+    assert median(refusals) < 3.0
     assert recovery < 5
 
 

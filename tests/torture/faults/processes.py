@@ -43,14 +43,25 @@ def the_registry_follower(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("kill -9 of the master", "everything ends, and starts again with all that was acknowledged", allowed=BROKEN)
+# A start asks clients to come again until its model is loaded.
+@fault(
+    "kill -9 of the master",
+    "everything ends, and starts again with all that was acknowledged",
+    allowed=BROKEN,
+    may_refuse=True,
+)
 def the_master(scene: Scene) -> Iterator[None]:
     kill(scene.service.process.pid)
     _started_again(scene)
     yield
 
 
-@fault("kill -9 of all processes", "the next start has all that was acknowledged", allowed=BROKEN)
+@fault(
+    "kill -9 of all processes",
+    "the next start has all that was acknowledged",
+    allowed=BROKEN,
+    may_refuse=True,
+)
 def all_processes(scene: Scene) -> Iterator[None]:
     names = ("loan_api.recorder", "loan_api.batch_process", "loan_api.registry_follower")
     children = [pid for name in names for pid in processes_of(scene.service, name)]
@@ -64,6 +75,7 @@ def all_processes(scene: Scene) -> Iterator[None]:
     "SIGTERM, then a start",
     "what was sent is answered; then connections are refused until the next start",
     allowed=frozenset({"ConnectionRefusedError"}),
+    may_refuse=True,
 )
 def a_stop(scene: Scene) -> Iterator[None]:
     scene.service.process.send_signal(signal.SIGTERM)
@@ -87,5 +99,5 @@ def _reloaded(service: Service) -> None:
 def _started_again(scene: Scene) -> None:
     scene.service.process.wait(timeout=40)
     # Nobody starts it as long as its port is taken.
-    wait_until(lambda: not processes_of(scene.service, "serve"), "every worker to end")
+    wait_until(lambda: not processes_of(scene.service, "gunicorn"), "every worker to end")
     scene.service = scene.restart()
