@@ -42,8 +42,6 @@ class Stage:
     disk: Path | None = None
     # PostgreSQL, where the decisions lie there.
     server: Server | None = None
-    # The file that says what the service takes for the time, where it may be changed.
-    clock: Path | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -78,6 +76,11 @@ class Scene:
     def progress(self) -> None:
         """Returns once clients have been given some more decisions."""
         progress(self.told, decisions=50)
+
+    def wait_for_attempts(self) -> None:
+        """Returns once clients have come to the end of some more requests, good or bad."""
+        before = len(self.told.attempts)
+        wait_until(lambda: len(self.told.attempts) > before + 50, "requests")
 
     def wait_for_refusals(self) -> None:
         """Returns once some clients were refused."""

@@ -16,7 +16,7 @@ from tests.torture.figures import record_figures
 from tests.torture.observations import observed
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.torture
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def test_fault(fault: Fault, two_registered: TrainedHome, tmp_path: Path) -> Non
         with scene_on(stage, tmp_path) as scene:
             scene.progress()
             with fault.strike(scene):
-                scene.progress()
+                scene.wait_for_attempts()
             ended = monotonic()
             wait_until(scene.is_well, "everything to be as before")
             well = monotonic()

@@ -1,4 +1,4 @@
-"""What the machine gives: disk, file descriptors, time."""
+"""What the machine gives: disk, file descriptors, files of its own."""
 
 import resource
 import shutil
@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
 from loan_api.metrics.slots import folder_of
 from tests.homes import TrainedHome, copy_of
 from tests.torture.disks import fill, small_disk
 from tests.torture.fault import Scene, Stage, fault
-from tests.waiting import wait_until
+from tests.torture.faults.processes import reload
 
 _STRANGERS = 100
-_DAY = 86_400
 
 
 @contextmanager
@@ -26,26 +23,6 @@ def on_small_home(original: TrainedHome, folder: Path) -> Iterator[Stage]:
         home = copy_of(original, disk / "home")
         journal = {"DECISION_JOURNAL_BYTES": str(2 * 2**20)}
         yield Stage(home, f"sqlite:///{home.settings.loan_home}/decisions.db", journal, disk=disk)
-
-
-@contextmanager
-def on_another_clock(original: TrainedHome, folder: Path) -> Iterator[Stage]:
-    """The service takes for the time what a file says."""
-    libraries = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
-    if not libraries:
-        pytest.skip("libfaketime is missing: apt-get install libfaketime")
-    clock = folder / "clock"
-    clock.write_text("+0", encoding="ascii")
-    environ = {
-        "LD_PRELOAD": str(libraries[0]),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        # As when a clock is set: the time since the start of the machine goes on.
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "NO_FAKE_STAT": "1",
-    }
-    home = copy_of(original, folder / "home")
-    yield Stage(home, f"sqlite:///{home.settings.loan_home}/decisions.db", environ, clock=clock)
 
 
 @fault(
@@ -86,21 +63,9 @@ def no_descriptors(scene: Scene) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before[pid])
 
 
-@fault(
-    "clock set a day ahead, then an hour back",
-    "what is measured goes by another clock; ids stay unique",
-    stage=on_another_clock,
-)
-def another_time(scene: Scene) -> Iterator[None]:
-    assert scene.stage.clock is not None
-    scene.stage.clock.write_text(f"+{_DAY}", encoding="ascii")
-    wait_until(scene.is_well, "it to have found its way about the later time")
-    scene.progress()
-    scene.stage.clock.write_text("-3600", encoding="ascii")
-    yield
-
-
 @fault("metrics directory deleted", "decisions are given all the same; metrics are whole again after a reload")
 def no_metrics(scene: Scene) -> Iterator[None]:
     shutil.rmtree(folder_of(scene.home, scene.service.port))
+    assert scene.service.metrics(), "what there is of metrics"
     yield
+    reload(scene.service)

@@ -86,11 +86,12 @@ def a_stop(scene: Scene) -> Iterator[None]:
 @fault("SIGHUP", "other workers take over; clients notice nothing")
 def a_reload(scene: Scene) -> Iterator[None]:
     for _ in range(_TIMES):
-        _reloaded(scene.service)
+        reload(scene.service)
     yield
 
 
-def _reloaded(service: Service) -> None:
+def reload(service: Service) -> None:
+    """Returns once other workers have taken over."""
     before = set(service.workers)
     os.kill(service.process.pid, signal.SIGHUP)
     wait_until(lambda: before.isdisjoint(service.workers) and service.is_all_there(), "other workers")
