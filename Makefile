@@ -33,8 +33,14 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 test: .venv/dev  ## Pass the test suite, but for what takes minutes
 	@$(PYTEST) -m "not torture"
 
-torture: .venv/dev  ## Pass all of it
-	@$(PYTEST)
+# What measures latency has the machine to itself.
+FIGURES := $(CURDIR)/.venv/torture.jsonl
+torture: export TORTURE_FIGURES = $(FIGURES)
+torture: .venv/dev  ## Pass all of it; faults and load are told in docs/reliability.md
+	@rm -f $(FIGURES)
+	@$(PYTEST) --ignore tests/torture
+	@$(BIN)/python -m pytest tests/torture
+	@$(BIN)/python -m tests.torture.page $(FIGURES)
 
 check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfiles, advisories
 	$(BIN)/ruff format --check .

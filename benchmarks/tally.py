@@ -21,14 +21,19 @@ class Seen:
 class Tally:
     """Answers counted. `latencies` (seconds) are those of the successful ones; failures are told by status or problem.
 
-    A refusal is a 429 or 503 with `Retry-After`: admission control, not a failure.
+    A refusal is a 429 or 503 with `Retry-After`: admission control, not a failure; their latencies are kept beside.
     """
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
-    refused: int = 0
+    refusal_latencies: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     versions: dict[str, Seen] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> int:
+        """Requests that were asked to come again later."""
+        return len(self.refusal_latencies)
 
     @property
     def failed(self) -> int:
@@ -47,7 +52,7 @@ class Tally:
     def add(self, answer: Answer, since: float) -> None:
         """Counts an answer whose request was due at `since`."""
         if answer.is_refusal:
-            self.refused += 1
+            self.refusal_latencies.append(answer.at - since)
         elif not answer.is_success:
             self.failures[answer.problem or str(answer.status)] += 1
         else:

@@ -1,5 +1,6 @@
 """The web worker's side: hands batches to the batch processes and sees to one of them."""
 
+import errno
 import select
 import socket
 import threading
@@ -26,6 +27,8 @@ from loan_api.wire.refusals import MalformedBodyError, Refusals, RequestRefusedE
 # A batch this small is decided within a millisecond or two, which is less than handing it over takes. Tables say little
 # by their size: they are packed, and what reads them weighs more than all else that a worker imports.
 _INLINE_BYTES = 65_536
+# Of the process, or of the machine.
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _LOOK_AFTER_CLIENT_EVERY = 0.25
 _LOOK_AFTER_PROCESS_EVERY = 1.0
 # When everything starts at once, the worker that is to serve goes first; a batch that comes earlier starts the process.
@@ -77,10 +80,15 @@ class BatchProcesses:
         """
         if sum(map(len, body)) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
             return run_batch(job, b"".join(body), model, self._record, is_gone)
-        with in_memory_file() as file:
-            for piece in body:
-                _write(file, piece)
-            return self._hand_over(job, file, is_gone)
+        try:
+            with in_memory_file() as file:
+                for piece in body:
+                    _write(file, piece)
+                return self._hand_over(job, file, is_gone)
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS:
+                raise
+            raise SaturatedError("There are more connections than can be served at the moment.") from error
 
     def _hand_over(
         self, job: BatchJob, body: IO[bytes], is_gone: Callable[[], bool]

@@ -63,6 +63,8 @@ def expose(registry: CollectorRegistry, tallies: TallyBook, folder: Path | None)
     if folder is None:
         everything.register(registry)
     else:
+        # Somebody may have removed it.
+        folder.mkdir(parents=True, exist_ok=True)
         MultiProcessCollector(everything, str(folder))  # type: ignore[no-untyped-call]
         everything.register(WorkersCollector(folder))
     everything.register(TallyCollector(tallies))

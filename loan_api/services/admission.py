@@ -2,9 +2,9 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, process_time, sleep
 
 from loan_api.credit.errors import SaturatedError
 
@@ -79,25 +79,48 @@ class Holding:
 class Backlog:
     """How late this process is with what it has to do: the time by which a short sleep ends too late.
 
-    Only what lasts counts: one late look may be a hiccup of the machine, and refusing would make it worse.
+    Only what lasts counts: one late look may be a hiccup of the machine, and refusing would make it worse. A look that
+    is itself late for as long as several would be lasts, too, where this process was at work meanwhile.
     """
 
     _LOOK_EVERY = 0.05
     _LOOKS = 3
 
-    def __init__(self, limit: float) -> None:
+    def __init__(
+        self, limit: float, now: Callable[[], float] = monotonic, worked: Callable[[], float] = process_time
+    ) -> None:
         self._limit = limit
+        self._now = now
+        self._worked = worked
         self._late = deque([0.0] * self._LOOKS, maxlen=self._LOOKS)
+        self._began = float("inf")
+        self._worked_before = 0.0
 
     def check(self) -> None:
         """Raises SaturatedError while the process is, look after look, later than the limit, in seconds."""
-        if min(self._late) > self._limit:
+        if min(self._late) > self._limit or self._lasts():
             raise SaturatedError("There are more requests than can be answered in time.")
 
     def watch(self) -> None:
         """Measures again and again and never returns; for a thread of its own."""
         pause = threading.Event()
         while True:
-            started = monotonic()
+            self._begin()
             pause.wait(self._LOOK_EVERY)
-            self._late.append(monotonic() - started - self._LOOK_EVERY)
+            # What is ready to go on waits for its turn, which a timer does not.
+            sleep(0)
+            self._end()
+
+    @property
+    def _lateness(self) -> float:
+        return self._now() - self._began - self._LOOK_EVERY
+
+    def _lasts(self) -> bool:
+        """Whether the look under way is late as `_LOOKS` of them would be, and not for want of a processor."""
+        return self._lateness > self._LOOKS * self._limit and self._worked() - self._worked_before > self._limit
+
+    def _begin(self) -> None:
+        self._worked_before, self._began = self._worked(), self._now()
+
+    def _end(self) -> None:
+        self._late.extend([self._lateness] * (self._LOOKS if self._lasts() else 1))

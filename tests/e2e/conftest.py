@@ -164,11 +164,13 @@ def home(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @contextmanager
-def started_service(home: Path, *, ready: bool = True, logs: Path | None = None, **environ: str) -> Iterator[Service]:
+def started_service(
+    home: Path, *, ready: bool = True, logs: Path | None = None, port: int | None = None, **environ: str
+) -> Iterator[Service]:
     """Starts the service with `environ`, waits until it is ready, interrupts it in the end; its log is in `logs`."""
-    port = free_port()
+    port = port or free_port()
     log = (logs or home) / f"service-{port}.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "loan_api", "serve", "--announce"],
             cwd=PROJECT_ROOT,

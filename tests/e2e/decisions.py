@@ -1,20 +1,24 @@
 """Clients that remember what was acknowledged, and what the decision log has of it."""
 
 import json
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import Any
+
+from sqlalchemy import select
 
 from benchmarks.requests_made import Application, applications
 from loan_api.scoring.columns import row_count, texts
+from loan_api.storage.database import open_engine
+from loan_api.storage.tables import batches, decisions
 from loan_api.wire.batch_content import unpack
 from tests.waiting import wait_until
 
@@ -24,6 +28,19 @@ _BATCH_ROWS = 400
 _JSON = {"Content-Type": "application/json"}
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A request: when it began and ended (seconds of the monotonic clock), and what went wrong, if anything.
+
+    `is_refusal`: the service asked to come again later, with `Retry-After`.
+    """
+
+    began: float
+    ended: float
+    problem: str | None = None
+    is_refusal: bool = False
+
+
 @dataclass
 class Acknowledged:
     """What clients were told: the input and the answer of each decision, by its id, and of each batch."""
@@ -31,6 +48,13 @@ class Acknowledged:
     decisions: dict[str, tuple[Application, dict[str, Any]]] = field(default_factory=dict)
     batches: dict[str, tuple[list[Application], dict[str, Any]]] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def note(self, began: float, problem: str | None = None, *, is_refusal: bool = False) -> None:
+        """Adds the attempt that has just come to its end."""
+        self.attempts.append(Attempt(began, monotonic(), problem, is_refusal))
+        if problem is not None:
+            self.refusals[problem] += 1
 
 
 class _Client:
@@ -46,10 +70,11 @@ class _Client:
     def run(self, is_over: threading.Event) -> None:
         connection = self._connect()
         while not is_over.is_set():
+            began = monotonic()
             try:
-                closing_soon = self._ask(connection)
+                closing_soon = self._ask(connection, began)
             except (OSError, HTTPException, ValueError) as error:
-                self._told.refusals[type(error).__name__] += 1
+                self._told.note(began, type(error).__name__)
                 closing_soon = True
                 is_over.wait(0.05)
             # A little idleness: the tests share the machine with the service.
@@ -59,18 +84,21 @@ class _Client:
                 connection = self._connect()
         connection.close()
 
-    def _ask(self, connection: HTTPConnection) -> bool:
+    def _ask(self, connection: HTTPConnection, began: float) -> bool:
         rows = applications(_BATCH_ROWS if self._asks_for_batches else 1, seed=self._random.getrandbits(64))
         path, body = ("/predict/batch", {"instances": rows}) if self._asks_for_batches else ("/predict", rows[0])
         connection.request("POST", path, json.dumps(body), _JSON)
         response = connection.getresponse()
         answer = json.loads(response.read())
         if response.status != 200:
-            self._told.refusals[f"{response.status} {answer['type']}"] += 1
-        elif self._asks_for_batches:
+            is_refusal = response.status in (429, 503) and "Retry-After" in response.headers
+            self._told.note(began, f"{response.status} {answer['type']}", is_refusal=is_refusal)
+            return response.will_close
+        if self._asks_for_batches:
             self._told.batches[answer["batch_id"]] = (rows, answer)
         else:
             self._told.decisions[answer["decision_id"]] = (rows[0], answer)
+        self._told.note(began)
         return response.will_close
 
     def _connect(self) -> HTTPConnection:
@@ -100,19 +128,24 @@ def progress(told: Acknowledged, decisions: int, batches: int = 1) -> None:
     )
 
 
-def assert_all_are_recorded(told: Acknowledged, file: Path) -> None:
-    """Every acknowledged decision is in the database once, with the input that was sent and the answer to it."""
-    with closing(sqlite3.connect(file)) as database:
-        rows = database.execute("SELECT id, features, probability, prediction FROM decisions").fetchall()
-        contents = database.execute("SELECT id, content FROM batches").fetchall()
+def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> None:
+    """Every acknowledged decision is in the database once, with the input that was sent and the answer to it.
+
+    `database` is SQLite's file, or a URL.
+    """
+    single = (decisions.c.id, decisions.c.features, decisions.c.probability, decisions.c.prediction)
+    url = f"sqlite:///{database}" if isinstance(database, Path) else database
+    with open_engine(url, patience=20).connect() as connection:
+        rows = connection.execute(select(*single)).all()
+        contents = connection.execute(select(batches.c.id, batches.c.content)).all()
     singles = {row[0]: row[1:] for row in rows}
     assert len(singles) == len(rows), "no id is there twice"
     assert [each for each in told.decisions if each not in singles] == []
     for decision_id, (sent, answer) in told.decisions.items():
         features, probability, prediction = singles[decision_id]
-        assert json.loads(features) == sent
+        assert features == sent
         assert (probability, prediction) == (answer["probability"], answer["prediction"])
-    whole = dict(contents)
+    whole = {row[0]: row[1] for row in contents}
     assert [each for each in told.batches if each not in whole] == []
     for batch_id, (sent_rows, answer) in told.batches.items():
         columns, probabilities, predictions = unpack(whole[batch_id])

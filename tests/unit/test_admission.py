@@ -97,3 +97,44 @@ def test_a_process_that_is_late_sends_requests_away() -> None:
     backlog = Backlog(limit=-1)
     with pytest.raises(SaturatedError):
         backlog.check()
+
+
+class Clocks:
+    """Of a process: the time, and the time that it has worked."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.worked = 10.0
+
+    def go_on(self, seconds: float, *, at_work: float) -> None:
+        self.now += seconds
+        self.worked += at_work
+
+
+def test_a_process_that_does_not_get_to_look_for_all_its_work_is_late_until_it_looks_in_time() -> None:
+    """Hundreds of requests at once, each of some milliseconds, come before the next look."""
+    clocks = Clocks()
+    backlog = Backlog(0.5, lambda: clocks.now, lambda: clocks.worked)
+    backlog._begin()
+    clocks.go_on(1.4, at_work=1.4)
+    backlog.check()
+    clocks.go_on(0.2, at_work=0.2)
+    with pytest.raises(SaturatedError):
+        backlog.check()
+    backlog._end()
+    backlog._begin()
+    with pytest.raises(SaturatedError):
+        backlog.check()
+    clocks.go_on(0.05, at_work=0.05)
+    backlog._end()
+    backlog.check()
+
+
+def test_a_process_that_gets_no_processor_is_not_late() -> None:
+    clocks = Clocks()
+    backlog = Backlog(0.5, lambda: clocks.now, lambda: clocks.worked)
+    backlog._begin()
+    clocks.go_on(5, at_work=0.1)
+    backlog.check()
+    backlog._end()
+    backlog.check()

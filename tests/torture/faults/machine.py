@@ -1,0 +1,71 @@
+"""What the machine gives: disk, file descriptors, files of its own."""
+
+import resource
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from loan_api.metrics.slots import folder_of
+from tests.homes import TrainedHome, copy_of
+from tests.torture.disks import fill, small_disk
+from tests.torture.fault import Scene, Stage, fault
+from tests.torture.faults.processes import reload
+
+_STRANGERS = 100
+
+
+@contextmanager
+def on_small_home(original: TrainedHome, folder: Path) -> Iterator[Stage]:
+    """All of LOAN_HOME lies on a small file system."""
+    with small_disk(folder / "disk", megabytes=128) as disk:
+        home = copy_of(original, disk / "home")
+        journal = {"DECISION_JOURNAL_BYTES": str(2 * 2**20)}
+        yield Stage(home, f"sqlite:///{home.settings.loan_home}/decisions.db", journal, disk=disk)
+
+
+@fault(
+    "disk full (all of LOAN_HOME)",
+    "decisions go into the journal, whose space is claimed; when it is full, they are refused; nobody dies",
+    stage=on_small_home,
+    may_refuse=True,
+)
+def full_disk(scene: Scene) -> Iterator[None]:
+    assert scene.stage.disk is not None
+    workers = scene.service.workers
+    ballast = scene.stage.disk / "ballast"
+    fill(ballast)
+    scene.wait_for_refusals()
+    yield
+    assert scene.service.workers == workers
+    ballast.unlink()
+
+
+@fault(
+    "file descriptors used up",
+    "who is connected is answered, or asked to come again; who comes anew waits; nobody dies",
+    may_refuse=True,
+)
+def no_descriptors(scene: Scene) -> Iterator[None]:
+    workers = scene.service.workers
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in workers}
+    with ExitStack() as strangers:
+        for pid in workers:
+            taken = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (taken + 8, before[pid][1]))
+        for _ in range(_STRANGERS):
+            strangers.enter_context(socket.create_connection(("127.0.0.1", scene.service.port)))
+        scene.progress()
+        yield
+    assert scene.service.workers == workers
+    for pid in workers:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before[pid])
+
+
+@fault("metrics directory deleted", "decisions are given all the same; metrics are whole again after a reload")
+def no_metrics(scene: Scene) -> Iterator[None]:
+    shutil.rmtree(folder_of(scene.home, scene.service.port))
+    assert scene.service.metrics(), "what there is of metrics"
+    yield
+    reload(scene.service)

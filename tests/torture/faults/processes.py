@@ -1,0 +1,104 @@
+"""Processes that are killed, or told to stop or to reload."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+from tests.e2e.conftest import Service
+from tests.e2e.test_decision_log import kill, processes_of
+from tests.torture.fault import BROKEN, Scene, fault
+from tests.waiting import wait_until
+
+_TIMES = 3
+
+
+def _killed_again_and_again(scene: Scene, victims: Callable[[], list[int]]) -> None:
+    for _ in range(_TIMES):
+        wait_until(lambda: bool(victims()), "somebody to kill")
+        kill(victims()[0])
+        scene.progress()
+
+
+@fault("kill -9 of a web worker", "another takes its place; only connections of the killed one break", allowed=BROKEN)
+def a_web_worker(scene: Scene) -> Iterator[None]:
+    _killed_again_and_again(scene, lambda: scene.service.workers)
+    yield
+
+
+@fault("kill -9 of a batch process", "its batch is handed to another; clients notice nothing")
+def a_batch_process(scene: Scene) -> Iterator[None]:
+    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.batch_process"))
+    yield
+
+
+@fault("kill -9 of the recorder", "what it had not confirmed is sent to the next; clients notice nothing")
+def the_recorder(scene: Scene) -> Iterator[None]:
+    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.recorder"))
+    yield
+
+
+@fault("kill -9 of the registry follower", "another takes its place; clients notice nothing")
+def the_registry_follower(scene: Scene) -> Iterator[None]:
+    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.registry_follower"))
+    yield
+
+
+# A start asks clients to come again until its model is loaded.
+@fault(
+    "kill -9 of the master",
+    "everything ends, and starts again with all that was acknowledged",
+    allowed=BROKEN,
+    may_refuse=True,
+)
+def the_master(scene: Scene) -> Iterator[None]:
+    kill(scene.service.process.pid)
+    _started_again(scene)
+    yield
+
+
+@fault(
+    "kill -9 of all processes",
+    "the next start has all that was acknowledged",
+    allowed=BROKEN,
+    may_refuse=True,
+)
+def all_processes(scene: Scene) -> Iterator[None]:
+    names = ("loan_api.recorder", "loan_api.batch_process", "loan_api.registry_follower")
+    children = [pid for name in names for pid in processes_of(scene.service, name)]
+    for pid in (scene.service.process.pid, *scene.service.workers, *children):
+        kill(pid)
+    _started_again(scene)
+    yield
+
+
+@fault(
+    "SIGTERM, then a start",
+    "what was sent is answered; then connections are refused until the next start",
+    allowed=frozenset({"ConnectionRefusedError"}),
+    may_refuse=True,
+)
+def a_stop(scene: Scene) -> Iterator[None]:
+    scene.service.process.send_signal(signal.SIGTERM)
+    _started_again(scene)
+    yield
+
+
+@fault("SIGHUP", "other workers take over; clients notice nothing")
+def a_reload(scene: Scene) -> Iterator[None]:
+    for _ in range(_TIMES):
+        reload(scene.service)
+    yield
+
+
+def reload(service: Service) -> None:
+    """Returns once other workers have taken over."""
+    before = set(service.workers)
+    os.kill(service.process.pid, signal.SIGHUP)
+    wait_until(lambda: before.isdisjoint(service.workers) and service.is_all_there(), "other workers")
+
+
+def _started_again(scene: Scene) -> None:
+    scene.service.process.wait(timeout=40)
+    # Nobody starts it as long as its port is taken.
+    wait_until(lambda: not processes_of(scene.service, "gunicorn"), "every worker to end")
+    scene.service = scene.restart()

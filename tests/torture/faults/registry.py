@@ -1,0 +1,119 @@
+"""The tracking database, the artifacts in it, and promotions."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, artifact_digest
+from loan_api.settings import PROJECT_ROOT
+from tests.homes import TrainedHome, run_training
+from tests.torture.fault import Scene, fault
+from tests.waiting import wait_until
+from training.registry.versions import count_in_production, find_version
+
+GRAPH = "compiled/model.onnx"
+
+
+def _promoted_by_training(home: TrainedHome, version: str) -> None:
+    """By a process that has not seen the registry before."""
+    finished = run_training(home.environ, "promote", version)
+    assert finished.returncode == 0, finished.stderr
+
+
+def _artifact_of(home: TrainedHome, version: str) -> Path:
+    digest = find_version(home.client, home.settings.model_name, version).tags[TAG_ARTIFACT_DIGEST]
+    folders = home.settings.loan_home.glob("mlartifacts/models/*/artifacts")
+    return next(folder for folder in folders if artifact_digest(folder) == digest)
+
+
+@fault("tracking database locked", "what is served is served on; `/health` says so until the lock is gone")
+def locked(scene: Scene) -> Iterator[None]:
+    with closing(sqlite3.connect(scene.home / "mlflow.db", isolation_level=None, timeout=30)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        scene.wait_for_health("registry")
+        yield
+        connection.execute("ROLLBACK")
+
+
+@fault("tracking database deleted", "what is served is served on; once it is put back, promotions are followed again")
+def deleted(scene: Scene) -> Iterator[None]:
+    file, aside = scene.home / "mlflow.db", scene.home / "mlflow.db.aside"
+    file.rename(aside)
+    scene.wait_for_health("registry")
+    yield
+    aside.rename(file)
+    _promoted_by_training(scene.stage.home, "1.0.1")
+
+
+@fault("tracking database corrupted", "as where it was deleted")
+def corrupted(scene: Scene) -> Iterator[None]:
+    file, aside = scene.home / "mlflow.db", scene.home / "mlflow.db.aside"
+    shutil.copyfile(file, aside)
+    with file.open("r+b") as damaged:
+        damaged.write(os.urandom(65_536))
+    scene.wait_for_health("registry")
+    yield
+    aside.rename(file)
+    _promoted_by_training(scene.stage.home, "1.0.1")
+
+
+@fault("artifact store unreachable", "a version that cannot be fetched stays out until it can; the one before serves")
+def unreachable(scene: Scene) -> Iterator[None]:
+    store, aside = scene.home / "mlartifacts", scene.home / "mlartifacts.aside"
+    store.rename(aside)
+    scene.promote("1.0.1")
+    scene.wait_for_health("registry")
+    yield
+    aside.rename(store)
+
+
+@fault("artifact truncated", "its digest does not hold: it stays out until it is whole; the version before serves")
+def truncated(scene: Scene) -> Iterator[None]:
+    graph = _artifact_of(scene.stage.home, "1.0.1") / GRAPH
+    whole = graph.read_bytes()
+    os.truncate(graph, len(whole) // 2)
+    scene.promote("1.0.1")
+    scene.wait_for_health("registry")
+    yield
+    graph.write_bytes(whole)
+
+
+@fault("promotion of a broken model", "it stays out, though its digest holds; the version before serves")
+def broken(scene: Scene) -> Iterator[None]:
+    home = scene.stage.home
+    artifact = _artifact_of(home, "1.0.1")
+    (artifact / "model.skops").write_bytes(b"nothing of the kind")
+    shutil.rmtree(artifact / "compiled")
+    number = find_version(home.client, home.settings.model_name, "1.0.1").version
+    digest = artifact_digest(artifact)
+    home.client.set_model_version_tag(home.settings.model_name, number, TAG_ARTIFACT_DIGEST, digest)
+    scene.promote("1.0.1")
+    scene.wait_for_health("registry")
+    yield
+    scene.promote("1.0.0")
+
+
+@fault("two promotions and a rollback at once", "one after the other: one version is in Production and is served")
+def at_once(scene: Scene) -> Iterator[None]:
+    home = scene.stage.home
+    _promoted_by_training(home, "1.0.1")
+    environ = {"PATH": os.environ["PATH"], **home.environ}
+    orders = (("promote", "1.0.0"), ("promote", "1.0.1"), ("rollback",))
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "training", *order],
+            cwd=PROJECT_ROOT,
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for order in orders
+    ]
+    yield
+    wait_until(lambda: all(each.poll() is not None for each in started), "all of them to end", seconds=120)
+    assert count_in_production(home.client, home.settings.model_name) == 1

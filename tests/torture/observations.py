@@ -1,0 +1,53 @@
+"""What came of a load, as figures."""
+
+from dataclasses import dataclass
+
+from tests.e2e.decisions import Acknowledged
+from tests.torture.figures import Figure
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Requests by what became of them, the worst latency of an answer, and seconds from the fault's end until good."""
+
+    sent: int
+    answered: int
+    refused: int
+    broken: int
+    failed: dict[str, int]
+    acknowledged: int
+    worst_seconds: float
+    recovery_seconds: float
+
+    def figures(self) -> dict[str, Figure]:
+        """As a row of the table; only what was found again counts as found, so it is all or a failed test."""
+        return {
+            "sent": self.sent,
+            "answered": self.answered,
+            "refused": self.refused,
+            "broken": self.broken,
+            "failed": sum(self.failed.values()),
+            "acknowledged": self.acknowledged,
+            "found": self.acknowledged,
+            "worst ms": round(self.worst_seconds * 1000),
+            "good again after s": round(self.recovery_seconds, 1),
+        }
+
+
+def observed(told: Acknowledged, allowed: frozenset[str], ended: float, well: float) -> Observations:
+    """The figures of a load that is over; the fault `ended`, and the service said that it was `well` (monotonic)."""
+    attempts = told.attempts
+    bad = [each for each in attempts if each.problem is not None]
+    others = [each.problem for each in bad if not each.is_refusal and each.problem]
+    last = max((each.ended for each in bad), default=ended)
+    rows = sum(len(sent) for sent, _ in told.batches.values())
+    return Observations(
+        sent=len(attempts),
+        answered=len(attempts) - len(bad),
+        refused=len(bad) - len(others),
+        broken=sum(problem in allowed for problem in others),
+        failed={problem: others.count(problem) for problem in set(others) - allowed},
+        acknowledged=len(told.decisions) + rows,
+        worst_seconds=max(each.ended - each.began for each in attempts if each.problem is None),
+        recovery_seconds=max(well, last) - ended,
+    )

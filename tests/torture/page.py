@@ -1,0 +1,64 @@
+"""`python -m tests.torture.page FIGURES`: writes the figures between the markers of `docs/reliability.md`."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from benchmarks.machine import describe_machine
+from benchmarks.report import with_results
+from loan_api.settings import PROJECT_ROOT
+from tests.torture.figures import Figure
+
+PAGE = PROJECT_ROOT / "docs" / "reliability.md"
+
+# A table's rows by their names, each with its figures.
+Tables = dict[str, dict[str, dict[str, Figure]]]
+
+
+def read_tables(lines: Iterable[str]) -> Tables:
+    """Tables and rows in the order in which they were first told; the last word on a row stands."""
+    tables: Tables = {}
+    for line in lines:
+        told = json.loads(line)
+        tables.setdefault(told["table"], {})[told["name"]] = told["figures"]
+    return tables
+
+
+def markdown(tables: Tables) -> Iterator[str]:
+    """The lines of all tables."""
+    for title, rows in tables.items():
+        heads = list(dict.fromkeys(head for figures in rows.values() for head in figures))
+        yield f"### {title}\n"
+        yield _row(["", *heads])
+        yield _row(["---", *("--:" if _is_number(rows, head) else "---" for head in heads)])
+        for name, figures in rows.items():
+            yield _row([name, *(_text(figures.get(head, "")) for head in heads)])
+        yield ""
+
+
+def _is_number(rows: dict[str, dict[str, Figure]], head: str) -> bool:
+    return all(not isinstance(figures.get(head, 0), str) for figures in rows.values())
+
+
+def _text(figure: Figure) -> str:
+    return figure if isinstance(figure, str) else f"{figure:,}"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def main(file: Path) -> None:
+    """Writes the page anew, all but what is outside of its markers."""
+    with file.open(encoding="utf-8") as lines:
+        tables = markdown(read_tables(lines))
+    machine = ", ".join(f"{what}: {value}" for what, value in describe_machine("").items() if what in _SHOWN)
+    measured = "\n".join(["Written by `make torture`.\n", f"{machine}.\n", *tables])
+    PAGE.write_text(with_results(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+
+
+_SHOWN = ("processor", "memory", "system", "python", "load average before")
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

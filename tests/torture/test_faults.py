@@ -1,0 +1,56 @@
+"""Each fault, injected for real while load runs: what is promised holds, and no acknowledged decision is lost."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.e2e.conftest import Service, free_port, started_service
+from tests.e2e.decisions import assert_all_are_recorded, load
+from tests.homes import TrainedHome
+from tests.torture.fault import Fault, Scene, Stage
+from tests.torture.faults import FAULTS
+from tests.torture.figures import record_figures
+from tests.torture.observations import observed
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
+
+
+@contextmanager
+def scene_on(stage: Stage, logs: Path) -> Iterator[Scene]:
+    """The service there, with load, which is over after the block."""
+    port = free_port()
+    with ExitStack() as running:
+
+        def start() -> Service:
+            home = stage.home.settings.loan_home
+            return running.enter_context(started_service(home, port=port, logs=logs, **stage.environ))
+
+        service = start()
+        wait_until(service.is_all_there, "the service to be all there")
+        with load(port) as told:
+            yield Scene(stage, service, told, start)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_fault(fault: Fault, two_registered: TrainedHome, tmp_path: Path) -> None:
+    with fault.stage(two_registered, tmp_path) as stage:
+        with scene_on(stage, tmp_path) as scene:
+            scene.progress()
+            with fault.strike(scene):
+                scene.wait_for_attempts()
+            ended = monotonic()
+            wait_until(scene.is_well, "everything to be as before")
+            well = monotonic()
+            scene.progress()
+            assert scene.service.metrics(), "metrics are shown"
+        assert_all_are_recorded(scene.told, stage.url)
+    seen = observed(scene.told, fault.allowed, ended, well)
+    record_figures(fault.name, {"promised": fault.promise, **seen.figures()})
+    assert seen.failed == {}
+    assert fault.may_refuse or seen.refused == 0
+    assert seen.recovery_seconds < fault.good_within
+    assert "Traceback" not in (tmp_path / scene.service.log.name).read_text(encoding="utf-8")

@@ -1,0 +1,132 @@
+"""Ten minutes at 70 % of what it can do change nothing; three times what it can do costs little of it.
+
+Capacity is measured in the same run, and everything else is told as a ratio to it or to the run's own beginning.
+"""
+
+import os
+from dataclasses import dataclass
+from statistics import median
+
+import pytest
+
+from benchmarks.open_loop import OpenLoop
+from benchmarks.own_process import done
+from tests.e2e.conftest import started_service
+from tests.e2e.test_fallback import damage
+from tests.homes import TrainedHome
+from tests.torture.figures import record_figures
+from tests.torture.loads import SINGLES, capacity, open_files, seconds_until_prompt, weight, with_batches
+from tests.waiting import wait_until
+
+SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "600"))
+WINDOWS = 20
+LOAD = 0.7
+BATCHES_PER_SECOND = 2
+CONNECTIONS = 16
+
+OVERLOAD = 3
+OVERLOAD_SECONDS = 20.0
+# Enough to keep it later than it may be: connections, too, wait to be accepted.
+OVERLOAD_CONNECTIONS = 256
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(SOAK_SECONDS * 2 + 240)]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the soak: what came of it, and what the service had open and weighed after it."""
+
+    answered: int
+    refused: int
+    failed: int
+    p50: float
+    p99: float
+    batches: int
+    megabytes: float
+    files: int
+
+
+def test_soak(own_home: TrainedHome) -> None:
+    with started_service(own_home.settings.loan_home) as service:
+        wait_until(service.is_all_there, "the service to be all there")
+        most = capacity(service.port, CONNECTIONS, 8, BATCHES_PER_SECOND)
+        windows = []
+        for _ in range(WINDOWS):
+            load = OpenLoop(service.port, SINGLES, int(LOAD * most), SOAK_SECONDS / WINDOWS, CONNECTIONS)
+            singles, batches = with_batches(service.port, load, BATCHES_PER_SECOND)
+            pid = service.process.pid
+            windows.append(
+                Window(
+                    len(singles.latencies),
+                    singles.refused + batches.refused,
+                    singles.failed + batches.failed,
+                    singles.milliseconds(50),
+                    singles.milliseconds(99),
+                    len(batches.latencies),
+                    weight(pid) / 2**20,
+                    open_files(pid),
+                )
+            )
+    third = WINDOWS // 3
+    first, last = windows[:third], windows[-third:]
+    record_figures(
+        f"soak, {SOAK_SECONDS / 60:g} min at {LOAD:.0%}",
+        {
+            "capacity/s": round(most),
+            "answered": sum(each.answered for each in windows),
+            "batches": sum(each.batches for each in windows),
+            "refused": sum(each.refused for each in windows),
+            "failed": sum(each.failed for each in windows),
+            "p50 ms, first and last third": _both([w.p50 for w in first], [w.p50 for w in last], 2),
+            "p99 ms": _both([w.p99 for w in first], [w.p99 for w in last], 1),
+            "MB": _both([w.megabytes for w in first], [w.megabytes for w in last], 0),
+            "open files": _both([w.files for w in first], [w.files for w in last], 0),
+        },
+        table="Soak",
+    )
+    assert [each.failed + each.refused for each in windows] == [0] * WINDOWS
+    assert median(w.p50 for w in last) < 2 * median(w.p50 for w in first)
+    assert median(w.megabytes for w in last) < 1.1 * median(w.megabytes for w in first)
+    # Those of connections that are just being closed come and go.
+    assert median(w.files for w in last) <= median(w.files for w in first) + 2 * CONNECTIONS
+
+
+def test_overload(own_home: TrainedHome) -> None:
+    """The reference pipeline scores: some milliseconds each, so that a client can offer three times that."""
+    home = own_home.settings.loan_home
+    damage(home)
+    with started_service(home) as service:
+        wait_until(service.is_all_there, "the service to be all there")
+        most = capacity(service.port, CONNECTIONS, 10)
+        rate = int(OVERLOAD * most)
+        told = done(OpenLoop(service.port, SINGLES, rate, OVERLOAD_SECONDS, OVERLOAD_CONNECTIONS).run)
+        recovery = seconds_until_prompt(service.port, limit=0.5)
+        wait_until(service.is_ready, "the service to be ready")
+    answers = told.answers
+    goodput = len(answers.latencies) / answers.seconds / most
+    refusals = sorted(answers.refusal_latencies)
+    record_figures(
+        f"overload, {OVERLOAD_SECONDS:g} s at {OVERLOAD} times",
+        {
+            "capacity/s": round(most),
+            "offered/s": rate,
+            "answered": len(answers.latencies),
+            "refused": answers.refused,
+            "failed": answers.failed,
+            "goodput of capacity": f"{goodput:.0%}",
+            "p99 ms of answers": round(answers.milliseconds(99)),
+            "median ms of refusals": round(median(refusals) * 1000) if refusals else "none",
+            "prompt again after s": round(recovery, 1),
+        },
+        table="Overload",
+    )
+    assert answers.failures == {}
+    assert answers.refused > 0
+    assert goodput > 0.8
+    # A worker is late for one and a half seconds before it refuses.
+    assert median(refusals) < 3.0
+    assert recovery < 5
+
+
+def _both(first: list[float], last: list[float], digits: int) -> str:
+    return f"{median(first):.{digits}f} → {median(last):.{digits}f}"

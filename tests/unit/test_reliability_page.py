@@ -1,0 +1,35 @@
+"""The tables of `docs/reliability.md` are made from what the torture tests tell."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.torture.figures import VARIABLE, record_figures
+from tests.torture.page import markdown, read_tables
+
+
+def test_the_last_word_on_a_row_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "figures"
+    monkeypatch.setenv(VARIABLE, str(file))
+    record_figures("kill", {"sent": 1, "promised": "nothing"})
+    record_figures("lock", {"sent": 1200, "promised": "all"})
+    record_figures("kill", {"sent": 3, "promised": "much"})
+    record_figures("bomb", {"held": 0.5}, table="Input")
+    assert list(markdown(read_tables(file.read_text(encoding="utf-8").splitlines()))) == [
+        "### Faults\n",
+        "|  | sent | promised |",
+        "| --- | --: | --- |",
+        "| kill | 3 | much |",
+        "| lock | 1,200 | all |",
+        "",
+        "### Input\n",
+        "|  | held |",
+        "| --- | --: |",
+        "| bomb | 0.5 |",
+        "",
+    ]
+
+
+def test_nothing_is_kept_where_nobody_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    record_figures("kill", {"sent": 1})
