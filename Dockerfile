@@ -7,14 +7,15 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 loan \
     && useradd --uid 10001 --gid loan --no-create-home --home-dir /var/lib/loan --shell /usr/sbin/nologin loan \
-    && install -d -o loan -g loan /var/lib/loan /run/loan-secrets
+    && install -d -o loan -g loan /var/lib/loan /run/loan-secrets /run/database-secrets
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MLFLOW_DISABLE_TELEMETRY=true \
     ORT_DISABLE_TELEMETRY=1 \
     LOAN_HOME=/var/lib/loan \
-    HOST=0.0.0.0
+    HOST=0.0.0.0 \
+    PORT=5000
 WORKDIR /app
 
 # The libraries' own tests are a tenth of what they take.
@@ -60,6 +61,6 @@ USER 10001:10001
 EXPOSE 5000
 STOPSIGNAL SIGTERM
 # Alive, not ready: a container without a model waits for one and must not be restarted for it.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "loan_api.probe"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "-IS", "loan_api/probe.py", "/health/live"]
 CMD ["python", "-m", "loan_api", "serve"]

@@ -6,8 +6,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 compose=(${COMPOSE:-docker compose} --project-name loan-smoke)
-api=http://127.0.0.1:${PORT:-5000}
-mlflow=http://127.0.0.1:${MLFLOW_PORT:-5001}
+export PORT=${PORT:-5000} MLFLOW_PORT=${MLFLOW_PORT:-5011} PROMETHEUS_PORT=${PROMETHEUS_PORT:-9090}
+export ALERTMANAGER_PORT=${ALERTMANAGER_PORT:-9093}
+api=http://127.0.0.1:$PORT
+mlflow=http://127.0.0.1:$MLFLOW_PORT
+prometheus=http://127.0.0.1:$PROMETHEUS_PORT
+alertmanager=http://127.0.0.1:$ALERTMANAGER_PORT
 application='{"no_of_dependents": 2, "education": "Graduate", "self_employed": "Yes", "income_annum": 100000,
   "loan_amount": 500000, "loan_term": 20, "cibil_score": 750, "residential_assets_value": 1200000,
   "commercial_assets_value": 500000, "luxury_assets_value": 100000, "bank_asset_value": 200000}'
@@ -26,8 +30,8 @@ decide() { curl -sf --max-time 10 "$api/predict" -H 'Content-Type: application/j
 decides() { decide | grep -q '"prediction":1'; }
 in_service() { local service=$1; shift; "${compose[@]}" exec -T "$service" "$@"; }
 watch() { curl -sf --user "prometheus:$(in_service api cat /run/loan-secrets/prometheus_password)" "$@"; }
-is_scraped() { watch http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up{job="loan_api"}' | grep -q '"1"\]'; }
-is_alerted() { watch http://127.0.0.1:9093/api/v2/alerts | grep -q '"Watchdog"'; }
+is_scraped() { watch "$prometheus"/api/v1/query --data-urlencode 'query=up{job="loan_api"}' | grep -q '"1"\]'; }
+is_alerted() { watch "$alertmanager"/api/v2/alerts | grep -q '"Watchdog"'; }
 decide_until_told() { # writes the id of every decision that was answered; what is not answered is asked again
   while [ ! -e "$work/stop" ]; do
     decide | grep -o '"decision_id":"[^"]*"' | cut -d'"' -f4 >>"$work/answered" || sleep 0.1
@@ -50,15 +54,16 @@ build_all
 
 trap 'touch "$work/stop"; "${compose[@]}" down --volumes >/dev/null 2>&1; rm -r "$work"' EXIT
 "${compose[@]}" --profile grafana config --quiet
-"${compose[@]}" up --detach --no-build >/dev/null 2>&1 || fail "compose up"
-wait_for 60 "the service decides over the published port" decides
+"${compose[@]}" up --detach --no-build --wait >/dev/null 2>&1 || fail "compose up"
+decides || fail "it is up, but does not decide"
+say "the service decides over the published port"
 curl -sf "$api/health" | grep -q '"status":"healthy"' || fail "health"
 curl -sf "$api/model" | grep -q "\"git_commit\":\"$GIT_COMMIT\"" || fail "the model does not know its commit"
 curl -sf "$mlflow/api/2.0/mlflow/registered-models/get?name=loan_approval_model" | grep -q '"champion"' ||
   fail "MLflow does not show the model"
 say "MLflow shows the model"
 
-for path in "$api/metrics" http://127.0.0.1:9090/ http://127.0.0.1:9093/; do
+for path in "$api/metrics" "$prometheus" "$alertmanager"; do
   [ "$(status_of "$path")" = 401 ] || fail "$path is open"
 done
 wait_for 60 "Prometheus scrapes it through basic auth" is_scraped

@@ -1,0 +1,48 @@
+"""The health check of containers tells what the service answers."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from loan_api.settings import PROJECT_ROOT
+
+
+class Answers(BaseHTTPRequestHandler):
+    """200 for /health/live, 503 for everything else."""
+
+    def do_GET(self) -> None:  # noqa: N802  # its name in the standard library
+        """Answers."""
+        self.send_response(200 if self.path == "/health/live" else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Where somebody answers."""
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def probe(port: int, path: str) -> int:
+    command = [sys.executable, "-IS", str(PROJECT_ROOT / "loan_api" / "probe.py"), path]
+    return subprocess.run(command, env={"PORT": str(port)}, check=False, timeout=30).returncode
+
+
+def test_only_200_is_well(port: int) -> None:
+    assert probe(port, "/health/live") == 0
+    assert probe(port, "/health/ready") == 1
+
+
+def test_nobody_there_is_not_well() -> None:
+    with HTTPServer(("127.0.0.1", 0), Answers) as closed:
+        port = closed.server_port
+    assert probe(port, "/health/live") == 1
