@@ -3,7 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,9 +64,9 @@ def as_parquet(rows: Rows) -> bytes:
     return file_of(table_of(rows))
 
 
-def file_of(table: Any) -> bytes:
+def file_of(table: Any, **options: Any) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(table, sink)
+    pq.write_table(table, sink, **options)
     return sink.getvalue()
 
 
@@ -259,7 +262,7 @@ def test_any_type_of_number_is_a_number(kind: Any) -> None:
     assert same(format_of(ARROW).decode(stream_of(table), MAX_ROWS), columns_of([application(loan_term=12)] * 3))
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())])
 def test_any_type_of_text_is_a_text(kind: Any) -> None:
     table = table_of([application()] * 3)
     place = table.schema.get_field_index("education")
@@ -293,6 +296,64 @@ def test_a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked() 
     table = table_of([application(education="x" * 10_000_000)] * 2)
     with pytest.raises(BatchTooLargeError, match="unpacks to more"):
         format_of(PARQUET).decode(file_of(table), MAX_ROWS)
+
+
+LONG = "x" * 400_000
+
+
+def shared(kind: Any, rows: int) -> Any:
+    """A column whose rows all are one long text, which is there once."""
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(pa.array([0] * rows, kind.index_type), pa.array([LONG]))
+    if pa.types.is_string_view(kind):
+        view = pa.array([LONG], kind).buffers()
+        return pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(view[1].to_pybytes() * rows), *view[2:]])
+    if pa.types.is_run_end_encoded(kind):
+        return pa.RunEndEncodedArray.from_arrays(pa.array([rows], kind.run_end_type), pa.array([LONG]))
+    return pa.FixedSizeListArray.from_arrays(pa.nulls(rows * len(LONG)), len(LONG))
+
+
+def with_column(name: str, values: Any) -> Any:
+    table = table_of([application()] * len(values))
+    return table.set_column(table.schema.get_field_index(name), name, values)
+
+
+@pytest.mark.parametrize("name", ["education", "cibil_score"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.dictionary(pa.int8(), pa.string()),
+        pa.run_end_encoded(pa.int32(), pa.string()),
+        pa.list_(pa.null(), len(LONG)),
+        pa.string_view(),
+    ],
+    ids=str,
+)
+def test_a_few_bytes_that_stand_for_many_in_each_row_are_refused_unexpanded(name: str, kind: Any) -> None:
+    table = with_column(name, shared(kind, 2000))
+    bodies = [(ARROW, stream_of(table))]
+    if pa.types.is_dictionary(kind):
+        bodies.append((PARQUET, file_of(table, store_schema=False)))
+    for media_type, body in bodies:
+        with memory_within(300_000_000), pytest.raises((RequestRefusedError, BatchTooLargeError)):
+            format_of(media_type).decode(body, 10_000)
+
+
+@contextmanager
+def memory_within(most: int) -> Iterator[None]:
+    """Fails where more than `most` bytes are asked for meanwhile than this process holds already."""
+    held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (held + most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def test_a_text_that_is_cut_is_not_valid_for_that() -> None:
+    with pytest.raises(RequestRefusedError):
+        decode(ARROW, [application(education="Graduate" + " " * 100)])
 
 
 DECIDED = DecidedBatch(np.array([1, 0]), np.array([0.9, 1 / 3]), "1.0.0", "2024-03-13T10:30:00Z", "0.001s", "id-1")

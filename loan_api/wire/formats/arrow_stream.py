@@ -32,6 +32,9 @@ def decode(body: bytes, max_rows: int) -> Columns:
             raise MalformedBodyError("There is more in the body than one Arrow stream.")
         check_size(rows, max_rows)
         return columns_of_table(table, max_rows)
+    except MemoryError:
+        # Arrow's is one of UNREADABLE, too; what takes too much is too large.
+        raise
     except UNREADABLE:
         raise MalformedBodyError("The body is not a valid Arrow stream.") from None
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loan_api.credit.features import FEATURE_NAMES
 from loan_api.scoring.columns import Columns
 from loan_api.wire.decided import DecidedBatch
-from loan_api.wire.formats.arrow_tables import UNREADABLE, check_unpacked, columns_of_table, decided_table
+from loan_api.wire.formats.arrow_tables import UNREADABLE, check_unpacked, columns_of_table, decided_table, is_flat
 from loan_api.wire.formats.rows import check_names, check_size
 from loan_api.wire.refusals import MalformedBodyError
 
@@ -15,16 +16,23 @@ from loan_api.wire.refusals import MalformedBodyError
 def decode(body: bytes, max_rows: int) -> Columns:
     """The valid applications in the body; what the file says of itself is checked before anything is unpacked."""
     try:
-        file = pq.ParquetFile(pa.py_buffer(body))
-        check_names(file.schema_arrow.names)
-        check_size(file.metadata.num_rows, max_rows)
-        groups = (file.metadata.row_group(place) for place in range(file.metadata.num_row_groups))
+        source = pa.py_buffer(body)
+        metadata = pq.read_metadata(source)
+        check_names(metadata.schema.to_arrow_schema().names)
+        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+        check_size(max(metadata.num_rows, sum(group.num_rows for group in groups)), max_rows)
         check_unpacked(sum(group.total_byte_size for group in groups), max_rows)
-        table = file.read(use_threads=False)
+        # Texts stay in their dictionaries: all rows may share one that is long.
+        file = pq.ParquetFile(source, metadata=metadata, read_dictionary=FEATURE_NAMES)
+        flat = [field.name for field in file.schema_arrow if is_flat(field.type)]
+        table = file.read(columns=flat, use_threads=False)
         check_unpacked(table.nbytes, max_rows)
         table.validate(full=True)
         check_size(table.num_rows, max_rows)
         return columns_of_table(table, max_rows)
+    except MemoryError:
+        # Arrow's is one of UNREADABLE, too; what takes too much is too large.
+        raise
     except UNREADABLE:
         raise MalformedBodyError("The body is not a valid Parquet file.") from None
 

@@ -1,0 +1,26 @@
+"""`python -m fuzz TARGET [options of libFuzzer]`: looks for bytes that make a reader do what it must not."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["loan_api", "training.data", "fuzz"]):
+    from fuzz.targets import targets
+
+
+def main(name: str, *options: str) -> None:
+    """Fuzzes until an option or a finding ends it; a finding is a traceback and a file `crash-…`."""
+    target = targets()[name]
+    corpus = Path(tempfile.mkdtemp(prefix="corpus-"))
+    for number, seed in enumerate(target.seeds):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    atheris.Setup(
+        [sys.argv[0], "-rss_limit_mb=1024", "-timeout=10", "-max_len=65536", *options, str(corpus)], target.read
+    )
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
