@@ -27,6 +27,9 @@ def main() -> None:
 def _follow(settings: Settings, cache: ModelCache) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.config.dictConfig(logging_config(settings.log_level))
+    # A connection that is kept goes on reading a file that is no longer there: of a database that was put back, it
+    # would have what was damaged, or nothing of what is new.
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     with quick_imports():
         from loan_api.registry.following import Follower
         from loan_api.registry.mlflow_source import MlflowModels

@@ -70,7 +70,7 @@ def test_soak(own_home: TrainedHome) -> None:
     third = WINDOWS // 3
     first, last = windows[:third], windows[-third:]
     record_figures(
-        f"soak, {SOAK_SECONDS / 60:g} min at {LOAD:.0%}",
+        f"soak, {SOAK_SECONDS:g} s at {LOAD:.0%}",
         {
             "capacity/s": round(most),
             "answered": sum(each.answered for each in windows),
