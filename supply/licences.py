@@ -24,6 +24,7 @@ _PARTS: Mapping[str, str] = {"serve": "serving", "train": "training", "boosters"
 
 # Read in their licence files, as their metadata do not say it, or are not here: those of other platforms.
 STATED: Mapping[str, str] = {
+    "atheris": "Apache-2.0",
     "catboost": "Apache-2.0",
     "colorama": "BSD-3-Clause",
     "contourpy": "BSD-3-Clause",

@@ -14,7 +14,7 @@ from loan_api.settings import PROJECT_ROOT
 class Answers(BaseHTTPRequestHandler):
     """200 for /health/live, 503 for everything else."""
 
-    def do_GET(self) -> None:  # noqa: N802  # its name in the standard library
+    def do_GET(self) -> None:
         """Answers."""
         self.send_response(200 if self.path == "/health/live" else 503)
         self.end_headers()
