@@ -6,8 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,17 +64,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
             return
-
-
-def answers(url: str) -> bool:
-    """Whether somebody answers there, if only by asking for a password."""
-    try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own http URL
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code == 401  # noqa: PLR2004
-    except OSError:
-        return False
 
 
 def free_ports(count: int) -> int:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from loan_api.secrets import read_or_make_password
 from prometheus.local.configuration import USER
-from screenshots.processes import StartError, answers, finished, free_ports, running, wait_until
+from prometheus.local.programs import answers
+from screenshots.processes import StartError, finished, free_ports, running, wait_until
 
 # Each leads to another version: another algorithm, then another threshold.
 _TRAININGS = (

@@ -141,7 +141,7 @@ def _claim(program: Program) -> None:
 
 def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
-    while not _answers(f"{program.url}/-/ready"):
+    while not answers(f"{program.url}/-/ready"):
         if process.poll() is not None:
             raise ProgramError(f"{program.title} has ended: {_last_line(log)} ({log})")
         if time.monotonic() > deadline:
@@ -149,7 +149,8 @@ def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: P
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether somebody answers there, if only by asking for a password."""
     try:
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own http URL
             return True

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from sqlalchemy import text
 from loan_api.recording.journal import Journal
 from loan_api.storage.database import open_engine
 from tests.applications import application
+from tests.disks import fill
+from tests.disks import small_disk as small_disk_at
 from tests.e2e.conftest import WORKERS, KeptService, Service, run_command, started_service
 from tests.e2e.decisions import assert_all_are_recorded, load, progress
 from tests.homes import TrainedHome, copy_of
@@ -151,23 +153,8 @@ def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of some megabytes."""
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(mounted)], capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("a small file system is mounted for this test; run it as root")
-    yield mounted
-    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
-
-
-def fill(ballast: Path) -> None:
-    """Takes all the space that is left."""
-    with suppress(OSError), ballast.open("wb") as file:
-        while True:
-            file.write(b"x" * 65_536)
-            file.flush()
+    with small_disk_at(tmp_path / "disk", 24) as mounted:
+        yield mounted
 
 
 def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_disk: Path) -> None:

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from loan_api.metrics.slots import folder_of
+from tests.disks import fill, small_disk
 from tests.homes import TrainedHome, copy_of
-from tests.torture.disks import fill, small_disk
 from tests.torture.fault import Scene, Stage, fault
 from tests.torture.faults.processes import reload
 
