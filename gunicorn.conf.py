@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
-from loan_api.connections import Connections
 from loan_api.keys.kept import forget_kept_keys
 from loan_api.logs import logging_config
 from loan_api.metrics.slots import (
@@ -23,6 +22,7 @@ from loan_api.metrics.slots import (
 from loan_api.recording.lifetime import Lifeline
 from loan_api.server_start import VARIABLE as START_VARIABLE
 from loan_api.settings import read_settings
+from loan_api.web.connections import Connections
 
 _settings = read_settings()
 _connections = Connections()
@@ -31,7 +31,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its own ungues
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "loan_api.worker.LoanWorker"
+worker_class = "loan_api.web.worker.LoanWorker"
 # The time that a worker's heartbeat may stay away, not a limit on requests.
 timeout = 60
 graceful_timeout = 30

@@ -16,7 +16,7 @@ from loan_api.api.endpoints import Collaborators, Limits, register_endpoints
 from loan_api.api.headers import protect_answers
 from loan_api.api.problems import register_problem_handlers
 from loan_api.api.requests import observe_requests
-from loan_api.aside import run_aside, run_forever, wait_until_idle
+from loan_api.aside import run_aside, run_forever, turn_of_the_loop, wait_until_idle
 from loan_api.batches.pool import BatchProcesses
 from loan_api.child_process import ChildProcess
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
@@ -49,8 +49,8 @@ from loan_api.storage.decision_writer import DecisionWriter
 
 # How often a worker reads what the follower of the registry has written, which costs next to nothing.
 _LOOK_EVERY_SECONDS = 0.5
-# A worker that is later than this sends single requests away; batches wait their turn for a while.
-_LATEST_SECONDS = 0.5
+# A turn of the loop that lasts longer sends single requests away; batches wait for a while.
+_LONGEST_TURN_SECONDS = 0.25
 _WAITING_BATCHES = 64
 _WAITING_SECONDS = 10.0
 # How long the first of some decisions that are recorded together may wait for the others; less where none is made.
@@ -152,7 +152,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         adapters.new_id,
         settings.max_batch_rows,
     )
-    backlog = Backlog(_LATEST_SECONDS)
+    backlog = Backlog(_LONGEST_TURN_SECONDS, turn_of_the_loop)
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
     audit = AuditService(adapters.archive, adapters.log, observers.outcomes, adapters.now)
     health = HealthService(registry, adapters.log, adapters.keys, adapters.now)
@@ -175,6 +175,5 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     registry.refresh()
     adapters.log.start()
     adapters.batches.start()
-    for watch in (partial(registry.watch, _LOOK_EVERY_SECONDS), backlog.watch):
-        adapters.run_forever(watch)
+    adapters.run_forever(partial(registry.watch, _LOOK_EVERY_SECONDS))
     return app

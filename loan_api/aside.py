@@ -42,3 +42,11 @@ def wait_until_idle(most_seconds: float) -> None:
     if monkey.is_module_patched("threading"):
         with Timeout(most_seconds, False):  # type: ignore[arg-type]  # False is documented: silently
             idle()
+
+
+def turn_of_the_loop() -> int | None:
+    """The number of the turn that gevent's loop is in; None where there is no such loop."""
+    from gevent import get_hub, monkey
+
+    turn: int | None = get_hub().loop.iteration if monkey.is_module_patched("threading") else None
+    return turn

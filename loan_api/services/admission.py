@@ -1,10 +1,9 @@
 """How much is taken on at a time: what is beyond waits a little, and is then sent away."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic, process_time, sleep
+from time import monotonic, thread_time
 
 from loan_api.credit.errors import SaturatedError
 
@@ -77,50 +76,39 @@ class Holding:
 
 
 class Backlog:
-    """How late this process is with what it has to do: the time by which a short sleep ends too late.
+    """Sends those away that come late in a turn of the loop.
 
-    Only what lasts counts: one late look may be a hiccup of the machine, and refusing would make it worse. A look that
-    is itself late for as long as several would be lasts, too, where this process was at work meanwhile.
+    A process that serves many connections from one loop takes what has arrived on all of them in one turn, one after
+    the other, and learns of what arrives meanwhile in the next. Who comes late has waited for the work of all before.
+    A turn that is long because the process was not given a processor sends nobody away: that would not shorten it.
     """
 
-    _LOOK_EVERY = 0.05
-    _LOOKS = 3
+    # Of the limit, the part that the process itself must have worked.
+    _SHARE = 0.4
 
     def __init__(
-        self, limit: float, now: Callable[[], float] = monotonic, worked: Callable[[], float] = process_time
+        self,
+        limit: float,
+        turn: Callable[[], int | None],
+        now: Callable[[], float] = monotonic,
+        worked: Callable[[], float] = thread_time,
     ) -> None:
         self._limit = limit
+        self._turn = turn
         self._now = now
         self._worked = worked
-        self._late = deque([0.0] * self._LOOKS, maxlen=self._LOOKS)
-        self._began = float("inf")
-        self._worked_before = 0.0
+        self._current: int | None = None
+        self._began = self._worked_before = 0.0
 
     def check(self) -> None:
-        """Raises SaturatedError while the process is, look after look, later than the limit, in seconds."""
-        if min(self._late) > self._limit or self._lasts():
+        """Raises SaturatedError where this turn lasts longer than the limit, in seconds, and work is the reason."""
+        turn = self._turn()
+        if turn != self._current:
+            self._current, self._began, self._worked_before = turn, self._now(), self._worked()
+        elif turn is not None and self._is_late():
             raise SaturatedError("There are more requests than can be answered in time.")
 
-    def watch(self) -> None:
-        """Measures again and again and never returns; for a thread of its own."""
-        pause = threading.Event()
-        while True:
-            self._begin()
-            pause.wait(self._LOOK_EVERY)
-            # What is ready to go on waits for its turn, which a timer does not.
-            sleep(0)
-            self._end()
-
-    @property
-    def _lateness(self) -> float:
-        return self._now() - self._began - self._LOOK_EVERY
-
-    def _lasts(self) -> bool:
-        """Whether the look under way is late as `_LOOKS` of them would be, and not for want of a processor."""
-        return self._lateness > self._LOOKS * self._limit and self._worked() - self._worked_before > self._limit
-
-    def _begin(self) -> None:
-        self._worked_before, self._began = self._worked(), self._now()
-
-    def _end(self) -> None:
-        self._late.extend([self._lateness] * (self._LOOKS if self._lasts() else 1))
+    def _is_late(self) -> bool:
+        return (
+            self._now() - self._began > self._limit and self._worked() - self._worked_before > self._SHARE * self._limit
+        )

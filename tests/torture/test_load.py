@@ -26,8 +26,8 @@ CONNECTIONS = 16
 
 OVERLOAD = 3
 OVERLOAD_SECONDS = 20.0
-# Enough to keep it later than it may be: connections, too, wait to be accepted.
-OVERLOAD_CONNECTIONS = 256
+# Enough that what is offered goes out when it is due, whatever is still to be answered.
+OVERLOAD_CONNECTIONS = 512
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(SOAK_SECONDS * 2 + 240)]
 

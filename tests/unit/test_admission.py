@@ -87,54 +87,57 @@ def test_room_is_given_back_after_an_error() -> None:
             raise KeyError
 
 
-def test_a_process_that_is_on_time_takes_requests() -> None:
-    backlog = Backlog(limit=60)
-    threading.Thread(target=backlog.watch, daemon=True).start()
-    backlog.check()
-
-
-def test_a_process_that_is_late_sends_requests_away() -> None:
-    backlog = Backlog(limit=-1)
-    with pytest.raises(SaturatedError):
-        backlog.check()
-
-
-class Clocks:
-    """Of a process: the time, and the time that it has worked."""
+class Loop:
+    """The turns of a loop, the time and the work in it, in seconds."""
 
     def __init__(self) -> None:
+        self.turn: int | None = 1
         self.now = 100.0
         self.worked = 10.0
+
+    def backlog(self, limit: float) -> Backlog:
+        return Backlog(limit, lambda: self.turn, lambda: self.now, lambda: self.worked)
 
     def go_on(self, seconds: float, *, at_work: float) -> None:
         self.now += seconds
         self.worked += at_work
 
 
-def test_a_process_that_does_not_get_to_look_for_all_its_work_is_late_until_it_looks_in_time() -> None:
-    """Hundreds of requests at once, each of some milliseconds, come before the next look."""
-    clocks = Clocks()
-    backlog = Backlog(0.5, lambda: clocks.now, lambda: clocks.worked)
-    backlog._begin()
-    clocks.go_on(1.4, at_work=1.4)
-    backlog.check()
-    clocks.go_on(0.2, at_work=0.2)
-    with pytest.raises(SaturatedError):
+def test_who_comes_late_in_a_turn_is_sent_away_until_the_next() -> None:
+    loop = Loop()
+    backlog = loop.backlog(0.25)
+    loop.turn = 2
+    for _ in range(3):
         backlog.check()
-    backlog._end()
-    backlog._begin()
-    with pytest.raises(SaturatedError):
-        backlog.check()
-    clocks.go_on(0.05, at_work=0.05)
-    backlog._end()
+        loop.go_on(0.1, at_work=0.1)
+    for _ in range(3):
+        with pytest.raises(SaturatedError, match="in time"):
+            backlog.check()
+    loop.turn = 3
     backlog.check()
 
 
-def test_a_process_that_gets_no_processor_is_not_late() -> None:
-    clocks = Clocks()
-    backlog = Backlog(0.5, lambda: clocks.now, lambda: clocks.worked)
-    backlog._begin()
-    clocks.go_on(5, at_work=0.1)
+def test_what_was_done_between_two_turns_keeps_nobody_waiting() -> None:
+    loop = Loop()
+    backlog = loop.backlog(0.25)
+    for turn in range(5):
+        loop.turn = turn
+        backlog.check()
+        loop.go_on(10, at_work=10)
+
+
+def test_a_turn_without_a_processor_sends_nobody_away() -> None:
+    loop = Loop()
+    backlog = loop.backlog(0.25)
     backlog.check()
-    backlog._end()
+    loop.go_on(10, at_work=0.09)
     backlog.check()
+
+
+def test_where_no_loop_has_turns_nobody_is_sent_away() -> None:
+    loop = Loop()
+    loop.turn = None
+    backlog = loop.backlog(0.25)
+    for _ in range(5):
+        backlog.check()
+        loop.go_on(10, at_work=10)

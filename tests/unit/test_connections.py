@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from loan_api.connections import Connections, Turn
+from loan_api.web.connections import Connections, Turn
 
 
 @pytest.fixture
@@ -15,13 +15,33 @@ def connections() -> Connections:
     return connections
 
 
-def test_the_worker_with_fewest_connections_accepts(connections: Connections) -> None:
-    first, second = Turn(connections, 0), Turn(connections, 1)
+class Loop:
+    """A loop in whose turns a connection is waiting, each of which takes a worker two milliseconds."""
+
+    def __init__(self) -> None:
+        self.turn = 1
+        self.worked = 10.0
+
+    def turn_of(self, slot: int, connections: Connections) -> Turn:
+        return Turn(connections, slot, lambda: self.turn, lambda: self.worked)
+
+    def go_on(self, turns: int = 1, *, at_work: float = 0.002) -> None:
+        self.turn += turns
+        self.worked += at_work
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def test_the_worker_with_fewest_connections_accepts(connections: Connections, loop: Loop) -> None:
+    first, second = loop.turn_of(0, connections), loop.turn_of(1, connections)
     assert first.has_come()
-    connections.opened(0)
+    first.was_taken()
     assert not first.has_come()
     assert second.has_come()
-    connections.opened(1)
+    second.was_taken()
     assert first.has_come()
 
 
@@ -29,22 +49,55 @@ def test_a_closed_connection_counts_no_more(connections: Connections) -> None:
     connections.opened(0)
     connections.closed(0)
     connections.closed(0)
-    assert Turn(connections, 0).has_come()
+    assert connections.has_fewest(0)
 
 
 def test_a_worker_that_is_gone_is_not_waited_for(connections: Connections) -> None:
     connections.opened(0)
     connections.leave(1)
-    assert Turn(connections, 0).has_come()
+    assert connections.has_fewest(0)
 
 
-def test_a_worker_that_is_busy_is_not_waited_for_long(connections: Connections) -> None:
+@pytest.fixture
+def second_to_come(connections: Connections, loop: Loop) -> Turn:
+    """The turn of a worker that has one more than the other."""
     connections.opened(0)
-    turn = Turn(connections, 0)
-    waited = 0
-    while not turn.has_come():
-        waited += 1
-    assert waited > 0
+    return loop.turn_of(0, connections)
+
+
+def taken(turn: Turn) -> int:
+    """How many it accepts in this turn of its loop, where there is no end of them."""
+    count = 0
+    while turn.has_come():
+        turn.was_taken()
+        count += 1
+    return count
+
+
+def test_a_worker_that_is_busy_is_not_waited_for_long(second_to_come: Turn, loop: Loop) -> None:
+    seen = []
+    for _ in range(7):
+        seen.append(taken(second_to_come))
+        loop.go_on()
+    assert seen == [0, 0, 0, 1, 0, 1, 0]
+
+
+def test_a_worker_that_was_busy_itself_takes_as_many_as_it_would_have_taken_meanwhile(
+    second_to_come: Turn, loop: Loop
+) -> None:
+    assert taken(second_to_come) == 0
+    loop.go_on(at_work=0.052)
+    assert taken(second_to_come) == 10
+    assert taken(second_to_come) == 0
+
+
+@pytest.mark.parametrize("taken_by_another", [False, True])
+def test_what_waits_no_more_was_not_waited_for(second_to_come: Turn, loop: Loop, taken_by_another: bool) -> None:
+    assert taken(second_to_come) == 0
+    if not taken_by_another:
+        second_to_come.was_not_needed()
+    loop.go_on(turns=2 if taken_by_another else 1, at_work=10)
+    assert taken(second_to_come) == 0
 
 
 def test_a_worker_that_takes_a_slot_over_starts_anew(connections: Connections) -> None:

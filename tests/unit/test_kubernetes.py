@@ -18,7 +18,6 @@ from click.testing import CliRunner
 from flask import Flask
 from jsonschema import ValidationError
 
-from loan_api import worker
 from loan_api.api.health import health_blueprint
 from loan_api.api.metrics import metrics_blueprint
 from loan_api.commands import cli
@@ -255,7 +254,7 @@ def test_a_pod_is_not_killed_before_it_has_stopped(root: str, tmp_path: Path) ->
     assert (python, verb, option) == (["python", "-m", "loan_api", "decisions"], "settle", "--within")
     waited = CliRunner().invoke(cli, ["decisions", verb, option, within], env={"LOAN_HOME": str(tmp_path)})
     assert waited.exit_code == 0
-    stopping = literal("gunicorn.conf.py", "graceful_timeout") + worker._LAST_SECONDS
+    stopping = literal("gunicorn.conf.py", "graceful_timeout")
     assert spec["terminationGracePeriodSeconds"] >= int(seconds) + int(within) + stopping + MARGIN_SECONDS
 
 

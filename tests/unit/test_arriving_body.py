@@ -9,8 +9,9 @@ from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.http.unreader import IterUnreader
 
-from loan_api import worker
 from loan_api.credit.errors import SlowBodyError
+from loan_api.web import arriving_body
+from loan_api.web.arriving_body import ArrivingBody
 
 
 @dataclass
@@ -25,7 +26,7 @@ def body_of(pieces: Any, length: int | None = None) -> Any:
     request = FakeRequest(IterUnreader(pieces))
     reader = ChunkedReader(request, request.unreader) if length is None else LengthReader(request.unreader, length)
     request.body = Body(reader)
-    return worker._Body(request)
+    return ArrivingBody(request)
 
 
 def test_a_body_is_read_in_the_pieces_that_it_comes_in_and_no_larger_than_they_are_asked_for() -> None:
@@ -36,7 +37,7 @@ def test_a_body_is_read_in_the_pieces_that_it_comes_in_and_no_larger_than_they_a
 def test_the_next_request_is_left_where_it_is() -> None:
     unreader = IterUnreader([b"abcPOST /", b"predict"])
     request = FakeRequest(unreader, Body(LengthReader(unreader, 3)))
-    body = worker._Body(request)
+    body = ArrivingBody(request)
     assert [body.read(10), body.read(10), unreader.read(), unreader.read()] == [b"abc", b"", b"POST /", b"predict"]
 
 
@@ -74,7 +75,7 @@ def test_trailers_that_do_not_end_are_refused() -> None:
 @pytest.mark.parametrize("pause", [0.03, 10])
 def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the steps are that it comes in."""
-    monkeypatch.setattr(worker, "_BODY_SECONDS", 0.15)
+    monkeypatch.setattr(arriving_body, "_BODY_SECONDS", 0.15)
 
     def trickle() -> Any:
         while True:

@@ -6,7 +6,8 @@ connection of a busy client while the others have nothing to do. Standard librar
 
 import mmap
 import struct
-from time import monotonic
+from collections.abc import Callable
+from time import thread_time
 
 # Twice as many as there can be workers: while they are replaced, old and new live side by side.
 _SLOTS = 512
@@ -55,22 +56,47 @@ class Connections:
 
 
 class Turn:
-    """One worker's turn at accepting connections."""
+    """One worker's turn at accepting connections.
 
-    def __init__(self, connections: Connections, slot: int) -> None:
+    `turn_of_the_loop` tells which turn the loop is in that accepts, `worked` the seconds that its thread has worked.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        slot: int,
+        turn_of_the_loop: Callable[[], int | None],
+        worked: Callable[[], float] = thread_time,
+    ) -> None:
         self._connections = connections
         self._slot = slot
-        self._waiting_since: float | None = None
+        self._turn_of_the_loop = turn_of_the_loop
+        self._worked = worked
+        self._last_asked: int | None = None
+        self._patient_since = 0.0
 
     def has_come(self) -> bool:
-        """Whether this worker should accept the connection that is waiting now."""
+        """Whether this worker should accept a connection that is waiting now.
+
+        If it is not its turn, then once for each time that its patience has ended while there was one waiting: work
+        that takes a worker longer than that may take the others as long.
+        """
         if self._connections.has_fewest(self._slot):
-            self._waiting_since = None
+            self._last_asked = None
             return True
-        if self._waiting_since is None:
-            self._waiting_since = monotonic()
+        turn, worked = self._turn_of_the_loop(), self._worked()
+        if self._last_asked is None or turn is None or turn > self._last_asked + 1:
+            self._patient_since = worked
+        self._last_asked = turn
+        if worked - self._patient_since < _PATIENCE_SECONDS:
             return False
-        if monotonic() - self._waiting_since < _PATIENCE_SECONDS:
-            return False
-        self._waiting_since = None
+        self._patient_since += _PATIENCE_SECONDS
         return True
+
+    def was_taken(self) -> None:
+        """A connection was accepted."""
+        self._connections.opened(self._slot)
+
+    def was_not_needed(self) -> None:
+        """No connection was waiting."""
+        self._last_asked = None

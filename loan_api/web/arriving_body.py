@@ -1,0 +1,66 @@
+"""Bodies of requests: read as they arrive, within a time, in chunks of a sensible length."""
+
+from time import monotonic
+from typing import Any
+
+import gevent
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.errors import InvalidChunkSize
+
+from loan_api.credit.errors import SlowBodyError
+
+_BODY_SECONDS = 30.0
+# A chunk's head may already be in what was received at a time; what is longer still is none.
+_CHUNK_HEAD_BYTES = 65_536
+
+
+class ArrivingBody(Body):  # type: ignore[misc]  # gunicorn has no types
+    """A request's body that arrives within a time, in the pieces that it comes in.
+
+    gunicorn's own waits for ever, takes a kilobyte at a time, copies it several times, and looks for the end of a
+    chunk's head for ever.
+    """
+
+    def __init__(self, request: Any) -> None:
+        reader = request.body.reader
+        if isinstance(reader, ChunkedReader):
+            reader = _ChunkedReader(request, request.unreader)
+        elif isinstance(reader, LengthReader):
+            reader = _LengthReader(request.unreader, reader.length)
+        super().__init__(reader)
+        self._deadline = monotonic() + _BODY_SECONDS
+
+    def read(self, size: int | None = None) -> bytes:
+        """Up to `size` bytes, or all of them; none at the end. Raises SlowBodyError."""
+        with gevent.Timeout(
+            max(self._deadline - monotonic(), 0.001), SlowBodyError("The body did not arrive in time.")
+        ):
+            if self.buf.tell() or size is None or size < 0:
+                everything: bytes = super().read(size)
+                return everything
+            piece: bytes = self.reader.read(size)
+            return piece
+
+
+class _LengthReader(LengthReader):  # type: ignore[misc]
+    """Hands on what has come; gunicorn's own puts it together until it is as much as was asked for."""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        size = min(size, self.length)
+        piece: bytes = self.unreader.read() if size else b""
+        taken, following = piece[:size], piece[size:]
+        if following:
+            self.unreader.unread(following)
+        self.length -= len(taken)
+        return taken
+
+
+class _ChunkedReader(ChunkedReader):  # type: ignore[misc]
+    """Reads chunks whose heads, and the trailers after them, are of a sensible length."""
+
+    def get_data(self, unreader: Any, buf: Any) -> None:
+        """More of a chunk's head or of the trailers."""
+        if buf.tell() > _CHUNK_HEAD_BYTES:
+            raise InvalidChunkSize(b"")
+        super().get_data(unreader, buf)

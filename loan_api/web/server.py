@@ -1,0 +1,52 @@
+"""Accepts connections when it is the worker's turn, and has each of their requests wait for its turn."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent.socket
+from gevent.pool import Pool
+from gevent.server import StreamServer
+
+from loan_api.web.connections import Turn
+
+
+class TurningSocket(gevent.socket.socket):
+    """A connection from which nothing is taken before the loop has looked at all of them.
+
+    gevent's own takes at once what has arrived. A client that always has its next request ready would be served until
+    it pauses, or, made to step back after each, before or long after those that the loop has found meanwhile.
+    """
+
+    def recv(self, *args: Any) -> bytes:
+        """What has arrived by the time that the loop comes to this connection."""
+        self._wait(self._read_event)  # type: ignore[attr-defined]  # as gevent's own does where nothing has arrived
+        return super().recv(*args)
+
+
+class TurningServer(StreamServer):
+    """Accepts in turn with the other workers. Each connection is handled in a greenlet of the pool."""
+
+    def __init__(self, listener: gevent.socket.socket, turn: Turn, handle: Callable[..., None], pool: Pool) -> None:
+        super().__init__(listener, handle, spawn=pool)
+        self._turn = turn
+
+    def do_read(self) -> Any:
+        """The connection that is to be accepted now, and who it comes from; None where there is none."""
+        return self._accepted() if self._turn.has_come() else None
+
+    def close(self) -> None:
+        """Closes; but what is waiting to be accepted is accepted first, as closing would reset it."""
+        if hasattr(self, "socket"):
+            while accepted := self._accepted():
+                self.do_handle(*accepted)
+        super().close()
+
+    def _accepted(self) -> Any:
+        accepted: Any = super().do_read()
+        if accepted is None:
+            self._turn.was_not_needed()
+            return None
+        self._turn.was_taken()
+        connection, address = accepted
+        turning = TurningSocket(connection.family, connection.type, connection.proto, fileno=connection.detach())
+        return turning, address
