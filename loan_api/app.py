@@ -16,7 +16,7 @@ from loan_api.api.endpoints import Collaborators, Limits, register_endpoints
 from loan_api.api.headers import protect_answers
 from loan_api.api.problems import register_problem_handlers
 from loan_api.api.requests import observe_requests
-from loan_api.aside import run_aside, run_forever, turn_of_the_loop, wait_until_idle
+from loan_api.aside import run_aside, run_forever, turns_of_the_loop, wait_until_idle
 from loan_api.batches.pool import BatchProcesses
 from loan_api.child_process import ChildProcess
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
@@ -152,7 +152,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         adapters.new_id,
         settings.max_batch_rows,
     )
-    backlog = Backlog(_LONGEST_TURN_SECONDS, turn_of_the_loop)
+    backlog = Backlog(_LONGEST_TURN_SECONDS, turns_of_the_loop())
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
     audit = AuditService(adapters.archive, adapters.log, observers.outcomes, adapters.now)
     health = HealthService(registry, adapters.log, adapters.keys, adapters.now)

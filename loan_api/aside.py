@@ -44,9 +44,11 @@ def wait_until_idle(most_seconds: float) -> None:
             idle()
 
 
-def turn_of_the_loop() -> int | None:
-    """The number of the turn that gevent's loop is in; None where there is no such loop."""
+def turns_of_the_loop() -> Callable[[], int | None]:
+    """Tells the number of the turn that gevent's loop of this thread is in; None where there is no such loop."""
     from gevent import get_hub, monkey
 
-    turn: int | None = get_hub().loop.iteration if monkey.is_module_patched("threading") else None
-    return turn
+    if not monkey.is_module_patched("threading"):
+        return lambda: None
+    loop = get_hub().loop
+    return lambda: loop.iteration

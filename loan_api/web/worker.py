@@ -8,7 +8,7 @@ import gevent
 from gevent.pool import Pool
 from gunicorn.workers.ggevent import GeventWorker
 
-from loan_api.aside import turn_of_the_loop
+from loan_api.aside import turns_of_the_loop
 from loan_api.malformed import answer_to
 from loan_api.web.arriving_body import ArrivingBody
 from loan_api.web.connections import Connections, Turn
@@ -44,7 +44,7 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         gunicorn's own has a server accept one connection in each turn of the loop, however long that lasts.
         """
         self.connections.join(self.slot)
-        turn = Turn(self.connections, self.slot, turn_of_the_loop)
+        turn = Turn(self.connections, self.slot, turns_of_the_loop())
         pool = Pool(self.worker_connections)
         servers = [TurningServer(listener, turn, self._serve, pool) for listener in self.sockets]
         for server in servers:
