@@ -84,7 +84,9 @@ class Backlog:
     """
 
     # Of the limit, the part that the process itself must have worked.
-    _SHARE = 0.4
+    _LEAST_WORK = 0.4
+    # Beside deciding. Where more have come at a time than can be refused by that, some more are decided.
+    _MOST_REFUSING = 0.25
 
     def __init__(
         self,
@@ -98,17 +100,29 @@ class Backlog:
         self._now = now
         self._worked = worked
         self._current: int | None = None
-        self._began = self._worked_before = 0.0
+        self._began = self._worked_before = self._deciding = self._refusing = 0.0
+        self._has_refused = False
 
     def check(self) -> None:
         """Raises SaturatedError where this turn lasts longer than the limit, in seconds, and work is the reason."""
         turn = self._turn()
         if turn != self._current:
             self._current, self._began, self._worked_before = turn, self._now(), self._worked()
-        elif turn is not None and self._is_late():
-            raise SaturatedError("There are more requests than can be answered in time.")
+            self._deciding = self._refusing = 0.0
+            self._has_refused = False
+        elif turn is not None and self._now() - self._began > self._limit:
+            self._weigh()
+            if self._has_refused:
+                raise SaturatedError("There are more requests than can be answered in time.")
 
-    def _is_late(self) -> bool:
-        return (
-            self._now() - self._began > self._limit and self._worked() - self._worked_before > self._SHARE * self._limit
+    def _weigh(self) -> None:
+        """Adds the work since the last time to what it was done for, and finds what is to be done next."""
+        worked = self._worked()
+        if self._has_refused:
+            self._refusing += worked - self._worked_before
+        else:
+            self._deciding += worked - self._worked_before
+        self._worked_before = worked
+        self._has_refused = (
+            self._deciding > self._LEAST_WORK * self._limit and self._refusing < self._MOST_REFUSING * self._deciding
         )

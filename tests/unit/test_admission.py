@@ -126,6 +126,22 @@ def test_what_was_done_between_two_turns_keeps_nobody_waiting() -> None:
         loop.go_on(10, at_work=10)
 
 
+def test_refusing_takes_a_fifth_of_the_work_at_most() -> None:
+    """However many have come at a time, and however little is saved by refusing them."""
+    loop = Loop()
+    backlog = loop.backlog(0.25)
+    seconds = {"deciding": 0.0, "refusing": 0.0}
+    for _ in range(1000):
+        try:
+            backlog.check()
+            loop.go_on(0.006, at_work=0.006)
+            seconds["deciding"] += 0.006
+        except SaturatedError:
+            loop.go_on(0.003, at_work=0.003)
+            seconds["refusing"] += 0.003
+    assert seconds["refusing"] / (seconds["refusing"] + seconds["deciding"]) == pytest.approx(0.2, abs=0.01)
+
+
 def test_a_turn_without_a_processor_sends_nobody_away() -> None:
     loop = Loop()
     backlog = loop.backlog(0.25)
