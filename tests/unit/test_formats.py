@@ -246,12 +246,41 @@ def test_a_table_without_a_head_does_not_give_an_applicant_s_values_away() -> No
     assert "Graduate" not in str(refused.value)
 
 
-def test_a_stream_that_unpacks_to_far_too_much_is_refused() -> None:
-    table = table_of([application(education="x" * 10_000_000)] * 2)
-    body = stream_of(table, options=pa.ipc.IpcWriteOptions(compression="zstd"))
-    assert len(body) < 100_000
-    with pytest.raises(BatchTooLargeError, match="unpacks to more"):
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())], ids=str)
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_stream_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked(codec: str, kind: Any) -> None:
+    table = with_column("education", pa.array(["x" * 60_000_000, "Graduate"]).cast(kind))
+    body = stream_of(table, options=pa.ipc.IpcWriteOptions(compression=codec))
+    assert len(body) < 300_000
+    with arrow_within(1_000_000), pytest.raises(BatchTooLargeError, match="unpacks to more"):
         format_of(ARROW).decode(body, MAX_ROWS)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_stream_may_be_compressed(codec: str) -> None:
+    body = stream_of(table_of([application()] * MAX_ROWS), options=pa.ipc.IpcWriteOptions(compression=codec))
+    assert same(format_of(ARROW).decode(body, MAX_ROWS), columns_of([application()] * MAX_ROWS))
+
+
+@pytest.mark.parametrize("told", [-2, -(2**62), 2**21, 2**62])
+def test_a_length_that_is_made_up_is_refused(told: int) -> None:
+    """One that is negative does not make up for others, and one that is large is not asked memory for."""
+    rows = [application()] * MAX_ROWS
+    body = stream_of(table_of(rows), options=pa.ipc.IpcWriteOptions(compression="zstd"))
+    length = (MAX_ROWS * 8).to_bytes(8, "little")
+    assert length in body
+    with arrow_within(1_000_000), pytest.raises((MalformedBodyError, BatchTooLargeError)):
+        format_of(ARROW).decode(body.replace(length, told.to_bytes(8, "little", signed=True), 1), MAX_ROWS)
+
+
+def test_a_dictionary_that_makes_up_its_length_is_refused_unread() -> None:
+    """Asking Arrow for the size of such a batch reads beyond it, and ends the process."""
+    values = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["Graduate", *"abcdef"]))
+    body = stream_of(with_column("education", values))
+    length = (7).to_bytes(8, "little")
+    assert length in body
+    with pytest.raises(MalformedBodyError):
+        format_of(ARROW).decode(body.replace(length, (2**48).to_bytes(8, "little")), MAX_ROWS)
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.float16(), pa.float32(), pa.float64()])
@@ -349,6 +378,15 @@ def memory_within(most: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@contextmanager
+def arrow_within(most: int) -> Iterator[None]:
+    """Fails where Arrow asks for more than `most` bytes meanwhile, even of those that it gave back before."""
+    pool = pa.default_memory_pool()
+    before = pool.total_bytes_allocated()
+    yield
+    assert pool.total_bytes_allocated() - before < most
 
 
 def test_a_text_that_is_cut_is_not_valid_for_that() -> None:

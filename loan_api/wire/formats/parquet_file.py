@@ -26,8 +26,9 @@ def decode(body: bytes, max_rows: int) -> Columns:
         file = pq.ParquetFile(source, metadata=metadata, read_dictionary=FEATURE_NAMES)
         flat = [field.name for field in file.schema_arrow if is_flat(field.type)]
         table = file.read(columns=flat, use_threads=False)
-        check_unpacked(table.nbytes, max_rows)
+        # First: of a table that is broken, not even the size may be asked.
         table.validate(full=True)
+        check_unpacked(table.nbytes, max_rows)
         check_size(table.num_rows, max_rows)
         return columns_of_table(table, max_rows)
     except MemoryError:
