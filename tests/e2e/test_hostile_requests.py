@@ -4,30 +4,20 @@ import re
 import select
 import socket
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 
-from benchmarks.processes import Process, tree
-from fuzz.seeds import bodies
-from tests.applications import application
-from tests.e2e.conftest import WORKERS, ClosedService, Service
+from tests.e2e.conftest import ClosedService, Service
 from tests.e2e.hostile_requests import CANARY, CLOSED, Attack, Documented, catalogue, drawn
+from tests.e2e.unharmed import unharmed
 from tests.torture.figures import Figure, record_figures
-from tests.waiting import wait_until
 
 ANSWER_SECONDS = 20
 PATIENCE_SECONDS = 0.3
 CLIENT_GONE = 499
-# The master, the follower and the recorder; each worker has a batch process, which it starts after some seconds.
-PROCESSES = 3 + 2 * WORKERS
-# What a process may take more than after one valid batch of each format.
-MOST_GROWTH_MEGABYTES = 150
 
 
 class Seen:
@@ -36,14 +26,13 @@ class Seen:
     def __init__(self) -> None:
         self.sent = 0
         self.statuses: Counter[int] = Counter()
-        self.growth = ""
 
     def note(self, statuses: Sequence[int]) -> None:
         """What one attack led to."""
         self.sent += 1
         self.statuses.update(statuses)
 
-    def figures(self) -> dict[str, Figure]:
+    def figures(self, growth: str) -> dict[str, Figure]:
         """As a row of the table."""
         kinds: Counter[int] = Counter()
         for status, times in self.statuses.items():
@@ -58,7 +47,7 @@ class Seen:
             "closed": kinds[CLOSED],
             "leaks": 0,
             "processes died": 0,
-            "grew most, MB": self.growth,
+            "grew most, MB": growth,
         }
 
 
@@ -101,89 +90,41 @@ def answers_to(service: Service, attack: Attack) -> list[int]:
     return statuses
 
 
-@contextmanager
-def unharmed(closed: ClosedService) -> Iterator[Seen]:
-    """In the end the same processes are there, decide as before, have not grown, and have logged no value."""
-    service = closed.service
-    wait_until(lambda: len(_processes(service)) == PROCESSES, "all processes to be there")
-    _decide_in_every_format(closed)
-    before = _decision(closed)
-    processes, logged = _processes(service), service.log.stat().st_size
-    peaks = list(map(peak_megabytes, processes))
-    seen = Seen()
-    yield seen
-    assert _decision(closed) == before
-    assert _processes(service) == processes
-    grown = [(peak, peak_megabytes(process), process.kind) for peak, process in zip(peaks, processes, strict=True)]
-    assert max(after - peak for peak, after, _ in grown) < MOST_GROWTH_MEGABYTES, grown
-    peak, after, kind = max(grown, key=lambda each: each[1] - each[0])
-    seen.growth = f"{kind.rpartition('.')[2]}: {peak} → {after}"
-    log = service.log.read_bytes()[logged:]
-    assert CANARY.encode() not in log
-    assert b'"level": "ERROR"' not in log
-    assert b"Traceback" not in log
-
-
-def _processes(service: Service) -> list[Process]:
-    """All but what announces the service, which ends by itself."""
-    found = (process for process in tree(service.process.pid) if process.kind != "loan_api.announcement")
-    return sorted(found, key=lambda process: process.pid)
-
-
-def _decision(closed: ClosedService) -> tuple[int, float]:
-    headers = {"X-API-Key": closed.key}
-    decided = requests.post(closed.service.url("/predict"), json=application(), headers=headers, timeout=10).json()
-    return decided["prediction"], decided["probability"]
-
-
-def peak_megabytes(process: Process) -> int:
-    """The most that it has had in memory."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
-    assert found
-    return int(found[1]) // 1000
-
-
-def _decide_in_every_format(closed: ClosedService) -> None:
-    """By every process: what each takes for that is not what the attacks take."""
-    valid = [(media_type, written[0]) for media_type, written in bodies().items()] * WORKERS * 4
-
-    def post(media_type: str, body: bytes) -> int:
-        headers = {"Content-Type": media_type, "X-API-Key": closed.key}
-        return requests.post(closed.service.url("/predict/batch"), body, headers=headers, timeout=20).status_code
-
-    with ThreadPoolExecutor(WORKERS * 4) as pool:
-        assert set(pool.map(post, *zip(*valid, strict=True))) == {200}
-
-
 @pytest.fixture
 def documented(closed_service: ClosedService) -> Documented:
     return Documented(requests.get(closed_service.service.url("/openapi.json"), timeout=10).json())
 
 
-def test_every_known_trick_is_answered_as_documented(closed_service: ClosedService, documented: Documented) -> None:
-    service = closed_service.service
-    with unharmed(closed_service) as seen:
-        for attack in catalogue(documented, closed_service.key):
-            seen.note(answers_to(service, attack))
-    record_figures("known tricks", seen.figures(), table="Hostile requests")
-
-
-def attacked_at_random(closed: ClosedService, documented: Documented, examples: int) -> Seen:
-    with unharmed(closed) as seen:
-
-        @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-        @given(drawn(documented, closed.key))
-        def attack_with(attack: Attack) -> None:
+def all_answered(closed: ClosedService, attacks: Iterable[Attack]) -> Mapping[str, Figure]:
+    seen = Seen()
+    with unharmed(closed) as harm:
+        for attack in attacks:
             seen.note(answers_to(closed.service, attack))
+    return seen.figures(harm.growth)
 
+
+def test_every_known_trick_is_answered_as_documented(closed_service: ClosedService, documented: Documented) -> None:
+    figures = all_answered(closed_service, catalogue(documented, closed_service.key))
+    record_figures("known tricks", figures, table="Hostile requests")
+
+
+def all_drawn_answered(closed: ClosedService, documented: Documented, examples: int) -> Mapping[str, Figure]:
+    seen = Seen()
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(drawn(documented, closed.key))
+    def attack_with(attack: Attack) -> None:
+        seen.note(answers_to(closed.service, attack))
+
+    with unharmed(closed) as harm:
         attack_with()
-    return seen
+    return seen.figures(harm.growth)
 
 
 def test_requests_drawn_at_random_are_answered_as_documented(
     closed_service: ClosedService, documented: Documented
 ) -> None:
-    attacked_at_random(closed_service, documented, 300)
+    all_drawn_answered(closed_service, documented, 200)
 
 
 @pytest.mark.torture
@@ -191,5 +132,5 @@ def test_requests_drawn_at_random_are_answered_as_documented(
 def test_thousands_of_requests_drawn_at_random_are_answered_as_documented(
     closed_service: ClosedService, documented: Documented
 ) -> None:
-    seen = attacked_at_random(closed_service, documented, 5_000)
-    record_figures("drawn at random", seen.figures(), table="Hostile requests")
+    figures = all_drawn_answered(closed_service, documented, 20_000)
+    record_figures("drawn at random", figures, table="Hostile requests")
