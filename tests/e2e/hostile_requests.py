@@ -4,7 +4,6 @@ An attack that needs a certain answer says so; for the others the service's own 
 """
 
 import gzip
-import io
 import json
 import re
 import zlib
@@ -13,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
 from hypothesis import strategies as st
 
 from loan_api.credit.features import FEATURE_NAMES, NUMBERS
-from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON
+from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
 from tests.applications import application
+from tests.bombs import arrow_bomb, lengths_made_up, parquet_bomb, saying_small_sizes
 
 # Stands where an applicant's value would, and must not come back.
 CANARY = "hunter2canary"
@@ -160,6 +159,7 @@ def _json(documented: Documented) -> Iterator[Attack]:
 
 def _tables(documented: Documented) -> Iterator[Attack]:
     head = ",".join(FEATURE_NAMES).encode() + b"\n"
+    bomb = parquet_bomb(BOMB_BYTES)
     bodies = [
         (CSV, "a long cell", head + b"x" * 200_000),
         (CSV, "a quote that is not closed", head + b'"' + b'"" ,' * 50_000),
@@ -174,8 +174,10 @@ def _tables(documented: Documented) -> Iterator[Attack]:
         (NDJSON, "a long text", b'"' + CANARY.encode() * 50_000 + b'"'),
         (NDJSON, "thousands of empty objects", b"{}\n" * 20_000),
         (NDJSON, "a million empty lines", b"\n" * 1_000_000),
-        (ARROW, "a dictionary that makes up its length", _made_up_dictionary()),
-        (ARROW, "a compressed bomb", _arrow_bomb(BOMB_BYTES)),
+        (ARROW, "a dictionary that makes up its length", lengths_made_up()),
+        (ARROW, "a bomb", arrow_bomb(BOMB_BYTES)),
+        (PARQUET, "a bomb", bomb),
+        (PARQUET, "a bomb that says it is none", saying_small_sizes(bomb)),
         *(
             (media_type, name, junk)
             for media_type in MEDIA_TYPES
@@ -191,25 +193,6 @@ def _tables(documented: Documented) -> Iterator[Attack]:
     for media_type, name, body in bodies:
         refusals = documented.refusals("POST", "/predict/batch")
         yield Attack(f"{name} as {media_type}", [posted("/predict/batch", body, media_type)], refusals)
-
-
-def _arrow_bomb(size: int) -> bytes:
-    table = pa.Table.from_pylist([application(education="x" * size)])
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def _made_up_dictionary() -> bytes:
-    """What Arrow reads beyond its memory at, when it is asked for the size of it before it is validated."""
-    table = pa.Table.from_pylist([application()] * 3)
-    values = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["Graduate", *"abcdef"]))
-    table = table.set_column(table.schema.get_field_index("education"), "education", values)
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().replace((7).to_bytes(8, "little"), (2**48).to_bytes(8, "little"))
 
 
 def _compressed(documented: Documented) -> Iterator[Attack]:

@@ -23,6 +23,7 @@ from loan_api.wire.decided import DecidedBatch
 from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from tests.applications import application
+from tests.bombs import lengths_made_up, saying_small_sizes
 
 MAX_ROWS = 50
 Rows = Sequence[dict[str, Any]]
@@ -275,12 +276,8 @@ def test_a_length_that_is_made_up_is_refused(told: int) -> None:
 
 def test_a_dictionary_that_makes_up_its_length_is_refused_unread() -> None:
     """Asking Arrow for the size of such a batch reads beyond it, and ends the process."""
-    values = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["Graduate", *"abcdef"]))
-    body = stream_of(with_column("education", values))
-    length = (7).to_bytes(8, "little")
-    assert length in body
     with pytest.raises(MalformedBodyError):
-        format_of(ARROW).decode(body.replace(length, (2**48).to_bytes(8, "little")), MAX_ROWS)
+        format_of(ARROW).decode(lengths_made_up(), MAX_ROWS)
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.float16(), pa.float32(), pa.float64()])
@@ -321,10 +318,31 @@ def test_a_column_of_another_type_is_refused(values: Any) -> None:
     ]
 
 
-def test_a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked() -> None:
-    table = table_of([application(education="x" * 10_000_000)] * 2)
-    with pytest.raises(BatchTooLargeError, match="unpacks to more"):
-        format_of(PARQUET).decode(file_of(table), MAX_ROWS)
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("use_dictionary", [True, False])
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked(
+    honest: bool, use_dictionary: bool, version: str
+) -> None:
+    """Whatever it says at its end."""
+    table = table_of([application(education="x" * 60_000_000)])
+    body = file_of(
+        table, compression="zstd", use_dictionary=use_dictionary, write_statistics=False, data_page_version=version
+    )
+    with arrow_within(1_000_000), pytest.raises(BatchTooLargeError, match="unpacks to more"):
+        format_of(PARQUET).decode(body if honest else saying_small_sizes(body), MAX_ROWS)
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_file_may_be_written_in_any_way(version: str, codec: str) -> None:
+    rows = [application(cibil_score=300 + number) for number in range(MAX_ROWS)]
+    for options in (
+        {"write_page_checksum": True},
+        {"use_dictionary": False, "data_page_size": 20, "row_group_size": 7},
+    ):
+        body = file_of(table_of(rows), compression=codec, data_page_version=version, **options)
+        assert same(format_of(PARQUET).decode(body, MAX_ROWS), columns_of(rows))
 
 
 LONG = "x" * 400_000
