@@ -42,14 +42,15 @@ def saying_small_sizes(file: bytes) -> bytes:
     start = len(file) - metadata.serialized_size - 8
     pages, end = file[:start], file[start:]
     for size in filter(lambda size: size > 1_000_000, sizes):
-        said = _varint(size * 2)
-        end = end.replace(said, _varint(1_000, len(said)))
+        said = varint(size * 2)
+        end = end.replace(said, varint(1_000, len(said)))
     lying = pages + end
     assert pq.read_metadata(io.BytesIO(lying)).row_group(0).total_byte_size == 500
     return lying
 
 
-def _varint(number: int, length: int = 0) -> bytes:
+def varint(number: int, length: int = 0) -> bytes:
+    """As Thrift's compact protocol has it; in `length` bytes, if it needs no more."""
     groups = [number >> shift & 127 for shift in range(0, max(number.bit_length(), length * 7), 7)]
     return bytes([*(group | 128 for group in groups[:-1]), groups[-1]])
 

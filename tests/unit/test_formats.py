@@ -23,7 +23,7 @@ from loan_api.wire.decided import DecidedBatch
 from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from tests.applications import application
-from tests.bombs import lengths_made_up, saying_small_sizes
+from tests.bombs import lengths_made_up, saying_small_sizes, varint
 
 MAX_ROWS = 50
 Rows = Sequence[dict[str, Any]]
@@ -331,6 +331,16 @@ def test_a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked(
     )
     with arrow_within(1_000_000), pytest.raises(BatchTooLargeError, match="unpacks to more"):
         format_of(PARQUET).decode(body if honest else saying_small_sizes(body), MAX_ROWS)
+
+
+def test_a_file_with_more_at_its_end_than_in_it_is_refused_unread() -> None:
+    file = as_parquet([application()])
+    length = pq.read_metadata(io.BytesIO(file)).serialized_size
+    pages, metadata = file[: -length - 8], file[-length - 8 : -8]
+    # A field that nobody knows, a list of numbers, before the end of the struct.
+    more = metadata[:-1] + (b"\x19\xf5" + varint(900_000) + b"\0" * 900_000) * 6 + b"\0"
+    with pytest.raises(MalformedBodyError, match="metadata"):
+        format_of(PARQUET).decode(pages + more + len(more).to_bytes(4, "little") + b"PAR1", MAX_ROWS)
 
 
 @pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])

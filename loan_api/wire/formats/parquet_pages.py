@@ -9,8 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loan_api.wire.formats.thrift import ThriftReader, Wanted
+from loan_api.wire.refusals import MalformedBodyError
 
+# A file with more is not for some thousand rows, and takes seconds to look at.
 _MOST_PAGES = 100_000
+_MOST_METADATA_BYTES = 2**22
 # The end of a file: the length of its metadata, then "PAR1".
 _LENGTH_BYTES = 4
 _END_BYTES = 8
@@ -23,11 +26,14 @@ _PAGE: Wanted = {_UNPACKED: None, _PACKED: None}
 
 
 def unpacked_bytes(file: bytes) -> int:
-    """What all pages of a file whose end is valid add up to once they are unpacked. Raises ValueError or KeyError."""
+    """What all pages of a file whose end is valid add up to once they are unpacked.
+
+    Raises ValueError or KeyError where they are not there, MalformedBodyError where there is too much to look at.
+    """
     sizes = 0
     for pages, page in enumerate(_pages(file)):
         if pages > _MOST_PAGES:
-            raise ValueError("there are too many pages")
+            raise MalformedBodyError(f"The file has more than {_MOST_PAGES} pages.")
         sizes += page
     return sizes
 
@@ -53,6 +59,8 @@ def _pages(file: bytes) -> Iterator[int]:
 def _columns(file: bytes) -> Iterator[Mapping[int, Any]]:
     """Of each column in each group of rows, what is said of it."""
     length = int.from_bytes(file[-_END_BYTES : _LENGTH_BYTES - _END_BYTES], "little")
+    if length > _MOST_METADATA_BYTES:
+        raise MalformedBodyError(f"The metadata of the file takes more than {_MOST_METADATA_BYTES} bytes.")
     metadata = ThriftReader(file, len(file) - _END_BYTES - length).read(_FILE)
     for group in metadata[_ROW_GROUPS]:
         for column in group[_COLUMNS]:
