@@ -9,10 +9,13 @@ import atheris
 with atheris.instrument_imports(include=["loan_api", "training.data", "fuzz"]):
     from fuzz.targets import targets
 
+    # The modules of the formats are imported here, as what is imported later would not be looked into.
+    TARGETS = targets()
+
 
 def main(name: str, *options: str) -> None:
     """Fuzzes until an option or a finding ends it; a finding is a traceback and a file `crash-…`."""
-    target = targets()[name]
+    target = TARGETS[name]
     corpus = Path(tempfile.mkdtemp(prefix="corpus-"))
     for number, seed in enumerate(target.seeds):
         (corpus / f"seed-{number}").write_bytes(seed)

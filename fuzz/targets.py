@@ -16,7 +16,7 @@ from loan_api.credit.errors import BatchTooLargeError
 from loan_api.recording.journal import Journal
 from loan_api.recording.protocol import decode_receipt, decode_records
 from loan_api.wire.applications import decode_application
-from loan_api.wire.formats import format_of
+from loan_api.wire.formats import BatchFormat, format_of
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from training.data.dataset import read_dataset
 from training.errors import DatasetError
@@ -51,8 +51,8 @@ def _refused(read: Callable[[bytes], object], body: bytes) -> None:
         return
 
 
-def _decode(media_type: str, body: bytes) -> object:
-    return format_of(media_type).decode(body, _MAX_ROWS)
+def _decode(batches: BatchFormat, body: bytes) -> object:
+    return batches.decode(body, _MAX_ROWS)
 
 
 def _read_dataset(content: bytes) -> None:
@@ -98,7 +98,9 @@ def _entry(content: bytes) -> bytes:
 def targets() -> Mapping[str, Target]:
     """All of them by name: a format by the last word of its media type."""
     formats = {
-        media_type.rpartition("/")[2].rpartition(".")[2]: Target(partial(_refused, partial(_decode, media_type)), seeds)
+        media_type.rpartition("/")[2].rpartition(".")[2]: Target(
+            partial(_refused, partial(_decode, format_of(media_type))), seeds
+        )
         for media_type, seeds in bodies().items()
     }
     entries = [_entry(content) for content in recorded()]

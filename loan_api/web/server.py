@@ -1,13 +1,19 @@
-"""Accepts connections when it is the worker's turn, and has each of their requests wait for its turn."""
+"""Accepts connections when it is the worker's turn; requests wait for theirs, and no answer for ever."""
 
+import errno
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import gevent
 import gevent.socket
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from loan_api.web.connections import Turn
+
+# For an answer, or for each piece of one that is sent as it is made (a thousand rows).
+_TAKING_SECONDS = 60.0
 
 
 class TurningSocket(gevent.socket.socket):
@@ -21,6 +27,19 @@ class TurningSocket(gevent.socket.socket):
         """What has arrived by the time that the loop comes to this connection."""
         self._wait(self._read_event)  # type: ignore[attr-defined]  # as gevent's own does where nothing has arrived
         return super().recv(*args)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Returns once all is on its way. Raises BrokenPipeError where the client does not take it, in some time.
+
+        gevent's own waits for ever, and the answer is kept; its timeout goes by the clock on the wall.
+        """
+        sent = 0
+        with suppress(BlockingIOError):
+            # Most answers are on their way at once: they need no timer.
+            sent = self._sock.send(data, flags)  # type: ignore[attr-defined]
+        if sent < len(data):
+            with gevent.Timeout(_TAKING_SECONDS, BrokenPipeError(errno.EPIPE, "the answer was not taken in time")):
+                super().sendall(memoryview(data)[sent:], flags)
 
 
 class TurningServer(StreamServer):

@@ -26,7 +26,8 @@ def test_nothing_is_found_in_a_minute(name: str, tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "fuzz", name, f"-max_total_time={SECONDS}"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
+        # What it collects goes where the test's files go.
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         errors="replace",

@@ -23,6 +23,7 @@ from loan_api.wire.decided import DecidedBatch
 from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
 from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 from tests.applications import application
+from tests.bombs import lengths_made_up, saying_small_sizes, varint
 
 MAX_ROWS = 50
 Rows = Sequence[dict[str, Any]]
@@ -246,12 +247,37 @@ def test_a_table_without_a_head_does_not_give_an_applicant_s_values_away() -> No
     assert "Graduate" not in str(refused.value)
 
 
-def test_a_stream_that_unpacks_to_far_too_much_is_refused() -> None:
-    table = table_of([application(education="x" * 10_000_000)] * 2)
-    body = stream_of(table, options=pa.ipc.IpcWriteOptions(compression="zstd"))
-    assert len(body) < 100_000
-    with pytest.raises(BatchTooLargeError, match="unpacks to more"):
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())], ids=str)
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_stream_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked(codec: str, kind: Any) -> None:
+    table = with_column("education", pa.array(["x" * 60_000_000, "Graduate"]).cast(kind))
+    body = stream_of(table, options=pa.ipc.IpcWriteOptions(compression=codec))
+    assert len(body) < 300_000
+    with arrow_within(1_000_000), pytest.raises(BatchTooLargeError, match="unpacks to more"):
         format_of(ARROW).decode(body, MAX_ROWS)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_stream_may_be_compressed(codec: str) -> None:
+    body = stream_of(table_of([application()] * MAX_ROWS), options=pa.ipc.IpcWriteOptions(compression=codec))
+    assert same(format_of(ARROW).decode(body, MAX_ROWS), columns_of([application()] * MAX_ROWS))
+
+
+@pytest.mark.parametrize("told", [-2, -(2**62), 2**21, 2**62])
+def test_a_length_that_is_made_up_is_refused(told: int) -> None:
+    """One that is negative does not make up for others, and one that is large is not asked memory for."""
+    rows = [application()] * MAX_ROWS
+    body = stream_of(table_of(rows), options=pa.ipc.IpcWriteOptions(compression="zstd"))
+    length = (MAX_ROWS * 8).to_bytes(8, "little")
+    assert length in body
+    with arrow_within(1_000_000), pytest.raises((MalformedBodyError, BatchTooLargeError)):
+        format_of(ARROW).decode(body.replace(length, told.to_bytes(8, "little", signed=True), 1), MAX_ROWS)
+
+
+def test_a_dictionary_that_makes_up_its_length_is_refused_unread() -> None:
+    """Asking Arrow for the size of such a batch reads beyond it, and ends the process."""
+    with pytest.raises(MalformedBodyError):
+        format_of(ARROW).decode(lengths_made_up(), MAX_ROWS)
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.float16(), pa.float32(), pa.float64()])
@@ -292,10 +318,41 @@ def test_a_column_of_another_type_is_refused(values: Any) -> None:
     ]
 
 
-def test_a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked() -> None:
-    table = table_of([application(education="x" * 10_000_000)] * 2)
-    with pytest.raises(BatchTooLargeError, match="unpacks to more"):
-        format_of(PARQUET).decode(file_of(table), MAX_ROWS)
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("use_dictionary", [True, False])
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked(
+    honest: bool, use_dictionary: bool, version: str
+) -> None:
+    """Whatever it says at its end."""
+    table = table_of([application(education="x" * 60_000_000)])
+    body = file_of(
+        table, compression="zstd", use_dictionary=use_dictionary, write_statistics=False, data_page_version=version
+    )
+    with arrow_within(1_000_000), pytest.raises(BatchTooLargeError, match="unpacks to more"):
+        format_of(PARQUET).decode(body if honest else saying_small_sizes(body), MAX_ROWS)
+
+
+def test_a_file_with_more_at_its_end_than_in_it_is_refused_unread() -> None:
+    file = as_parquet([application()])
+    length = pq.read_metadata(io.BytesIO(file)).serialized_size
+    pages, metadata = file[: -length - 8], file[-length - 8 : -8]
+    # A field that nobody knows, a list of numbers, before the end of the struct.
+    more = metadata[:-1] + (b"\x19\xf5" + varint(900_000) + b"\0" * 900_000) * 6 + b"\0"
+    with pytest.raises(MalformedBodyError, match="metadata"):
+        format_of(PARQUET).decode(pages + more + len(more).to_bytes(4, "little") + b"PAR1", MAX_ROWS)
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_file_may_be_written_in_any_way(version: str, codec: str) -> None:
+    rows = [application(cibil_score=300 + number) for number in range(MAX_ROWS)]
+    for options in (
+        {"write_page_checksum": True},
+        {"use_dictionary": False, "data_page_size": 20, "row_group_size": 7},
+    ):
+        body = file_of(table_of(rows), compression=codec, data_page_version=version, **options)
+        assert same(format_of(PARQUET).decode(body, MAX_ROWS), columns_of(rows))
 
 
 LONG = "x" * 400_000
@@ -349,6 +406,15 @@ def memory_within(most: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@contextmanager
+def arrow_within(most: int) -> Iterator[None]:
+    """Fails where Arrow asks for more than `most` bytes meanwhile, even of those that it gave back before."""
+    pool = pa.default_memory_pool()
+    before = pool.total_bytes_allocated()
+    yield
+    assert pool.total_bytes_allocated() - before < most
 
 
 def test_a_text_that_is_cut_is_not_valid_for_that() -> None:

@@ -6,25 +6,26 @@ import pyarrow as pa
 
 from loan_api.scoring.columns import Columns
 from loan_api.wire.decided import DecidedBatch
+from loan_api.wire.formats.arrow_messages import unpacked_bytes
 from loan_api.wire.formats.arrow_tables import UNREADABLE, check_unpacked, columns_of_table, decided_table
 from loan_api.wire.formats.rows import check_names, check_size, too_many
 from loan_api.wire.refusals import MalformedBodyError
 
 
 def decode(body: bytes, max_rows: int) -> Columns:
-    """The valid applications in the body; read batch by batch, so that the limit holds before it is all unpacked."""
+    """The valid applications in the body; what its messages say they unpack to is checked before any is unpacked."""
     source = pa.BufferReader(body)
     batches = []
-    rows = unpacked = 0
+    rows = 0
     try:
+        check_unpacked(unpacked_bytes(body), max_rows)
         with pa.ipc.open_stream(source) as reader:
             check_names(reader.schema.names)
             for batch in reader:
                 rows += batch.num_rows
-                unpacked += batch.nbytes
                 if rows > max_rows:
                     raise too_many(max_rows)
-                check_unpacked(unpacked, max_rows)
+                # Before anything else is asked of it: even its size may be told by reading where it has no memory.
                 batch.validate(full=True)
                 batches.append(batch)
             table = pa.Table.from_batches(batches, schema=reader.schema)

@@ -1,0 +1,45 @@
+"""An answer is on its way to the client, or given up in time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import gevent.socket
+import pytest
+
+from loan_api.web import server
+from loan_api.web.server import TurningSocket
+
+
+@pytest.fixture
+def connected() -> Iterator[tuple[TurningSocket, Any]]:
+    """A connection as the worker has it, and the client's end."""
+    ours, theirs = gevent.socket.socketpair()
+    with TurningSocket(ours.family, ours.type, ours.proto, fileno=ours.detach()) as turning, theirs:
+        yield turning, theirs
+
+
+def received(connection: Any, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        content += connection.recv(65_536)
+    return content
+
+
+@pytest.mark.parametrize("size", [1, 10_000_000])
+def test_an_answer_that_is_taken_arrives_whole(connected: tuple[TurningSocket, Any], size: int) -> None:
+    ours, theirs = connected
+    content = bytes(range(256)) * (size // 256 + 1)
+    taking = gevent.spawn(received, theirs, len(content))
+    ours.sendall(content)
+    assert taking.get(timeout=10) == content
+
+
+def test_an_answer_that_is_not_taken_is_given_up(
+    connected: tuple[TurningSocket, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the client had hung up, which gunicorn takes quietly."""
+    monkeypatch.setattr(server, "_TAKING_SECONDS", 0.05)
+    ours, _ = connected
+    with pytest.raises(BrokenPipeError):
+        ours.sendall(b"x" * 10_000_000)
