@@ -14,6 +14,7 @@ from loan_api.web.connections import Turn
 
 # For an answer, or for each piece of one that is sent as it is made (a thousand rows).
 _TAKING_SECONDS = 60.0
+_HELD_BYTES = 65_536
 
 
 class TurningSocket(gevent.socket.socket):
@@ -23,16 +24,33 @@ class TurningSocket(gevent.socket.socket):
     it pauses, or, made to step back after each, before or long after those that the loop has found meanwhile.
     """
 
+    _held: bytearray | None = None
+
     def recv(self, *args: Any) -> bytes:
         """What has arrived by the time that the loop comes to this connection."""
         self._wait(self._read_event)  # type: ignore[attr-defined]  # as gevent's own does where nothing has arrived
         return super().recv(*args)
 
+    def hold(self) -> None:
+        """Has what is sent from now on go out together, by `let_go`: gunicorn sends head and body one by one."""
+        self._held = bytearray()
+
+    def let_go(self) -> None:
+        """Sends what is held. Raises what `sendall` raises."""
+        held, self._held = self._held, None
+        if held:
+            self.sendall(held)
+
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Returns once all is on its way. Raises BrokenPipeError where the client does not take it, in some time.
+        """Returns once all is on its way, or held. Raises BrokenPipeError where it is not taken in some time.
 
         gevent's own waits for ever, and the answer is kept; its timeout goes by the clock on the wall.
         """
+        if self._held is not None:
+            self._held += data
+            if len(self._held) < _HELD_BYTES:
+                return
+            data, self._held = self._held, bytearray()
         sent = 0
         with suppress(BlockingIOError):
             # Most answers are on their way at once: they need no timer.
@@ -40,6 +58,11 @@ class TurningSocket(gevent.socket.socket):
         if sent < len(data):
             with gevent.Timeout(_TAKING_SECONDS, BrokenPipeError(errno.EPIPE, "the answer was not taken in time")):
                 super().sendall(memoryview(data)[sent:], flags)
+
+    def sendfile(self, *args: Any, **named: Any) -> Any:
+        """Sends a file, after what is held."""
+        self.let_go()
+        return super().sendfile(*args, **named)
 
 
 class TurningServer(StreamServer):

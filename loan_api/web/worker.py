@@ -82,7 +82,11 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answers one request."""
         req.unreader.mxchunk = _RECEIVED_BYTES
         req.body = ArrivingBody(req)
-        return super().handle_request(listener_name, req, sock, addr)
+        sock.hold()
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.let_go()
 
     def handle_error(self, _req: Any, client: Any, _address: Any, error: BaseException) -> None:
         """Answers what is no HTTP request, and what went wrong outside of the application."""

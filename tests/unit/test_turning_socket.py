@@ -1,6 +1,7 @@
-"""An answer is on its way to the client, or given up in time."""
+"""An answer goes out in one piece, and is on its way to the client or given up in time."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -43,3 +44,38 @@ def test_an_answer_that_is_not_taken_is_given_up(
     ours, _ = connected
     with pytest.raises(BrokenPipeError):
         ours.sendall(b"x" * 10_000_000)
+
+
+def test_what_is_held_goes_out_together(connected: tuple[TurningSocket, Any]) -> None:
+    ours, theirs = connected
+    ours.hold()
+    ours.sendall(b"head, ")
+    ours.sendall(b"body")
+    theirs.settimeout(0.01)
+    with pytest.raises(TimeoutError):
+        theirs.recv(100)
+    ours.let_go()
+    assert theirs.recv(100) == b"head, body"
+    ours.sendall(b"more")
+    assert theirs.recv(100) == b"more"
+
+
+def test_no_more_is_held_than_a_piece(connected: tuple[TurningSocket, Any]) -> None:
+    ours, theirs = connected
+    ours.hold()
+    ours.sendall(b"x" * 70_000)
+    ours.sendall(b"y")
+    assert received(theirs, 70_000) == b"x" * 70_000
+    ours.let_go()
+    assert theirs.recv(100) == b"y"
+
+
+def test_a_file_goes_out_after_what_is_held(connected: tuple[TurningSocket, Any], tmp_path: Path) -> None:
+    ours, theirs = connected
+    (tmp_path / "file").write_bytes(b"body")
+    ours.hold()
+    ours.sendall(b"head, ")
+    with (tmp_path / "file").open("rb") as file:
+        ours.sendfile(file)
+    assert received(theirs, 10) == b"head, body"
+    ours.let_go()
