@@ -14,7 +14,7 @@ _SLOTS = 512
 _COUNT = struct.Struct("i")
 _ABSENT = -1
 # A worker that has fewer connections may be busy; then another takes the connection after all.
-_PATIENCE_SECONDS = 0.005
+_PATIENCE_SECONDS = 0.002
 
 
 class Connections:
