@@ -1,4 +1,4 @@
-"""What is fuzzed: every reader of bytes, each with what it may raise and what to begin with."""
+"""What is fuzzed: every reader of bytes and the endpoints before them, each with what it may raise and its seeds."""
 
 import struct
 import tempfile
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from fuzz import endpoints
 from fuzz.seeds import CANARY, bodies, datasets, recorded, single_bodies
 from loan_api.credit.errors import BatchTooLargeError
 from loan_api.recording.journal import Journal
@@ -105,6 +106,7 @@ def targets() -> Mapping[str, Target]:
     }
     entries = [_entry(content) for content in recorded()]
     return {
+        "requests": Target(endpoints.ask, endpoints.seeds()),
         "application": Target(partial(_refused, decode_application), single_bodies()),
         **formats,
         "dataset": Target(_read_dataset, datasets()),

@@ -5,13 +5,14 @@ from typing import Any
 
 import gevent
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
-from gunicorn.http.errors import InvalidChunkSize
+from gunicorn.http.errors import InvalidChunkSize, ParseException
 
 from loan_api.credit.errors import SlowBodyError
 
 _BODY_SECONDS = 30.0
 # A chunk's head may already be in what was received at a time; what is longer still is none.
 _CHUNK_HEAD_BYTES = 65_536
+_PASSED_OVER_BYTES = 65_536
 
 
 class ArrivingBody(Body):  # type: ignore[misc]  # gunicorn has no types
@@ -31,15 +32,33 @@ class ArrivingBody(Body):  # type: ignore[misc]  # gunicorn has no types
         self._deadline = monotonic() + _BODY_SECONDS
 
     def read(self, size: int | None = None) -> bytes:
-        """Up to `size` bytes, or all of them; none at the end. Raises SlowBodyError."""
+        """Up to `size` bytes, or all of them; none at the end. Raises SlowBodyError, or OSError where it is broken."""
         with gevent.Timeout(
             max(self._deadline - monotonic(), 0.001), SlowBodyError("The body did not arrive in time.")
         ):
-            if self.buf.tell() or size is None or size < 0:
-                everything: bytes = super().read(size)
-                return everything
-            piece: bytes = self.reader.read(size)
-            return piece
+            try:
+                return self._read(size)
+            except ParseException:
+                # That is for heads, and trailers look like one. Whoever reads a body expects errors of the connection.
+                raise ConnectionError("the trailers of the body cannot be read") from None
+
+    def pass_over(self) -> None:
+        """Takes what nobody has read of it. Raises StopIteration, which ends a connection, where there is no end to it.
+
+        gunicorn's own would take that for a defect: it would answer once more, and log what was sent.
+        """
+        try:
+            while self.read(_PASSED_OVER_BYTES):
+                pass
+        except (OSError, SlowBodyError):
+            raise StopIteration from None
+
+    def _read(self, size: int | None) -> bytes:
+        if self.buf.tell() or size is None or size < 0:
+            everything: bytes = super().read(size)
+            return everything
+        piece: bytes = self.reader.read(size)
+        return piece
 
 
 class _LengthReader(LengthReader):  # type: ignore[misc]

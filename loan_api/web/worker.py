@@ -79,14 +79,16 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         return Wait(self.cfg.keepalive, self._waits)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Answers one request."""
+        """Answers one request. Raises StopIteration, or an error of the connection's, where it was the last one."""
         req.unreader.mxchunk = _RECEIVED_BYTES
         req.body = ArrivingBody(req)
         sock.hold()
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            handled = super().handle_request(listener_name, req, sock, addr)
         finally:
             sock.let_go()
+        req.body.pass_over()
+        return handled
 
     def handle_error(self, _req: Any, client: Any, _address: Any, error: BaseException) -> None:
         """Answers what is no HTTP request, and what went wrong outside of the application."""

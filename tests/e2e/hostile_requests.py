@@ -236,6 +236,7 @@ def _framing(documented: Documented) -> Iterator[Attack]:
                 ("a chunk of negative length", send(b"-1\r\n" + VALID, [kind, chunked]), refused),
                 ("a long extension", send(b"5;" + b"x" * 100_000 + b"\r\n12345\r\n", [kind, chunked]), refused),
                 ("long trailers", send(b"0\r\n" + b"a: b\r\n" * 50_000 + b"\r\n", [kind, chunked]), refused | {422}),
+                ("trailers that are none", send(b"0\r\nx}\r\n\r\n", [kind, chunked]), refused),
                 ("tiny chunks", send(b"1\r\n{\r\n" * 10_000 + b"0\r\n\r\n", [kind, chunked]), refused | {413}),
                 *((name, send(VALID, [kind, name]), refused) for name in lengths),
             )
@@ -248,6 +249,8 @@ def _framing(documented: Documented) -> Iterator[Attack]:
     yield Attack("a chunk of impossible length", [long], frozenset({400, 413}))
     many = posted("/predict", VALID).replace(b"Connection: close\r\n", b"") * 20
     yield Attack("many at once, the last one broken", [many + posted("/predict", b"{")], frozenset({200, 400}))
+    unread = posted("/predict", f"{CANARY}\r\n".encode(), "text/plain", chunked).replace(b"Connection: close\r\n", b"")
+    yield Attack("a broken rest of a body that was not wanted", [unread], frozenset({415}))
     hidden = request("POST", "/predict", VALID, [kind], length=5) + request("GET", "/keys")
     yield Attack("a request behind a body", [hidden], frozenset({400}))
 

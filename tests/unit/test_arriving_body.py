@@ -5,8 +5,10 @@ from typing import Any
 
 import gevent
 import pytest
+from gunicorn.config import Config
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.errors import InvalidChunkSize
+from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader
 
 from loan_api.credit.errors import SlowBodyError
@@ -72,6 +74,13 @@ def test_trailers_that_do_not_end_are_refused() -> None:
         body_of(pieces()).read(10)
 
 
+def test_trailers_that_cannot_be_read_are_an_error_of_the_connection() -> None:
+    """As all that is wrong with a body is, which the application answers with a 400."""
+    parser = RequestParser(Config(), [b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx}\r\n\r\n"], None)
+    with pytest.raises(ConnectionError):
+        ArrivingBody(next(parser)).read(10)
+
+
 @pytest.mark.parametrize("pause", [0.03, 10])
 def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the steps are that it comes in."""
@@ -84,3 +93,30 @@ def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch:
 
     with pytest.raises(SlowBodyError):
         body_of(trickle(), length=1000).read()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "length"), [([b"abc", b"def"], 6), ([b"ab"], 6), ([b"3\r\nabc\r\n", b"0\r\n\r\n"], None)]
+)
+def test_what_nobody_read_is_passed_over(pieces: Any, length: int | None) -> None:
+    body = body_of(pieces, length)
+    body.pass_over()
+    assert body.read(1) == b""
+
+
+@pytest.mark.parametrize("rest", [b"no chunk\r\n", b"3\r\nabcdef\r\n", b"3\r\na"])
+def test_a_connection_ends_where_the_rest_of_a_body_has_no_end(rest: bytes) -> None:
+    with pytest.raises(StopIteration):
+        body_of([b"1\r\na\r\n", rest]).pass_over()
+
+
+def test_the_rest_of_a_body_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving_body, "_BODY_SECONDS", 0.05)
+
+    def trickle() -> Any:
+        while True:
+            gevent.sleep(0.01)
+            yield b"a"
+
+    with pytest.raises(StopIteration):
+        body_of(trickle(), length=1_000_000).pass_over()
