@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 # The master, the follower and the recorder; each worker has a batch process, which it starts after some seconds.
 _PROCESSES = 3 + 2 * WORKERS
 # What a process may take more than after one valid batch of each format.
-_MOST_GROWTH_MEGABYTES = 150
+_MOST_GROWTH_MEGABYTES = 80
 
 
 @dataclass
