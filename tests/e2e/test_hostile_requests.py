@@ -45,8 +45,6 @@ class Seen:
             "other 5xx": kinds[5] - self.statuses[503] - self.statuses[501],
             "501": self.statuses[501],
             "closed": kinds[CLOSED],
-            "leaks": 0,
-            "processes died": 0,
             "grew most, MB": growth,
         }
 
