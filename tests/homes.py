@@ -79,8 +79,8 @@ def run_in_process(environ: dict[str, str], *arguments: str) -> Result:
             signal.signal(number, handler)
 
 
-def run_training(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m training …`, in a process of its own."""
+def run_training(environ: dict[str, str], *arguments: str, seconds: float = 180) -> subprocess.CompletedProcess[str]:
+    """`python -m training …`, in a process of its own, which has so many seconds."""
     return subprocess.run(
         [sys.executable, "-m", "training", *arguments],
         cwd=PROJECT_ROOT,
@@ -88,7 +88,7 @@ def run_training(environ: dict[str, str], *arguments: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=seconds,
     )
 
 

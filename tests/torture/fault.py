@@ -102,14 +102,23 @@ class Scene:
         wait_until(lambda: self.health()[check] != "ok", f"/health to tell of {check}", seconds)
 
     def is_well(self) -> bool:
-        """Whether it is healthy in every respect and decides with the version that is in Production."""
-        try:
-            answers = [requests.get(self.service.url("/health"), timeout=30).json() for _ in range(4)]
-        except requests.RequestException:
-            return False
+        """Whether it is healthy in every respect and serves the version that is in Production."""
         staged = production_version(self.stage.home.client, self.stage.home.settings.model_name)
         wanted = None if staged is None else semantic_version(staged)
-        return all(answer["status"] == "healthy" and answer["checks"]["model_version"] == wanted for answer in answers)
+        try:
+            return all(self._serves(wanted) for _ in range(4))
+        except requests.RequestException:
+            return False
+
+    def _serves(self, wanted: str | None) -> bool:
+        """As whichever worker says that is asked; each question comes over a connection of its own."""
+        health = requests.get(self.service.url("/health"), timeout=30).json()
+        model = requests.get(self.service.url("/model"), timeout=30).json()
+        return (health["status"], health["checks"]["model_version"], model.get("version")) == (
+            "healthy",
+            wanted,
+            wanted,
+        )
 
 
 Strike = Callable[[Scene], AbstractContextManager[None]]
