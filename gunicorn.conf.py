@@ -2,8 +2,8 @@
 
 import os
 import signal
-import time
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
@@ -52,7 +52,7 @@ def on_starting(server: Any) -> None:
     """Counters start anew with the server, not with each reload; the queues are one for all workers."""
     reset_folder(_metrics_folder)
     forget_kept_keys(_settings.loan_home / "run" / f"keys-{_settings.port}.json")
-    os.environ[START_VARIABLE] = repr(time.time())
+    os.environ[START_VARIABLE] = repr(monotonic())
     for queue in (BATCHES, RECORDER):
         ConnectionQueue.make().hand_on(queue)
     _lifeline.hand_on()

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import uuid_utils
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
@@ -38,6 +37,7 @@ from loan_api.server_start import server_start
 from loan_api.services.access import Access, KeySource
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.audit import Archive, AuditService
+from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import DecisionLog, NoDecisionLog
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
@@ -71,7 +71,7 @@ class Adapters:
     archive: Archive
     keys: KeySource
     now: Callable[[], datetime]
-    new_id: Callable[[], str]
+    new_id: Callable[[datetime], str]
     run_forever: Callable[[Callable[[], None]], None]
 
 
@@ -93,7 +93,7 @@ def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
         archive=DatabaseArchive(settings.database_url, run_aside),
         keys=keys,
         now=lambda: datetime.now(UTC),
-        new_id=lambda: str(uuid_utils.uuid7()),
+        new_id=new_id,
         run_forever=run_forever,
     )
 

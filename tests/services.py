@@ -30,7 +30,7 @@ def client_of(
         archive=archive or NoArchive(),
         keys=keys or NoKeys(),
         now=now,
-        new_id=lambda: NEW_ID,
+        new_id=lambda _: NEW_ID,
         run_forever=lambda _: None,
     )
     return create_app(settings, adapters).test_client()

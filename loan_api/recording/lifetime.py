@@ -47,7 +47,7 @@ class RecorderLock:
 
     @classmethod
     def of(cls, home: Path, server_start: float) -> Self:
-        """The lock of the server that started then (Unix seconds)."""
+        """The lock of the server that started then."""
         return cls(home / "run" / f"recorder-{server_start:.6f}.lock")
 
     @contextmanager

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import Any
 
 import msgspec
 
 from loan_api.credit.errors import ModelUnavailableError
+from loan_api.machine_clock import this_boot
 from loan_api.scoring.package import ModelVersion, artifact_digest
 from loan_api.services.model_registry import Wish
 
@@ -30,6 +32,14 @@ _ASIDE = ".aside-"
 _LEFT_OVER_SECONDS = 600
 # The served version, the one before it for a quick rollback, and one more.
 _KEPT = 3
+
+
+@dataclass(frozen=True)
+class _WrittenWish:
+    """A wish, and the boot of the machine whose clock it goes by."""
+
+    boot: str
+    wish: Wish
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,13 @@ class ModelCache:
         return cls(home / "models" / f"{readable}-{stage}-{registry}")
 
     def read_wish(self) -> Wish | None:
-        """What the follower saw last; None before its first look."""
-        wish = self._read(_WISH, Wish)
-        return wish if isinstance(wish, Wish) else None
+        """What the follower saw last; None before its first look since the machine was booted."""
+        written = self._read(_WISH, _WrittenWish)
+        return written.wish if isinstance(written, _WrittenWish) and written.boot == this_boot() else None
 
     def write_wish(self, wish: Wish) -> None:
         """For the workers."""
-        self._write(_WISH, wish)
+        self._write(_WISH, _WrittenWish(this_boot(), wish))
 
     def read_good(self) -> ModelVersion | None:
         """The version that last proved itself in a worker."""
@@ -165,4 +175,4 @@ class ModelCache:
 
 def age(wish: Wish) -> float:
     """Seconds since the registry was looked at."""
-    return time.time() - wish.looked_at
+    return monotonic() - wish.looked_at

@@ -26,8 +26,8 @@ class Follower(Protocol):
 class CachedModelSource:
     """Reads what the follower writes. `aside` runs a function where it holds up nobody.
 
-    What the registry was seen to want before `believed_from` (Unix seconds), the server's start, is no news: a version
-    may have been promoted while nobody looked.
+    What the registry was seen to want before `believed_from` (monotonic seconds), the server's start, is no news: a
+    version may have been promoted while nobody looked.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Follows the registry: one look after another, each told to the workers."""
 
 import logging
-import time
 from dataclasses import replace
+from time import monotonic
 
 from mlflow.entities.model_registry import ModelVersion as RegistryEntry
 
@@ -26,15 +26,15 @@ class Follower:
     def look(self) -> None:
         """Looks once. A registry that cannot be read, or a version that cannot be fetched, changes only the problem."""
         try:
-            wish = Wish(version=self._staged_version(), problem=None, looked_at=time.time())
+            wish = Wish(version=self._staged_version(), problem=None, looked_at=monotonic())
         except ModelUnavailableError as error:
-            wish = replace(self._wish, problem=str(error), looked_at=time.time())
+            wish = replace(self._wish, problem=str(error), looked_at=monotonic())
         except OSError as error:
             problem = f"the local cache of models cannot be written ({type(error).__name__})"
-            wish = replace(self._wish, problem=problem, looked_at=time.time())
+            wish = replace(self._wish, problem=problem, looked_at=monotonic())
         except Exception as error:  # noqa: BLE001  # what a damaged version leads to is not for us to foresee
             problem = f"the registry cannot be followed ({type(error).__name__})"
-            wish = replace(self._wish, problem=problem, looked_at=time.time())
+            wish = replace(self._wish, problem=problem, looked_at=monotonic())
         if wish.problem is not None and wish.problem != self._wish.problem:
             _log.error("registry not followed", extra={"problem": wish.problem})
         self._wish = wish

@@ -23,9 +23,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wish:
-    """What the registry was seen to want at `looked_at` (Unix seconds), and why that could not be found out or fetched.
+    """What the registry was seen to want at `looked_at`, and why that could not be found out or fetched.
 
-    With a problem, `version` is what it wanted when it could last be read, if that is known.
+    `looked_at` is in seconds of the machine's monotonic clock. With a problem, `version` is what it wanted when it
+    could last be read, if that is known.
     """
 
     version: ModelVersion | None

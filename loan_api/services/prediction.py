@@ -103,7 +103,7 @@ class PredictionService:
         log: DecisionLog,
         observer: PredictionObserver,
         now: Callable[[], datetime],
-        new_id: Callable[[], str],
+        new_id: Callable[[datetime], str],
         max_batch_rows: int,
     ) -> None:
         self._registry = registry
@@ -129,7 +129,8 @@ class PredictionService:
         decider = model.decider
         prediction = decide(probability, decider.threshold)
         seconds = perf_counter() - started
-        decided_at, decision_id = self._now(), self._new_id()
+        decided_at = self._now()
+        decision_id = self._new_id(decided_at)
         features = _features_json(application)
         record = DecisionRecord(decision_id, request_id, decided_at, decider, features, probability, prediction)
         try:
@@ -146,6 +147,7 @@ class PredictionService:
         Raises NoModelError while no model is served, and what `run_batch` raises.
         """
         model = self._served()
+        decided_at = self._now()
         job = BatchJob(
             artifact=str(model.artifact),
             scorer=model.scorer.name,
@@ -153,9 +155,9 @@ class PredictionService:
             accepts=request.accepts,
             answers=request.answers,
             max_rows=self._max_batch_rows,
-            batch_id=self._new_id(),
+            batch_id=self._new_id(decided_at),
             request_id=request.request_id,
-            decided_at=self._now(),
+            decided_at=decided_at,
         )
         try:
             summary, pieces = self._batches.run(job, request.body, model.model, request.is_gone)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table
 
-# An id and its decision's time are taken one after the other, and clocks are set now and then.
+# They were not always made from the time of the decision itself.
 _APART = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = range(2**48)

@@ -5,25 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from loan_api.scoring.columns import columns_of
+from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.ids import first_id
 from loan_api.wire.batch_content import pack
 from tests.applications import application
 
 START = datetime(2024, 3, 13, 10, 30, 0, 123456, tzinfo=UTC)
 FIRST = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 SECOND = Decider("loan_approval_model", "2", "1.1.0", 0.35)
-
-
-def id_at(moment: datetime) -> str:
-    """A new id of that time."""
-    return f"{first_id(moment)[:14]}7{str(uuid4())[15:]}"
 
 
 @dataclass
@@ -57,7 +51,7 @@ class Ledger:
     def _next(self) -> tuple[str, datetime]:
         at = self.moment
         self.moment += timedelta(minutes=1)
-        return id_at(at), at
+        return new_id(at), at
 
     def _write(self, singles: Sequence[DecisionRecord], whole: Sequence[BatchRecord]) -> None:
         writer = DecisionWriter(self.url)

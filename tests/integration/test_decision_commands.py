@@ -22,6 +22,7 @@ from loan_api.credit.errors import DatabaseBusyError
 from loan_api.recording.journal import Journal
 from loan_api.scoring.columns import columns_of
 from loan_api.services.audit import DecisionName, FoundDecision
+from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.database import open_engine
@@ -30,7 +31,7 @@ from loan_api.storage.tables import batches, decisions
 from loan_api.wire.batch_content import pack
 from tests.applications import application
 from tests.homes import TrainedHome
-from tests.integration.ledger import SECOND, START, Ledger, id_at
+from tests.integration.ledger import SECOND, START, Ledger
 
 
 def run(ledger: Ledger, *arguments: str | Path, **environ: str) -> Result:
@@ -208,7 +209,7 @@ def test_a_purge_lets_others_write_meanwhile(ledger: Ledger) -> None:
     def write() -> None:
         writer = DecisionWriter(ledger.url)
         while not over.is_set():
-            record = DecisionRecord(id_at(datetime.now(UTC)), "r", datetime.now(UTC), SECOND, b"{}", 0.5, 1)
+            record = DecisionRecord(new_id(datetime.now(UTC)), "r", datetime.now(UTC), SECOND, b"{}", 0.5, 1)
             # The recorder, too, tries again.
             with suppress(DatabaseBusyError):
                 writer.write([record], [])
@@ -278,14 +279,14 @@ class TestReplay:
             probability = model.scorer.probability(row)
             features = json.dumps(row).encode()
             prediction = int(probability >= 0.5)
-            singles.append(DecisionRecord(id_at(START), "r", START, decider, features, probability, prediction))
+            singles.append(DecisionRecord(new_id(START), "r", START, decider, features, probability, prediction))
         whole = []
         for start in range(self.SINGLES, self.ROWS, self.BATCH):
             columns = columns_of(rows[start : start + self.BATCH])
             probabilities = model.scorer.probabilities(columns)
             predictions = (probabilities >= 0.5).astype(np.int8)
             content = pack(columns, probabilities, predictions)
-            whole.append(BatchRecord(id_at(START), "r", START, decider, self.BATCH, int(predictions.sum()), content))
+            whole.append(BatchRecord(new_id(START), "r", START, decider, self.BATCH, int(predictions.sum()), content))
         writer = DecisionWriter(ledger.url)
         writer.write(singles, whole)
         writer.close()

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from loan_api.services.audit import DecisionName, Page, Search
+from loan_api.services.decision_id import new_id
 from loan_api.storage import decision_pages
 from loan_api.storage.archive import DatabaseArchive
-from tests.integration.ledger import FIRST, SECOND, START, Ledger, id_at
+from tests.integration.ledger import FIRST, SECOND, START, Ledger
 
 
 def pages(ledger: Ledger, search: Search, limit: int = 500) -> list[Page]:
@@ -67,7 +68,7 @@ def test_a_batch_is_gone_on_with_where_the_page_was_full(ledger: Ledger) -> None
 
 def test_a_cursor_into_a_batch_that_was_purged_goes_on_after_it(ledger: Ledger) -> None:
     older = ledger.single()
-    gone = DecisionName(id_at(ledger.moment), 3)
+    gone = DecisionName(new_id(ledger.moment), 3)
     page = DatabaseArchive(ledger.url).page(Search(), gone, 500)
     assert [decision.decision_id for decision in page.decisions] == [older]
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from loan_api.scoring.package import artifact_digest
 from tests.homes import REFIT, TrainedHome, command, train_quickly
 from training.errors import GateRefusedError, VersionError
 from training.interruption import Interrupts
-from training.registry.history import Action, read_events, standing
+from training.registry.history import Action, drop_event, read_events, standing, write_event
 from training.registry.promotion import previous_version, put_into_production, settle, unsettled
 from training.registry.versions import find_version, production_version, semantic_version
 
@@ -156,6 +157,18 @@ def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(two_versions:
         train_quickly(two_versions.settings, ("decision_tree",), REFIT)
     assert in_production(two_versions) == "1.0.0"
     assert len(client.search_model_versions(f"name='{MODEL}'")) == 2
+
+
+def test_the_history_goes_on_though_the_clock_was_set_back(two_versions: TrainedHome) -> None:
+    client = two_versions.client
+    last = read_events(client, MODEL)[-1]
+    drop_event(client, MODEL, last)
+    tomorrow = dataclasses.replace(last, at=datetime.now(UTC) + timedelta(days=1))
+    write_event(client, MODEL, tomorrow)
+    put_into_production(client, find_version(client, MODEL, "1.0.0"), "rollback")
+    assert in_production(two_versions) == "1.0.0"
+    assert not unsettled(client, MODEL)
+    assert read_events(client, MODEL)[-1].at > tomorrow.at
 
 
 class Killed(BaseException):

@@ -6,9 +6,9 @@ import json
 import os
 import pickle
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import mlflow
@@ -333,8 +333,25 @@ def test_what_was_wished_before_the_server_started_is_no_news(own_home: TrainedH
         def ensure_running(self) -> None:
             """It is somebody else's turn."""
 
-    source = CachedModelSource(cache_of(own_home), NobodyLooks(), poll_seconds=1, believed_from=time.time() + 1)
+    source = CachedModelSource(cache_of(own_home), NobodyLooks(), poll_seconds=1, believed_from=monotonic() + 1)
     assert source.wish() is None
+
+
+def test_when_the_registry_was_looked_at_is_told_by_the_clock_that_nobody_sets(own_home: TrainedHome) -> None:
+    before = monotonic()
+    registry_of(own_home)
+    wish = cache_of(own_home).read_wish()
+    assert wish is not None
+    assert before < wish.looked_at < monotonic()
+
+
+def test_what_was_wished_before_the_machine_was_booted_is_no_news(own_home: TrainedHome) -> None:
+    """Its clock begins anew then, and would call an old wish a new one."""
+    registry_of(own_home)
+    file = cache_of(own_home).folder / "wish.json"
+    written = json.loads(file.read_bytes())
+    file.write_text(json.dumps(written | {"boot": "another"}), encoding="utf-8")
+    assert cache_of(own_home).read_wish() is None
 
 
 def test_only_one_process_follows_a_registry(own_home: TrainedHome) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -31,8 +32,28 @@ def service_on(source: FakeModelSource, log: FakeLog | None = None) -> tuple[Pre
     observer = RecordingObserver()
     log = log or FakeLog()
     batches = InlineBatches(log)
-    service = PredictionService(registry, batches, log, observer, now, new_id=lambda: "id-1", max_batch_rows=3)
+    service = PredictionService(registry, batches, log, observer, now, new_id=lambda _: "id-1", max_batch_rows=3)
     return service, observer
+
+
+def test_a_decision_and_its_id_are_of_one_time_though_the_clock_is_set_back() -> None:
+    clock = iter((NOW, NOW - timedelta(days=2)))
+    registry = ModelRegistry(FakeModelSource(), RecordingObserver(), now)
+    registry.refresh()
+    log = FakeLog()
+    service = PredictionService(
+        registry,
+        InlineBatches(log),
+        log,
+        RecordingObserver(),
+        lambda: next(clock),
+        datetime.isoformat,
+        max_batch_rows=3,
+    )
+    single = service.decide(application(), "request-1")
+    batch = service.decide_batch(batch_of(600))
+    assert (single.decision_id, batch.batch_id) == (NOW.isoformat(), (NOW - timedelta(days=2)).isoformat())
+    assert (single.decided_at, batch.decided_at) == (NOW, NOW - timedelta(days=2))
 
 
 def batch_of(*scores: int) -> BatchRequest:

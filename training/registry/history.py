@@ -8,7 +8,7 @@ import getpass
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from mlflow import MlflowClient
@@ -39,10 +39,14 @@ class Event:
         return f"{_PREFIX}{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
 
 
-def new_event(action: Action, version: ModelVersion, at: datetime | None = None) -> Event:
-    """An event of now, or of `at`, by the user who runs this."""
+def new_event(action: Action, version: ModelVersion, previous: Sequence[Event], at: datetime | None = None) -> Event:
+    """An event of now, or of `at`, by the user who runs this; in any case after the previous ones.
+
+    Their order is that of their times, and the clock may have been set back.
+    """
+    at = at or datetime.now(UTC)
     return Event(
-        at=at or datetime.now(UTC),
+        at=max(at, previous[-1].at + timedelta(microseconds=1)) if previous else at,
         action=action,
         version=str(version.version),
         semantic_version=semantic_version(version),

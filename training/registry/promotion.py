@@ -6,7 +6,7 @@ version is in Production. Alias and history follow; `settle` makes good what a k
 
 import warnings
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -41,7 +41,7 @@ def put_into_production(client: MlflowClient, version: ModelVersion, action: Act
     serving = production_version(client, name)
     if serving is not None and serving.version == version.version:
         return
-    event = new_event(action, version)
+    event = new_event(action, version, read_events(client, name))
     write_event(client, name, event)
     _move(client, version)
     mark_done(client, name, event)
@@ -120,11 +120,9 @@ def _settle_history(client: MlflowClient, name: str, serving: ModelVersion | Non
 
 
 def _found(serving: ModelVersion, events: list[Event]) -> Event:
-    """The event that nobody wrote, at the time that the registry remembers, but after the last one."""
+    """The event that nobody wrote, at the time that the registry remembers."""
     at = datetime.fromtimestamp((serving.last_updated_timestamp or 0) / 1000, UTC)
-    if events:
-        at = max(at, events[-1].at + timedelta(microseconds=1))
-    return replace(new_event("found", serving, at), by="unknown", done=True)
+    return replace(new_event("found", serving, events, at), by="unknown", done=True)
 
 
 def _move(client: MlflowClient, version: ModelVersion) -> None:
