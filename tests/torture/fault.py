@@ -13,6 +13,7 @@ from tests.e2e.conftest import Service
 from tests.e2e.decisions import Acknowledged, progress
 from tests.homes import TrainedHome, copy_of
 from tests.postgresql import Server
+from tests.torture.wall_clock import WallClock
 from tests.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version, production_version, semantic_version
@@ -42,6 +43,8 @@ class Stage:
     disk: Path | None = None
     # PostgreSQL, where the decisions lie there.
     server: Server | None = None
+    # The wall clock that the service goes by, where it can be set.
+    clock: WallClock | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -124,12 +127,17 @@ class Scene:
 Strike = Callable[[Scene], AbstractContextManager[None]]
 
 
+def nothing_else(_: Scene) -> None:
+    """What must hold of every fault is all."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """`strike` injects it, yields while it lasts, and heals it.
 
     `allowed`: what clients may see beside answers. `may_refuse`: whether they may be asked to come again later.
-    `good_within`: seconds after the end by which everything is as before.
+    `good_within`: seconds after the end by which everything is as before. `afterwards`: what else must hold once the
+    load is over.
     """
 
     name: str
@@ -139,6 +147,7 @@ class Fault:
     allowed: frozenset[str]
     may_refuse: bool
     good_within: float
+    afterwards: Callable[[Scene], None]
 
 
 def fault(
@@ -149,11 +158,12 @@ def fault(
     allowed: frozenset[str] = frozenset(),
     may_refuse: bool = False,
     good_within: float = 30,
+    afterwards: Callable[[Scene], None] = nothing_else,
 ) -> Callable[[Callable[[Scene], Iterator[None]]], Fault]:
     """Declares the generator below as a fault: it strikes, yields for the time that it lasts, and heals."""
 
     def declare(strike: Callable[[Scene], Iterator[None]]) -> Fault:
-        return Fault(name, promise, contextmanager(strike), stage, allowed, may_refuse, good_within)
+        return Fault(name, promise, contextmanager(strike), stage, allowed, may_refuse, good_within, afterwards)
 
     return declare
 

@@ -48,6 +48,7 @@ def test_fault(fault: Fault, two_registered: TrainedHome, tmp_path: Path) -> Non
             scene.progress()
             assert scene.service.metrics(), "metrics are shown"
         assert_all_are_recorded(scene.told, stage.url)
+        fault.afterwards(scene)
     seen = observed(scene.told, fault.allowed, ended, well)
     record_figures(fault.name, {"promised": fault.promise, **seen.figures()})
     assert seen.failed == {}

@@ -1,6 +1,6 @@
 """Every fault."""
 
 from tests.torture.fault import faults_of
-from tests.torture.faults import databases, machine, processes, registry
+from tests.torture.faults import clock, databases, machine, processes, registry
 
-FAULTS = [each for module in (processes, registry, databases, machine) for each in faults_of(module)]
+FAULTS = [each for module in (processes, registry, databases, machine, clock) for each in faults_of(module)]

@@ -1,0 +1,107 @@
+"""The wall clock."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from loan_api.services.audit import DecisionName, Search
+from loan_api.storage.archive import DatabaseArchive
+from loan_api.storage.database import connected
+from loan_api.storage.decision_stream import stream
+from loan_api.wire.timestamps import parse_time
+from tests.e2e.decisions import Acknowledged
+from tests.e2e.test_decision_log import processes_of
+from tests.homes import TrainedHome, run_training
+from tests.torture.fault import Scene, Stage, fault, usual
+from tests.torture.wall_clock import WallClock
+from tests.waiting import wait_until
+
+_A_DAY = timedelta(days=1)
+_PAGE = 500
+
+
+@contextmanager
+def with_a_clock(original: TrainedHome, folder: Path) -> Iterator[Stage]:
+    """As usual, with a wall clock that can be set."""
+    clock = WallClock.make(folder)
+    with usual(original, folder) as stage:
+        yield replace(stage, settings=clock.environ, clock=clock)
+
+
+def _each_is_listed_once(scene: Scene) -> None:
+    """Pages and exports of each of the days have all that was acknowledged on it, and nothing twice."""
+    noon = datetime.now(UTC)
+    days = ((None, noon - _A_DAY / 2), (noon - _A_DAY / 2, noon + _A_DAY / 2), (noon + _A_DAY / 2, None))
+    for since, until in ((None, None), *days):
+        told = _told(scene.told, since, until)
+        assert told, "something was decided then"
+        for found in (_listed(scene.stage.url, since, until), _exported(scene.stage.url, since, until)):
+            times = Counter(found)
+            assert [each for each in told if each not in times] == []
+            assert [each for each in times if times[each] > 1] == []
+
+
+def _told(told: Acknowledged, since: datetime | None, until: datetime | None) -> list[str]:
+    """The ids of what was acknowledged then, by the time that clients were told."""
+    times = {each: answer["timestamp"] for each, (_, answer) in told.decisions.items()}
+    for batch_id, (sent, answer) in told.batches.items():
+        times |= {str(DecisionName(batch_id, row)): answer["timestamp"] for row in range(len(sent))}
+    moments = {text: parse_time(text) for text in set(times.values())}
+    wanted = {text for text, at in moments.items() if at and (not since or at >= since) and (not until or at < until)}
+    return [each for each, text in times.items() if text in wanted]
+
+
+def _listed(url: str, since: datetime | None, until: datetime | None) -> list[str]:
+    archive = DatabaseArchive(url)
+    found: list[str] = []
+    page = archive.page(Search(since, until), None, _PAGE)
+    while True:
+        found += [decision.decision_id for decision in page.decisions]
+        if page.following is None:
+            return found
+        page = archive.page(Search(since, until), page.following, _PAGE)
+
+
+def _exported(url: str, since: datetime | None, until: datetime | None) -> list[str]:
+    damaged: list[str] = []
+    with connected(url) as connection:
+        found = [each for chunk in stream(connection, since, until, None, damaged.append) for each in chunk.ids]
+    assert damaged == []
+    return found
+
+
+@fault(
+    "clock set ahead by a day, then back by two",
+    "clients and health notice nothing; promotions are followed; decisions are listed by the time that was told",
+    stage=with_a_clock,
+    afterwards=_each_is_listed_once,
+)
+def jumps(scene: Scene) -> Iterator[None]:
+    clock = scene.stage.clock
+    assert clock is not None
+    before = _processes(scene)
+    for off, command in ((_A_DAY, ("promote", "1.0.1")), (-_A_DAY, ("rollback",))):
+        clock.set_off(off)
+        scene.progress()
+        told = parse_time(scene.health()["timestamp"])
+        assert told is not None
+        assert abs(told - clock.now()) < timedelta(minutes=1), "the service goes by that clock"
+        assert [scene.health()["registry"] for _ in range(8)] == ["ok"] * 8
+        finished = run_training(scene.stage.home.environ | clock.environ, *command)
+        assert finished.returncode == 0, finished.stderr
+        wait_until(scene.is_well, "the promotion to be followed")
+    yield
+    # A worker starts its batch process when it first has a batch.
+    assert before <= _processes(scene), "nobody was replaced"
+    times = [line["duration_ms"] for line in scene.service.log_lines if line["message"] == "request"]
+    assert times
+    assert all(isinstance(each, float) and each >= 0 for each in times)
+
+
+def _processes(scene: Scene) -> set[int]:
+    """All that the service consists of."""
+    names = ("gunicorn", "loan_api.batch_process", "loan_api.recorder", "loan_api.registry_follower")
+    return {pid for name in names for pid in processes_of(scene.service, name)}
