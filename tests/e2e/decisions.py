@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 CONNECTIONS = 16
 # Large enough to be handed to a batch process.
-_BATCH_ROWS = 400
+BATCH_ROWS = 400
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -41,12 +41,31 @@ class Attempt:
     is_refusal: bool = False
 
 
+@dataclass(frozen=True)
+class AcknowledgedBatch:
+    """A batch, by the seed that its rows were made from, and the answer as it came: taken apart, it takes megabytes."""
+
+    seed: int
+    content: bytes
+
+    @property
+    def sent(self) -> list[Application]:
+        """Its rows."""
+        return applications(BATCH_ROWS, self.seed)
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The answer."""
+        told: dict[str, Any] = json.loads(self.content)
+        return told
+
+
 @dataclass
 class Acknowledged:
     """What clients were told: the input and the answer of each decision, by its id, and of each batch."""
 
     decisions: dict[str, tuple[Application, dict[str, Any]]] = field(default_factory=dict)
-    batches: dict[str, tuple[list[Application], dict[str, Any]]] = field(default_factory=dict)
+    batches: dict[str, AcknowledgedBatch] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -85,17 +104,19 @@ class _Client:
         connection.close()
 
     def _ask(self, connection: HTTPConnection, began: float) -> bool:
-        rows = applications(_BATCH_ROWS if self._asks_for_batches else 1, seed=self._random.getrandbits(64))
+        seed = self._random.getrandbits(64)
+        rows = applications(BATCH_ROWS if self._asks_for_batches else 1, seed)
         path, body = ("/predict/batch", {"instances": rows}) if self._asks_for_batches else ("/predict", rows[0])
         connection.request("POST", path, json.dumps(body), _JSON)
         response = connection.getresponse()
-        answer = json.loads(response.read())
+        content = response.read()
+        answer = json.loads(content)
         if response.status != 200:
             is_refusal = response.status in (429, 503) and "Retry-After" in response.headers
             self._told.note(began, f"{response.status} {answer['type']}", is_refusal=is_refusal)
             return response.will_close
         if self._asks_for_batches:
-            self._told.batches[answer["batch_id"]] = (rows, answer)
+            self._told.batches[answer["batch_id"]] = AcknowledgedBatch(seed, content)
         else:
             self._told.decisions[answer["decision_id"]] = (rows[0], answer)
         self._told.note(began)
@@ -137,7 +158,7 @@ def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> None:
     url = f"sqlite:///{database}" if isinstance(database, Path) else database
     with open_engine(url, patience=20).connect() as connection:
         rows = connection.execute(select(*single)).all()
-        contents = connection.execute(select(batches.c.id, batches.c.content)).all()
+        whole = connection.execute(select(batches.c.id, batches.c.content)).all()
     singles = {row[0]: row[1:] for row in rows}
     assert len(singles) == len(rows), "no id is there twice"
     assert [each for each in told.decisions if each not in singles] == []
@@ -145,10 +166,11 @@ def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> None:
         features, probability, prediction = singles[decision_id]
         assert features == sent
         assert (probability, prediction) == (answer["probability"], answer["prediction"])
-    whole = {row[0]: row[1] for row in contents}
-    assert [each for each in told.batches if each not in whole] == []
-    for batch_id, (sent_rows, answer) in told.batches.items():
-        columns, probabilities, predictions = unpack(whole[batch_id])
+    contents = {row[0]: row[1] for row in whole}
+    assert [each for each in told.batches if each not in contents] == []
+    for batch_id, batch in told.batches.items():
+        columns, probabilities, predictions = unpack(contents[batch_id])
+        sent_rows, answer = batch.sent, batch.answer
         assert row_count(columns) == len(sent_rows)
         kept = {name: column.tolist() for name, column in texts(columns).items()}
         assert kept == {name: [row[name] for row in sent_rows] for name in kept}

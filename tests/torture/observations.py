@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.e2e.decisions import Acknowledged
+from tests.e2e.decisions import BATCH_ROWS, Acknowledged
 from tests.torture.figures import Figure
 
 
@@ -40,14 +40,13 @@ def observed(told: Acknowledged, allowed: frozenset[str], ended: float, well: fl
     bad = [each for each in attempts if each.problem is not None]
     others = [each.problem for each in bad if not each.is_refusal and each.problem]
     last = max((each.ended for each in bad), default=ended)
-    rows = sum(len(sent) for sent, _ in told.batches.values())
     return Observations(
         sent=len(attempts),
         answered=len(attempts) - len(bad),
         refused=len(bad) - len(others),
         broken=sum(problem in allowed for problem in others),
         failed={problem: others.count(problem) for problem in set(others) - allowed},
-        acknowledged=len(told.decisions) + rows,
+        acknowledged=len(told.decisions) + len(told.batches) * BATCH_ROWS,
         worst_seconds=max(each.ended - each.began for each in attempts if each.problem is None),
         recovery_seconds=max(well, last) - ended,
     )

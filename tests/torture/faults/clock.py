@@ -12,7 +12,7 @@ from loan_api.storage.archive import DatabaseArchive
 from loan_api.storage.database import connected
 from loan_api.storage.decision_stream import stream
 from loan_api.wire.timestamps import parse_time
-from tests.e2e.decisions import Acknowledged
+from tests.e2e.decisions import BATCH_ROWS, Acknowledged
 from tests.e2e.test_decision_log import processes_of
 from tests.homes import TrainedHome, run_training
 from tests.torture.fault import Scene, Stage, fault, usual
@@ -47,8 +47,9 @@ def _each_is_listed_once(scene: Scene) -> None:
 def _told(told: Acknowledged, since: datetime | None, until: datetime | None) -> list[str]:
     """The ids of what was acknowledged then, by the time that clients were told."""
     times = {each: answer["timestamp"] for each, (_, answer) in told.decisions.items()}
-    for batch_id, (sent, answer) in told.batches.items():
-        times |= {str(DecisionName(batch_id, row)): answer["timestamp"] for row in range(len(sent))}
+    for batch_id, batch in told.batches.items():
+        text = batch.answer["timestamp"]
+        times |= {str(DecisionName(batch_id, row)): text for row in range(BATCH_ROWS)}
     moments = {text: parse_time(text) for text in set(times.values())}
     wanted = {text for text, at in moments.items() if at and (not since or at >= since) and (not until or at < until)}
     return [each for each, text in times.items() if text in wanted]
