@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loan_api.metrics.slots import folder_of
 from tests.disks import fill, small_disk
+from tests.e2e.decisions import progress
 from tests.homes import TrainedHome, copy_of
 from tests.torture.fault import Scene, Stage, fault
 from tests.torture.faults.processes import reload
@@ -56,7 +57,8 @@ def no_descriptors(scene: Scene) -> Iterator[None]:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (taken + 8, before[pid][1]))
         for _ in range(_STRANGERS):
             strangers.enter_context(socket.create_connection(("127.0.0.1", scene.service.port)))
-        scene.progress()
+        # Handing over a batch takes a descriptor: batches may all be asked to come again.
+        progress(scene.told, decisions=50, batches=0)
         yield
     assert scene.service.workers == workers
     for pid in workers:
