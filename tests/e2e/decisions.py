@@ -149,10 +149,10 @@ def progress(told: Acknowledged, decisions: int, batches: int = 1) -> None:
     )
 
 
-def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> None:
+def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> int:
     """Every acknowledged decision is in the database once, with the input that was sent and the answer to it.
 
-    `database` is SQLite's file, or a URL.
+    `database` is SQLite's file, or a URL. How many were found there, rows of batches among them.
     """
     single = (decisions.c.id, decisions.c.features, decisions.c.probability, decisions.c.prediction)
     url = f"sqlite:///{database}" if isinstance(database, Path) else database
@@ -166,6 +166,7 @@ def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> None:
         features, probability, prediction = singles[decision_id]
         assert features == sent
         assert (probability, prediction) == (answer["probability"], answer["prediction"])
+    found = sum(each in singles for each in told.decisions)
     contents = {row[0]: row[1] for row in whole}
     assert [each for each in told.batches if each not in contents] == []
     for batch_id, batch in told.batches.items():
@@ -176,3 +177,5 @@ def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> None:
         assert kept == {name: [row[name] for row in sent_rows] for name in kept}
         assert probabilities.tolist() == [row["probability"] for row in answer["predictions"]]
         assert predictions.tolist() == [row["prediction"] for row in answer["predictions"]]
+        found += row_count(columns)
+    return found

@@ -16,11 +16,12 @@ class Observations:
     broken: int
     failed: dict[str, int]
     acknowledged: int
+    found: int
     worst_seconds: float
     recovery_seconds: float
 
     def figures(self) -> dict[str, Figure]:
-        """As a row of the table; only what was found again counts as found, so it is all or a failed test."""
+        """As a row of the table."""
         return {
             "sent": self.sent,
             "answered": self.answered,
@@ -28,14 +29,17 @@ class Observations:
             "broken": self.broken,
             "failed": sum(self.failed.values()),
             "acknowledged": self.acknowledged,
-            "found": self.acknowledged,
+            "found": self.found,
             "worst ms": round(self.worst_seconds * 1000),
             "good again after s": round(self.recovery_seconds, 1),
         }
 
 
-def observed(told: Acknowledged, allowed: frozenset[str], ended: float, well: float) -> Observations:
-    """The figures of a load that is over; the fault `ended`, and the service said that it was `well` (monotonic)."""
+def observed(told: Acknowledged, found: int, allowed: frozenset[str], ended: float, well: float) -> Observations:
+    """The figures of a load that is over, so many of whose decisions were `found` in the database.
+
+    The fault `ended`, and the service said that it was `well` (monotonic).
+    """
     attempts = told.attempts
     bad = [each for each in attempts if each.problem is not None]
     others = [each.problem for each in bad if not each.is_refusal and each.problem]
@@ -47,6 +51,7 @@ def observed(told: Acknowledged, allowed: frozenset[str], ended: float, well: fl
         broken=sum(problem in allowed for problem in others),
         failed={problem: others.count(problem) for problem in set(others) - allowed},
         acknowledged=len(told.decisions) + len(told.batches) * BATCH_ROWS,
+        found=found,
         worst_seconds=max(each.ended - each.began for each in attempts if each.problem is None),
         recovery_seconds=max(well, last) - ended,
     )

@@ -47,10 +47,11 @@ def test_fault(fault: Fault, two_registered: TrainedHome, tmp_path: Path) -> Non
             well = monotonic()
             scene.progress()
             assert scene.service.metrics(), "metrics are shown"
-        assert_all_are_recorded(scene.told, stage.url)
+        found = assert_all_are_recorded(scene.told, stage.url)
         fault.afterwards(scene)
-    seen = observed(scene.told, fault.allowed, ended, well)
+    seen = observed(scene.told, found, fault.allowed, ended, well)
     record_figures(fault.name, {"promised": fault.promise, **seen.figures()})
+    assert seen.found == seen.acknowledged
     assert seen.failed == {}
     assert fault.may_refuse or seen.refused == 0
     assert seen.recovery_seconds < fault.good_within
