@@ -14,7 +14,7 @@ _PIECE_BYTES = 65_536
 
 def media_type(request: Request, accepted: Collection[str]) -> str:
     """The body's media type, any kind of JSON as application/json. Raises UnsupportedMediaType."""
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if request.headers.get("Content-Encoding", "").lower() not in {"", "identity"} or _is_coded(request):
         raise UnsupportedMediaType("The body must be sent as it is, not compressed.")
     given = _JSON if request.is_json else request.mimetype
     if given not in accepted:
@@ -22,11 +22,16 @@ def media_type(request: Request, accepted: Collection[str]) -> str:
     return given
 
 
+def _is_coded(request: Request) -> bool:
+    """Whether it is compressed on its way, which gunicorn passes over."""
+    return request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked"
+
+
 def read_at_once(request: Request, limit: int) -> bytes:
     """A small body. Raises RequestEntityTooLarge."""
     _limit(request, limit)
     body = request.get_data(cache=False)
-    _check_whole(request, len(body), limit)
+    _check_whole(len(body), limit)
     return body
 
 
@@ -45,7 +50,7 @@ def read_in_pieces(request: Request, limit: int, received: Callable[[int], None]
         else:
             pieces.append(piece)
         time.sleep(0)
-    _check_whole(request, sum(map(len, pieces)), limit)
+    _check_whole(sum(map(len, pieces)), limit)
     return pieces
 
 
@@ -69,12 +74,12 @@ def is_gone(connection: socket.socket | None) -> bool:
 def _limit(request: Request, limit: int) -> None:
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
-    request.max_content_length = limit
+    # The stream refuses what comes after it, without looking whether anything does.
+    request.max_content_length = limit + 1
 
 
-def _check_whole(request: Request, received: int, limit: int) -> None:
-    if request.content_length is None and received >= limit:
-        # Without a declared length, the stream ends at the limit as if the body did.
+def _check_whole(received: int, limit: int) -> None:
+    if received > limit:
         raise _too_large(limit)
 
 

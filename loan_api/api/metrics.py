@@ -29,7 +29,11 @@ def metrics_blueprint(expose: Callable[[], tuple[bytes, str]], username: str, pa
 
 def _require(username: str, password: str) -> None:
     """Raises Unauthorized unless the request carries these credentials; takes as long for a near miss as for a far."""
-    given = request.authorization
+    try:
+        given = request.authorization
+    except ValueError:
+        # werkzeug reads base64 that is none as nothing, but stumbles over what is not ASCII.
+        given = None
     is_basic = given is not None and given.type == "basic"
     given_username = (given.username if is_basic and given is not None else None) or ""
     given_password = (given.password if is_basic and given is not None else None) or ""

@@ -34,8 +34,9 @@ _WITHOUT_MODEL = {"Retry-After": "10"}
 _WITHOUT_DATABASE = {"Retry-After": "5"}
 _SATURATED = {"Retry-After": "1"}
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="loan-api"'}
-# As nginx logs it; nobody receives it.
+# As nginx logs it. Only who has closed one side of a connection, and waits on the other, receives it.
 _CLIENT_GONE = 499
+_TITLES = {_CLIENT_GONE: "Client Closed Request"}
 _TYPES = "urn:loan-api:problem:"
 
 # status, type, headers; an error that is not here is a defect of ours.
@@ -58,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 
 def problem(
-    status: HTTPStatus,
+    status: int,
     detail: str,
     *,
     kind: str | None = None,
@@ -68,13 +69,13 @@ def problem(
     """A problem response; `kind` names a type of ours, without it the status says all."""
     body = {
         "type": f"{_TYPES}{kind}" if kind else "about:blank",
-        "title": status.phrase,
-        "status": status.value,
+        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
+        "status": int(status),
         "detail": detail,
         "request_id": g.get("request_id", ""),
         **members,
     }
-    return Response(json.dumps(body), status.value, dict(headers or {}), content_type=CONTENT_TYPE)
+    return Response(json.dumps(body), int(status), dict(headers or {}), content_type=CONTENT_TYPE)
 
 
 def register_problem_handlers(app: Flask) -> None:
@@ -82,7 +83,7 @@ def register_problem_handlers(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(RequestRefusedError, _refused_problem)
     app.register_error_handler(MalformedBodyError, _malformed_problem)
-    app.register_error_handler(ClientGoneError, lambda _: Response(status=_CLIENT_GONE))
+    app.register_error_handler(ClientGoneError, _gone_problem)
     app.register_error_handler(AccessRefusedError, _access_problem)
     app.register_error_handler(LoanError, _domain_problem)
     app.register_error_handler(Exception, _unexpected_problem)
@@ -103,6 +104,10 @@ def _refused_problem(error: RequestRefusedError) -> Response:
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, refusals.detail, kind="invalid-request", errors=list(refusals.shown)
     )
+
+
+def _gone_problem(_: ClientGoneError) -> Response:
+    return problem(_CLIENT_GONE, "The connection was closed before the batch was decided.")
 
 
 def _malformed_problem(error: MalformedBodyError) -> Response:

@@ -86,7 +86,7 @@ class Backlog:
     # Of the limit, the part that the process itself must have worked.
     _LEAST_WORK = 0.4
     # Beside deciding. Where more have come at a time than can be refused by that, some more are decided.
-    _MOST_REFUSING = 0.25
+    _MOST_REFUSING = 0.15
 
     def __init__(
         self,

@@ -29,18 +29,29 @@ class ArrivingBody(Body):  # type: ignore[misc]  # gunicorn has no types
         elif isinstance(reader, LengthReader):
             reader = _LengthReader(request.unreader, reader.length)
         super().__init__(reader)
+        self._request = request
+        self._is_over = False
         self._deadline = monotonic() + _BODY_SECONDS
 
     def read(self, size: int | None = None) -> bytes:
-        """Up to `size` bytes, or all of them; none at the end. Raises SlowBodyError, or OSError where it is broken."""
-        with gevent.Timeout(
-            max(self._deadline - monotonic(), 0.001), SlowBodyError("The body did not arrive in time.")
-        ):
-            try:
+        """Up to `size` bytes, or all of them; none at the end. Raises SlowBodyError, or OSError where it is broken.
+
+        After either, nobody knows where the next request would begin: the answer is the last on its connection.
+        """
+        if self._is_over:
+            return b""
+        try:
+            with gevent.Timeout(
+                max(self._deadline - monotonic(), 0.001), SlowBodyError("The body did not arrive in time.")
+            ):
                 return self._read(size)
-            except ParseException:
-                # That is for heads, and trailers look like one. Whoever reads a body expects errors of the connection.
-                raise ConnectionError("the trailers of the body cannot be read") from None
+        except ParseException:
+            # That is for heads, and trailers look like one. Whoever reads a body expects errors of the connection.
+            self._request.must_close = True
+            raise ConnectionError("the trailers of the body cannot be read") from None
+        except (OSError, SlowBodyError):
+            self._request.must_close = True
+            raise
 
     def pass_over(self) -> None:
         """Takes what nobody has read of it. Raises StopIteration, which ends a connection, where there is no end to it.
@@ -48,7 +59,7 @@ class ArrivingBody(Body):  # type: ignore[misc]  # gunicorn has no types
         gunicorn's own would take that for a defect: it would answer once more, and log what was sent.
         """
         try:
-            while self.read(_PASSED_OVER_BYTES):
+            while not self._request.must_close and self.read(_PASSED_OVER_BYTES):
                 pass
         except (OSError, SlowBodyError):
             raise StopIteration from None
@@ -58,6 +69,8 @@ class ArrivingBody(Body):  # type: ignore[misc]  # gunicorn has no types
             everything: bytes = super().read(size)
             return everything
         piece: bytes = self.reader.read(size)
+        # It is asked once more by whoever wants to be sure.
+        self._is_over = not piece and size > 0
         return piece
 
 
@@ -65,9 +78,13 @@ class _LengthReader(LengthReader):  # type: ignore[misc]
     """Hands on what has come; gunicorn's own puts it together until it is as much as was asked for."""
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; none at the end."""
+        """Up to `size` bytes; none at the end. Raises ConnectionError where it ends before its length."""
         size = min(size, self.length)
-        piece: bytes = self.unreader.read() if size else b""
+        if not size:
+            return b""
+        piece: bytes = self.unreader.read()
+        if not piece:
+            raise ConnectionError("the body ends before its length")
         taken, following = piece[:size], piece[size:]
         if following:
             self.unreader.unread(following)

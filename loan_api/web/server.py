@@ -1,6 +1,8 @@
 """Accepts connections when it is the worker's turn; requests wait for theirs, and no answer for ever."""
 
+import _socket
 import errno
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -74,21 +76,30 @@ class TurningServer(StreamServer):
 
     def do_read(self) -> Any:
         """The connection that is to be accepted now, and who it comes from; None where there is none."""
-        return self._accepted() if self._turn.has_come() else None
-
-    def close(self) -> None:
-        """Closes; but what is waiting to be accepted is accepted first, as closing would reset it."""
-        if hasattr(self, "socket"):
-            while accepted := self._accepted():
-                self.do_handle(*accepted)
-        super().close()
-
-    def _accepted(self) -> Any:
+        if not self._turn.has_come():
+            return None
         accepted: Any = super().do_read()
         if accepted is None:
             self._turn.was_not_needed()
             return None
         self._turn.was_taken()
         connection, address = accepted
-        turning = TurningSocket(connection.family, connection.type, connection.proto, fileno=connection.detach())
-        return turning, address
+        return self._turning(connection.detach()), address
+
+    def close(self) -> None:
+        """Closes; but what is waiting to be accepted is accepted first, as closing would reset it."""
+        waiting = []
+        if hasattr(self, "socket"):
+            self.stop_accepting()
+            # gevent would close it in a later turn of its loop, and what came until then would be reset.
+            listener = _socket.socket(fileno=self.socket.detach())
+            with suppress(BlockingIOError):
+                while True:
+                    waiting.append(listener._accept())  # type: ignore[attr-defined]  # noqa: SLF001  # as gevent does
+            listener.close()
+        for descriptor, address in waiting:
+            self.do_handle(self._turning(descriptor), address)
+        super().close()
+
+    def _turning(self, descriptor: int) -> TurningSocket:
+        return TurningSocket(self.family, socket.SOCK_STREAM, fileno=descriptor)

@@ -149,7 +149,7 @@ class TestOtherProblems:
 
     def test_a_body_that_does_not_tell_its_length_is_limited_all_the_same(self, make_client: MakeClient) -> None:
         client = make_client(MAX_REQUEST_BYTES="2048")
-        for size, status in ((2047, 400), (2048, 413), (10_000, 413)):
+        for size, status in ((2048, 400), (2049, 413), (10_000, 413)):
             response = client.post(
                 "/predict",
                 input_stream=BytesIO(b" " * size),

@@ -38,7 +38,9 @@ def test_without_the_right_credentials_it_is_a_401(
     assert "loan_" not in response.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("header", ["Bearer abc", "Basic", "Basic !!!", "nonsense", "Basic cHJvbWV0aGV1cw=="])
+@pytest.mark.parametrize(
+    "header", ["Bearer abc", "Basic", "Basic !!!", "Basic é", "nonsense", "Basic cHJvbWV0aGV1cw=="]
+)
 def test_a_header_that_is_no_basic_auth_is_a_401(client: FlaskClient, header: str) -> None:
     assert client.get("/metrics", headers={"Authorization": header}).status_code == 401
 

@@ -232,6 +232,11 @@ def _framing(documented: Documented) -> Iterator[Attack]:
                 ("a length beside chunks", send(whole, [kind, chunked], length=5), refused),
                 ("chunked twice", send(whole, [kind, "Transfer-Encoding: chunked, chunked"]), HEAD),
                 ("chunked and identity", send(whole, [kind, chunked, "Transfer-Encoding: identity"]), HEAD),
+                (
+                    "a coding of which nobody knows",
+                    send(whole, [kind, "Transfer-Encoding: gzip, chunked"]),
+                    frozenset({415}),
+                ),
                 ("an unknown coding", send(whole, [kind, f"Transfer-Encoding: {CANARY}"]), frozenset({501})),
                 ("a chunk of negative length", send(b"-1\r\n" + VALID, [kind, chunked]), refused),
                 ("a long extension", send(b"5;" + b"x" * 100_000 + b"\r\n12345\r\n", [kind, chunked]), refused),
@@ -243,8 +248,19 @@ def _framing(documented: Documented) -> Iterator[Attack]:
         )
         endless = [send(b"", [kind, chunked]), *[b"10000\r\n" + b" " * 65_536 + b"\r\n"] * 300]
         yield Attack(f"chunks without end to {path}", endless, frozenset({413, CLOSED}))
-    cut = request("POST", "/predict", VALID[:50], [kind], length=len(VALID))
-    yield Attack("less than it says", [cut], frozenset({400}))
+    lines = (VALID + b"\n") * 3
+    cells = (",".join(application()) + "\n" + ",".join(map(str, application().values()))).encode()
+    for path, media_type, body in (
+        ("/predict", JSON, VALID[:50]),
+        ("/predict", JSON, VALID),
+        ("/predict/batch", NDJSON, lines),
+        ("/predict/batch", CSV, cells),
+    ):
+        cut = request("POST", path, body, [f"Content-Type: {media_type}"], length=len(body) + 2)
+        yield Attack(f"less than it says to {path}", [cut], frozenset({400}))
+    after = [request("POST", "/predict", b"zz\r\n", [kind, chunked]), request("GET", "/health/live")]
+    kept = [piece.replace(b"Connection: close\r\n", b"") for piece in after]
+    yield Attack("a request after broken chunks", kept, frozenset({400, CLOSED}))
     long = request("POST", "/predict", b"f" * 5_000 + b"\r\n" + VALID, [kind, chunked])
     yield Attack("a chunk of impossible length", [long], frozenset({400, 413}))
     many = posted("/predict", VALID).replace(b"Connection: close\r\n", b"") * 20
@@ -277,7 +293,8 @@ def _paths_and_methods(documented: Documented) -> Iterator[Attack]:
 def _header_values(documented: Documented) -> Iterator[Attack]:
     for name in ("X-Request-ID", "Authorization", "X-API-Key", "Accept", "Expect", "X-Forwarded-For", "Host", "Cookie"):
         for value in (
-            "", "\xff" * 50, "a" * 7_000, "Basic %%%", "Basic Og==", "Bearer", f"{CANARY}\t{{}}", f"Bearer {CANARY}",
+            "", "\xff" * 50, "a" * 7_000, "Basic %%%", "Basic \xc3\xa9", "Basic Og==", "Bearer", f"{CANARY}\t{{}}",
+            f"Bearer {CANARY}",
             "%0d%0a", "\x7f", "{}" * 100,
         ):  # fmt: skip
             for method, path in (("GET", "/metrics"), ("GET", "/decisions?limit=1"), ("POST", "/predict")):

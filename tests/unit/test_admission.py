@@ -126,7 +126,7 @@ def test_what_was_done_between_two_turns_keeps_nobody_waiting() -> None:
         loop.go_on(10, at_work=10)
 
 
-def test_refusing_takes_a_fifth_of_the_work_at_most() -> None:
+def test_refusing_takes_an_eighth_of_the_work_at_most() -> None:
     """However many have come at a time, and however little is saved by refusing them."""
     loop = Loop()
     backlog = loop.backlog(0.25)
@@ -139,7 +139,7 @@ def test_refusing_takes_a_fifth_of_the_work_at_most() -> None:
         except SaturatedError:
             loop.go_on(0.003, at_work=0.003)
             seconds["refusing"] += 0.003
-    assert seconds["refusing"] / (seconds["refusing"] + seconds["deciding"]) == pytest.approx(0.2, abs=0.01)
+    assert seconds["refusing"] / (seconds["refusing"] + seconds["deciding"]) == pytest.approx(0.13, abs=0.01)
 
 
 def test_a_turn_without_a_processor_sends_nobody_away() -> None:

@@ -22,13 +22,18 @@ class FakeRequest:
 
     unreader: Any
     body: Any = None
+    must_close: bool = False
 
 
-def body_of(pieces: Any, length: int | None = None) -> Any:
+def request_with(pieces: Any, length: int | None) -> FakeRequest:
     request = FakeRequest(IterUnreader(pieces))
     reader = ChunkedReader(request, request.unreader) if length is None else LengthReader(request.unreader, length)
     request.body = Body(reader)
-    return ArrivingBody(request)
+    return request
+
+
+def body_of(pieces: Any, length: int | None = None) -> Any:
+    return ArrivingBody(request_with(pieces, length))
 
 
 def test_a_body_is_read_in_the_pieces_that_it_comes_in_and_no_larger_than_they_are_asked_for() -> None:
@@ -43,9 +48,23 @@ def test_the_next_request_is_left_where_it_is() -> None:
     assert [body.read(10), body.read(10), unreader.read(), unreader.read()] == [b"abc", b"", b"POST /", b"predict"]
 
 
-def test_a_body_that_ends_before_its_length_is_at_its_end() -> None:
+def test_a_body_that_ends_before_its_length_is_not_taken_for_a_whole_one() -> None:
     body = body_of([b"abc"], length=8)
-    assert [body.read(5), body.read(5)] == [b"abc", b""]
+    assert body.read(5) == b"abc"
+    with pytest.raises(ConnectionError):
+        body.read(5)
+
+
+@pytest.mark.parametrize(("pieces", "length"), [([b"a"], 8), ([b"1\r\na\r\n", b"zz\r\n"], None)])
+def test_what_follows_a_broken_body_is_no_request(pieces: Any, length: int | None) -> None:
+    request = request_with(pieces, length)
+    body = ArrivingBody(request)
+    before = body.read(1), request.must_close
+    assert before == (b"a", False)
+    with pytest.raises((ConnectionError, InvalidChunkSize)):
+        body.read(5)
+    assert request.must_close
+    body.pass_over()
 
 
 def test_a_body_can_be_read_whole_and_by_lines() -> None:
@@ -95,13 +114,16 @@ def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch:
         body_of(trickle(), length=1000).read()
 
 
-@pytest.mark.parametrize(
-    ("pieces", "length"), [([b"abc", b"def"], 6), ([b"ab"], 6), ([b"3\r\nabc\r\n", b"0\r\n\r\n"], None)]
-)
+@pytest.mark.parametrize(("pieces", "length"), [([b"abc", b"def"], 6), ([b"3\r\nabc\r\n", b"0\r\n\r\n"], None)])
 def test_what_nobody_read_is_passed_over(pieces: Any, length: int | None) -> None:
     body = body_of(pieces, length)
     body.pass_over()
     assert body.read(1) == b""
+
+
+def test_a_connection_ends_with_a_client_that_has_not_sent_all_that_it_said() -> None:
+    with pytest.raises(StopIteration):
+        body_of([b"ab"], 6).pass_over()
 
 
 @pytest.mark.parametrize("rest", [b"no chunk\r\n", b"3\r\nabcdef\r\n", b"3\r\na"])
