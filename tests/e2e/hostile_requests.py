@@ -270,6 +270,8 @@ def _paths_and_methods(documented: Documented) -> Iterator[Attack]:
         "/decisions?from=0001-01-01T00:00:00%2B23:59", "/decisions?x=1",
     ):  # fmt: skip
         yield Attack(f"GET {target[:40]}", [request("GET", target)], documented.of("GET", target) | NO_OPERATION)
+    for header in ("SCRIPT_NAME: /x", "PATH_INFO: /keys"):
+        yield Attack(f"another path by {header}", [request("GET", "/x/keys", b"", [header])], frozenset({404}))
     yield Attack("a slash too many", [posted("/predict//batch?x=1", VALID)], frozenset({404}))
     for target in ("/health#x", "http://evil/health", f"http://{CANARY}:80/health?{CANARY}"):
         yield Attack(f"GET {target}", [request("GET", target)], documented.of("GET", "/health"))
