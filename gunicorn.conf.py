@@ -40,6 +40,9 @@ keepalive = 75
 worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
 # It needs a writable home, which a container does not have; signals do all that is needed.
 control_socket_disable = True
+# By default whoever is on 127.0.0.1, such as a proxy that passes on what it gets, may name another path in the headers
+# SCRIPT_NAME and PATH_INFO.
+forwarder_headers = ""
 logger_class = "loan_api.server_log.ServerLog"
 logconfig_dict = logging_config(_settings.log_level)
 

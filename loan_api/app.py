@@ -159,6 +159,8 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     access = Access(adapters.keys, observers.access)
 
     app = Flask("loan_api", static_folder=None)
+    # Else it would be answered with a redirect to whatever Host the client names.
+    app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     observe_requests(app, observers.http)

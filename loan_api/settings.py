@@ -35,6 +35,18 @@ def _path(raw: str) -> Path:
     return Path(raw).expanduser().resolve()
 
 
+def _folder(raw: str) -> Path:
+    """One that is there, or may be made."""
+    path = _path(raw)
+    try:
+        nearest = next(place for place in (path, *path.parents) if place.exists())
+        if not nearest.is_dir():
+            raise ValueError(f"must be a directory; {nearest} is none")
+    except OSError as error:
+        raise ValueError(f"cannot be used: {error.strerror}") from error
+    return path
+
+
 def _path_as_named(raw: str) -> Path:
     """Links are not followed once and for all: what is mounted into a container is changed by turning a link."""
     return Path(raw).expanduser().absolute()
@@ -87,7 +99,7 @@ def _setting(variable: str, parse: Callable[[str], Any], default: str | None, me
 class Settings:
     """The settings of one process. Paths are absolute."""
 
-    loan_home: Path = _setting("LOAN_HOME", _path, "./instance", "every file that the system writes lives under it")
+    loan_home: Path = _setting("LOAN_HOME", _folder, "./instance", "every file that the system writes lives under it")
     host: str = _setting("HOST", _text, "127.0.0.1", "the address that the API listens on; the image sets 0.0.0.0")
     port: int = _setting("PORT", _number_from(1, 65535), "5000", "the port that the API listens on")
     web_concurrency: int = _setting(

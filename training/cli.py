@@ -175,13 +175,16 @@ def _told_in_one_line() -> Iterator[tuple[Settings, Interrupts]]:
     """What a command needs; whatever stops it is told in one line and by the exit code."""
     interrupts = Interrupts()
     interrupts.listen()
+    tracking_uri = ""
     try:
-        yield read_settings(), interrupts
+        settings = read_settings()
+        tracking_uri = settings.mlflow_tracking_uri
+        yield settings, interrupts
     except BaseException as error:
-        raise _told(error) from error
+        raise _told(error, tracking_uri) from error
 
 
-def _told(error: BaseException) -> BaseException:
+def _told(error: BaseException, tracking_uri: str) -> BaseException:
     """The error as click tells it: in a line, with its exit code."""
     if is_interruption(error):
         return _Stopped("interrupted before anything was changed in the registry", EXIT_INTERRUPTED)
@@ -190,10 +193,20 @@ def _told(error: BaseException) -> BaseException:
     if isinstance(error, SettingsError | TrainingError):
         return click.ClickException(str(error))
     if isinstance(error, MlflowException | SQLAlchemyError):
-        reason = str(error).partition("\n")[0]
-        return click.ClickException(f"the tracking store cannot be used: {reason}")
+        return click.ClickException(f"the tracking store cannot be used: {_reason(error, tracking_uri)}")
     if isinstance(error, OSError):
         return click.ClickException(f"{error.filename or 'a file'} cannot be used: {error.strerror}")
     # A defect: the stack without the message, as messages of libraries quote what they choke on.
     click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
     return click.ClickException(f"unexpected {type(error).__name__}, from the place above")
+
+
+def _reason(error: BaseException, tracking_uri: str) -> str:
+    """The error's text; where the address may hold a password, which texts of MLflow repeat, the kinds of errors."""
+    if "@" not in tracking_uri and "?" not in tracking_uri:
+        return str(error).partition("\n")[0]
+    first = error
+    while cause := first.__cause__ or first.__context__:
+        first = cause
+    kinds = dict.fromkeys(type(each).__name__ for each in (error, first))
+    return f"{' after '.join(kinds)} (no more is told, as MLFLOW_TRACKING_URI may hold a password)"

@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
@@ -91,8 +91,6 @@ def register_problem_handlers(app: Flask) -> None:
 
 def _http_problem(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
-    if status < HTTPStatus.BAD_REQUEST:
-        return cast(Response, error.get_response())
     # Allow, WWW-Authenticate and Retry-After belong to the answer; its content type is ours.
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     return problem(status, error.description or status.description, headers=headers)

@@ -159,6 +159,15 @@ class TestOtherProblems:
             )
             assert_problem(response, status)
 
+    @pytest.mark.parametrize("path", ["/predict//batch?cibil_score=777", "/health//live", "/docs/"])
+    def test_a_path_that_is_nearly_one_is_not_led_to_the_host_that_the_client_names(
+        self, client: FlaskClient, path: str
+    ) -> None:
+        for method in ("GET", "POST"):
+            answer = client.open(f"http://evil.example{path}", method=method)
+            assert_problem(answer, 404)
+            assert "Location" not in answer.headers
+
     def test_an_unknown_path_is_a_404(self, client: FlaskClient) -> None:
         assert_problem(client.get("/nope"), 404)
 

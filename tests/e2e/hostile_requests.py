@@ -25,7 +25,7 @@ CANARY = "hunter2canary"
 CLOSED = 0
 # Of the head of any request, before there is a view (docs/api.md#errors).
 HEAD = frozenset({400, 417, 431, 501})
-NO_OPERATION = frozenset({308, 404, 405}) | HEAD
+NO_OPERATION = frozenset({404, 405}) | HEAD
 PAGES = ("/docs", "/openapi.json")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "CONNECT", "BREW")
 # More than a process may grow by.
@@ -70,7 +70,7 @@ class Documented:
             if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
         }
         if path in PAGES:
-            there["GET"] = frozenset({200, 308})
+            there["GET"] = frozenset({200})
         if method == "OPTIONS" and there:
             return HEAD | {200}
         return HEAD | there.get("GET" if method == "HEAD" else method, NO_OPERATION)
@@ -286,6 +286,9 @@ def _paths_and_methods(documented: Documented) -> Iterator[Attack]:
         "/decisions?from=0001-01-01T00:00:00%2B23:59", "/decisions?x=1",
     ):  # fmt: skip
         yield Attack(f"GET {target[:40]}", [request("GET", target)], documented.of("GET", target) | NO_OPERATION)
+    for header in ("SCRIPT_NAME: /x", "PATH_INFO: /keys"):
+        yield Attack(f"another path by {header}", [request("GET", "/x/keys", b"", [header])], frozenset({404}))
+    yield Attack("a slash too many", [posted("/predict//batch?x=1", VALID)], frozenset({404}))
     for target in ("/health#x", "http://evil/health", f"http://{CANARY}:80/health?{CANARY}"):
         yield Attack(f"GET {target}", [request("GET", target)], documented.of("GET", "/health"))
 

@@ -1,4 +1,4 @@
-"""The password in DATABASE_URL stays there, whatever goes wrong and however much is logged."""
+"""The passwords in DATABASE_URL and MLFLOW_TRACKING_URI stay there, whatever goes wrong and however much is logged."""
 
 import traceback
 from collections.abc import Callable
@@ -9,12 +9,18 @@ from click.testing import CliRunner
 
 from loan_api.commands import cli
 from loan_api.credit.errors import StorageError
+from loan_api.registry.cache import ModelCache
+from loan_api.registry.following import Follower
+from loan_api.registry.mlflow_source import MlflowModels
 from loan_api.storage.database import connected
 from loan_api.storage.decision_writer import DecisionWriter
 from loan_api.storage.migration import upgrade_database
+from tests.homes import run_in_process
 from tests.postgresql import Server
 
 PASSWORD = "hunter2"
+# Nobody listens there; no scheme of MLflow's; no number, which MLflow takes for a defect of its own.
+TRACKING_URIS = [f"http://u:{PASSWORD}@127.0.0.1:1/", f"htp://u:{PASSWORD}@x", f"http://u:{PASSWORD}@127.0.0.1:x/"]
 
 
 def look(url: str) -> None:
@@ -40,3 +46,34 @@ def test_migrations_do_not_tell_it(postgresql: Server, caplog: pytest.LogCapture
     told = CliRunner().invoke(cli, ["init"], env=environ)
     assert (told.exit_code, told.output) == (0, "")
     assert ":secret@" not in caplog.text
+
+
+@pytest.mark.parametrize("uri", TRACKING_URIS)
+@pytest.mark.parametrize(
+    "arguments", [["history"], ["rollback"], ["promote"], ["run", "--unless-in-production"], ["diff", "1.0.0", "1.0.1"]]
+)
+def test_training_does_not_tell_that_of_the_tracking_store(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, uri: str, arguments: list[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    environ = {"LOAN_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    told = run_in_process(environ, *arguments)
+    assert told.exit_code == 1
+    assert told.stderr.startswith("Error: the tracking store cannot be used: ")
+    assert PASSWORD not in told.output + caplog.text
+
+
+@pytest.mark.parametrize("uri", TRACKING_URIS)
+def test_nor_does_the_service(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str
+) -> None:
+    """What the follower of the registry writes is what the log and /health say."""
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    cache = ModelCache.of(tmp_path, uri, "loan_approval_model", "Production")
+    with cache.followed():
+        Follower(MlflowModels(uri, "loan_approval_model", "Production"), cache).look()
+    written = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.json"))
+    assert "the model registry cannot be read" in written
+    assert PASSWORD not in written + caplog.text

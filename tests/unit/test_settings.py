@@ -21,6 +21,19 @@ def test_a_relative_loan_home_becomes_absolute() -> None:
     assert read_settings({"LOAN_HOME": "somewhere"}).loan_home == Path.cwd() / "somewhere"
 
 
+@pytest.mark.parametrize("beneath", ["", "/home", "/some/home"])
+def test_a_loan_home_that_is_a_file_or_in_one_is_named(tmp_path: Path, beneath: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SettingsError, match=f"^LOAN_HOME must be a directory; {file} is none$"):
+        read_settings({"LOAN_HOME": f"{file}{beneath}"})
+
+
+def test_a_loan_home_that_cannot_be_looked_at_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^LOAN_HOME cannot be used: File name too long$"):
+        read_settings({"LOAN_HOME": "/" + "x" * 300})
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert read_settings({"PORT": "", "DATASET_PATH": ""}) == read_settings({})
 
