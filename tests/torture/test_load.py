@@ -5,15 +5,17 @@ Capacity is measured in the same run, and everything else is told as a ratio to 
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import pytest
 
 from benchmarks.open_loop import OpenLoop
 from benchmarks.own_process import done
+from benchmarks.tally import percentile
 from tests.e2e.conftest import started_service
 from tests.e2e.test_fallback import damage
-from tests.homes import TrainedHome
+from tests.homes import TrainedHome, new_home
 from tests.torture.figures import record_figures
 from tests.torture.loads import SINGLES, capacity, open_files, seconds_until_prompt, weight, with_batches
 from tests.waiting import wait_until
@@ -27,7 +29,7 @@ CONNECTIONS = 16
 OVERLOAD = 3
 OVERLOAD_SECONDS = 20.0
 # Enough that what is offered goes out when it is due, whatever is still to be answered.
-OVERLOAD_CONNECTIONS = 512
+OVERLOAD_CONNECTIONS = 320
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(SOAK_SECONDS * 2 + 240)]
 
@@ -91,9 +93,12 @@ def test_soak(own_home: TrainedHome) -> None:
     assert median(w.files for w in last) <= median(w.files for w in first) + 2 * CONNECTIONS
 
 
-def test_overload(own_home: TrainedHome) -> None:
-    """The reference pipeline scores: some milliseconds each, so that a client can offer three times that."""
-    home = own_home.settings.loan_home
+def test_overload(tmp_path: Path) -> None:
+    """The pipeline of a forest scores, for ten milliseconds each: a client can offer three times that.
+
+    Refusing takes a third of a millisecond, so it would come to more than deciding by the compiled form.
+    """
+    home = new_home(tmp_path / "home", ("random_forest",)).settings.loan_home
     damage(home)
     with started_service(home) as service:
         wait_until(service.is_all_there, "the service to be all there")
@@ -115,7 +120,7 @@ def test_overload(own_home: TrainedHome) -> None:
             "failed": answers.failed,
             "goodput of capacity": f"{goodput:.0%}",
             "p99 ms of answers": round(answers.milliseconds(99)),
-            "median ms of refusals": round(median(refusals) * 1000) if refusals else "none",
+            "p50 and p99 ms of refusals": " / ".join(f"{percentile(refusals, each) * 1000:.0f}" for each in (50, 99)),
             "prompt again after s": round(recovery, 1),
         },
         table="Overload",
@@ -123,8 +128,8 @@ def test_overload(own_home: TrainedHome) -> None:
     assert answers.failures == {}
     assert answers.refused > 0
     assert goodput > 0.8
-    # A worker is late for one and a half seconds before it refuses.
-    assert median(refusals) < 3.0
+    # Turns of a quarter of a second of work, on processors that the client uses, too.
+    assert median(refusals) < 2.0
     assert recovery < 5
 
 
