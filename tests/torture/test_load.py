@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.open_loop import OpenLoop
 from benchmarks.own_process import done
-from benchmarks.tally import percentile
+from benchmarks.tally import Tally, percentile
 from tests.e2e.conftest import started_service
 from tests.e2e.test_fallback import damage
 from tests.homes import TrainedHome, new_home
@@ -27,7 +27,8 @@ BATCHES_PER_SECOND = 2
 CONNECTIONS = 16
 
 OVERLOAD = 3
-OVERLOAD_SECONDS = 20.0
+OVERLOAD_SECONDS = 10.0
+OVERLOAD_ROUNDS = 3
 # Enough that what is offered goes out when it is due, whatever is still to be answered.
 OVERLOAD_CONNECTIONS = 320
 
@@ -46,6 +47,21 @@ class Window:
     batches: int
     megabytes: float
     files: int
+
+
+@dataclass(frozen=True)
+class Overload:
+    """One of the rounds: the mean of what was measured before and after it, and what came of what was offered."""
+
+    capacity: float
+    offered: int
+    answers: Tally
+    recovery: float
+
+    @property
+    def goodput(self) -> float:
+        """Of the capacity."""
+        return self.answers.per_second / self.capacity
 
 
 def test_soak(own_home: TrainedHome) -> None:
@@ -100,37 +116,42 @@ def test_overload(tmp_path: Path) -> None:
     """
     home = new_home(tmp_path / "home", ("random_forest",)).settings.loan_home
     damage(home)
+    rounds = []
     with started_service(home) as service:
         wait_until(service.is_all_there, "the service to be all there")
-        most = capacity(service.port, CONNECTIONS, 10)
-        rate = int(OVERLOAD * most)
-        told = done(OpenLoop(service.port, SINGLES, rate, OVERLOAD_SECONDS, OVERLOAD_CONNECTIONS).run)
-        recovery = seconds_until_prompt(service.port, limit=0.5)
+        before = capacity(service.port, CONNECTIONS, OVERLOAD_SECONDS / 2)
+        for _ in range(OVERLOAD_ROUNDS):
+            load = OpenLoop(service.port, SINGLES, int(OVERLOAD * before), OVERLOAD_SECONDS, OVERLOAD_CONNECTIONS)
+            answers = done(load.run).answers
+            recovery = seconds_until_prompt(service.port, limit=0.5)
+            after = capacity(service.port, CONNECTIONS, OVERLOAD_SECONDS / 2)
+            rounds.append(Overload((before + after) / 2, load.rate, answers, recovery))
+            before = after
         wait_until(service.is_ready, "the service to be ready")
-    answers = told.answers
-    goodput = len(answers.latencies) / answers.seconds / most
-    refusals = sorted(answers.refusal_latencies)
+    refusals = sorted(latency for each in rounds for latency in each.answers.refusal_latencies)
+    answered = sorted(latency for each in rounds for latency in each.answers.latencies)
+    goodput = median(each.goodput for each in rounds)
     record_figures(
-        f"overload, {OVERLOAD_SECONDS:g} s at {OVERLOAD} times",
+        f"overload, {OVERLOAD_ROUNDS} times {OVERLOAD_SECONDS:g} s at {OVERLOAD} times",
         {
-            "capacity/s": round(most),
-            "offered/s": rate,
-            "answered": len(answers.latencies),
-            "refused": answers.refused,
-            "failed": answers.failed,
-            "goodput of capacity": f"{goodput:.0%}",
-            "p99 ms of answers": round(answers.milliseconds(99)),
+            "capacity/s": round(median(each.capacity for each in rounds)),
+            "offered/s": round(median(each.offered for each in rounds)),
+            "answered": len(answered),
+            "refused": len(refusals),
+            "failed": sum(each.answers.failed for each in rounds),
+            "goodput of capacity": ", ".join(f"{each.goodput:.0%}" for each in rounds),
+            "p99 ms of answers": round(percentile(answered, 99) * 1000),
             "p50 and p99 ms of refusals": " / ".join(f"{percentile(refusals, each) * 1000:.0f}" for each in (50, 99)),
-            "prompt again after s": round(recovery, 1),
+            "prompt again after s": round(max(each.recovery for each in rounds), 1),
         },
         table="Overload",
     )
-    assert answers.failures == {}
-    assert answers.refused > 0
+    assert [each.answers.failures for each in rounds] == [{}] * OVERLOAD_ROUNDS
+    assert all(each.answers.refused for each in rounds)
     assert goodput > 0.8
     # Turns of a quarter of a second of work, on processors that the client uses, too.
     assert median(refusals) < 2.0
-    assert recovery < 5
+    assert max(each.recovery for each in rounds) < 5
 
 
 def _both(first: list[float], last: list[float], digits: int) -> str:
