@@ -101,7 +101,7 @@ class Backlog:
         self._worked = worked
         self._current: int | None = None
         self._began = self._worked_before = self._deciding = self._refusing = 0.0
-        self._has_refused = False
+        self._is_refusing = False
 
     def check(self) -> None:
         """Raises SaturatedError where this turn lasts longer than the limit, in seconds, and work is the reason."""
@@ -109,20 +109,20 @@ class Backlog:
         if turn != self._current:
             self._current, self._began, self._worked_before = turn, self._now(), self._worked()
             self._deciding = self._refusing = 0.0
-            self._has_refused = False
+            self._is_refusing = False
         elif turn is not None and self._now() - self._began > self._limit:
             self._weigh()
-            if self._has_refused:
+            if self._is_refusing:
                 raise SaturatedError("There are more requests than can be answered in time.")
 
     def _weigh(self) -> None:
         """Adds the work since the last time to what it was done for, and finds what is to be done next."""
         worked = self._worked()
-        if self._has_refused:
+        if self._is_refusing:
             self._refusing += worked - self._worked_before
         else:
             self._deciding += worked - self._worked_before
         self._worked_before = worked
-        self._has_refused = (
+        self._is_refusing = (
             self._deciding > self._LEAST_WORK * self._limit and self._refusing < self._MOST_REFUSING * self._deciding
         )
