@@ -62,5 +62,5 @@ EXPOSE 5000
 STOPSIGNAL SIGTERM
 # Alive, not ready: a container without a model waits for one and must not be restarted for it.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
-    CMD ["python", "-IS", "loan_api/probe.py", "/health/live"]
+    CMD ["python", "-IS", "loan_api/entrypoints/server/probe.py", "/health/live"]
 CMD ["python", "-m", "loan_api", "serve"]

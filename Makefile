@@ -25,7 +25,7 @@ monitor: .venv/train  ## Prometheus and Alertmanager against the running service
 	@exec $(BIN)/python -m prometheus.local
 
 sdk: .venv/dev  ## Generate the Python and TypeScript clients into LOAN_HOME/clients
-	@$(BIN)/python -m clients
+	@$(BIN)/python -m tools.clients
 
 # Files in their own order: xdist's begins with those of many tests, which leaves the longest to the end.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -55,16 +55,16 @@ check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alert
 	@command -v amtool >/dev/null || { echo "amtool is missing: apt-get install prometheus-alertmanager" >&2; exit 1; }
 	amtool check-config prometheus/alertmanager.yml
 	$(BIN)/hadolint Dockerfile tests/containers/postgres/Dockerfile
-	$(BIN)/python -m supply.audit --where-reachable $(AUDITFLAGS)
+	$(BIN)/python -m tools.supply.audit --where-reachable $(AUDITFLAGS)
 
 audit: .venv/dev  ## Fail where a security advisory is known of a locked package, or none can be looked up
-	@$(BIN)/python -m supply.audit $(AUDITFLAGS)
+	@$(BIN)/python -m tools.supply.audit $(AUDITFLAGS)
 
 bench: .venv/train  ## Measure the service beside `mlflow models serve` and a bare Flask view; needs wrk
-	@$(BIN)/python -m benchmarks.serving $(BENCHFLAGS)
+	@$(BIN)/python -m tools.benchmarks.serving $(BENCHFLAGS)
 
 screenshots: .venv/dev  ## Remake the pictures in the docs from the running system; takes a quarter of an hour
-	@$(BIN)/python -m screenshots $(SCREENSHOTFLAGS)
+	@$(BIN)/python -m tools.screenshots $(SCREENSHOTFLAGS)
 
 format: .venv/dev  ## Format and mend what can be mended
 	$(BIN)/ruff format .
@@ -93,10 +93,10 @@ outdated: .venv/dev  ## Show what `make lock LOCKFLAGS=--upgrade` would change i
 	grep '^[-+][a-z0-9]' || echo "Nothing: each package is the newest that pyproject.toml and the others admit."
 
 licences: .venv/dev  ## Write docs/licences.md anew
-	@$(BIN)/python -m supply.licences
+	@$(BIN)/python -m tools.supply.licences
 
 sbom: .venv/dev  ## Write a bill of materials (CycloneDX) for each image into LOAN_HOME/sbom
-	@$(BIN)/python -m supply.bill
+	@$(BIN)/python -m tools.supply.bill
 
 clean:  ## Remove .venv and caches; LOAN_HOME stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

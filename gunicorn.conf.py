@@ -6,10 +6,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
-from loan_api.keys.kept import forget_kept_keys
-from loan_api.logs import logging_config
-from loan_api.metrics.slots import (
+from loan_api.adapters.ipc.connection_queue import BATCHES, RECORDER, ConnectionQueue
+from loan_api.adapters.ipc.server_start import VARIABLE as START_VARIABLE
+from loan_api.adapters.keys.kept import forget_kept_keys
+from loan_api.adapters.metrics.slots import (
     FOLDER_VARIABLE,
     SLOT_VARIABLE,
     folder_of,
@@ -19,10 +19,10 @@ from loan_api.metrics.slots import (
     reset_folder,
     take_slot,
 )
-from loan_api.recording.lifetime import Lifeline
-from loan_api.server_start import VARIABLE as START_VARIABLE
+from loan_api.adapters.recording.lifetime import Lifeline
+from loan_api.entrypoints.server.connections import Connections
+from loan_api.logs import logging_config
 from loan_api.settings import read_settings
-from loan_api.web.connections import Connections
 
 _settings = read_settings()
 _connections = Connections()
@@ -31,7 +31,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn makes its own ungues
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "loan_api.web.worker.LoanWorker"
+worker_class = "loan_api.entrypoints.server.worker.LoanWorker"
 # The time that a worker's heartbeat may stay away, not a limit on requests.
 timeout = 60
 graceful_timeout = 30
@@ -43,7 +43,7 @@ control_socket_disable = True
 # By default whoever is on 127.0.0.1, such as a proxy that passes on what it gets, may name another path in the headers
 # SCRIPT_NAME and PATH_INFO.
 forwarder_headers = ""
-logger_class = "loan_api.server_log.ServerLog"
+logger_class = "loan_api.entrypoints.server.server_log.ServerLog"
 logconfig_dict = logging_config(_settings.log_level)
 
 # Chosen before any worker imports prometheus_client.

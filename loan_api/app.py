@@ -11,29 +11,32 @@ from pathlib import Path
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from loan_api.api.endpoints import Collaborators, Limits, register_endpoints
-from loan_api.api.headers import protect_answers
-from loan_api.api.problems import register_problem_handlers
-from loan_api.api.requests import observe_requests
-from loan_api.aside import run_aside, run_forever, turns_of_the_loop, wait_until_idle
-from loan_api.batches.pool import BatchProcesses
-from loan_api.child_process import ChildProcess
-from loan_api.connection_queue import BATCHES, RECORDER, ConnectionQueue
-from loan_api.keys.followed import FollowedKeys, NoKeys
-from loan_api.keys.kept import kept_keys
-from loan_api.metrics import multiprocess
-from loan_api.metrics.slots import metrics_folder, worker_slot
-from loan_api.metrics.tallies import TallyBook
-from loan_api.observation import counting, silent
-from loan_api.recording.connection import RecorderConnection
-from loan_api.recording.group_commit import GroupCommit, RecordingObserver
-from loan_api.recording.journal import waiting_journals
-from loan_api.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
-from loan_api.recording.shortcut import Shortcut
-from loan_api.registry.cache import ModelCache
-from loan_api.registry.cached_source import CachedModelSource
+from loan_api.adapters.batches.pool import BatchProcesses
+from loan_api.adapters.ipc.aside import run_aside, run_forever, turns_of_the_loop, wait_until_idle
+from loan_api.adapters.ipc.child_process import ChildProcess
+from loan_api.adapters.ipc.connection_queue import BATCHES, RECORDER, ConnectionQueue
+from loan_api.adapters.ipc.server_start import server_start
+from loan_api.adapters.keys.followed import FollowedKeys, NoKeys
+from loan_api.adapters.keys.kept import kept_keys
+from loan_api.adapters.metrics import multiprocess
+from loan_api.adapters.metrics.observers import Observers
+from loan_api.adapters.metrics.slots import metrics_folder, worker_slot
+from loan_api.adapters.metrics.tallies import TallyBook
+from loan_api.adapters.recording.connection import RecorderConnection
+from loan_api.adapters.recording.group_commit import GroupCommit, RecordingObserver
+from loan_api.adapters.recording.journal import waiting_journals
+from loan_api.adapters.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
+from loan_api.adapters.recording.shortcut import Shortcut
+from loan_api.adapters.registry.cache import ModelCache
+from loan_api.adapters.registry.cached_source import CachedModelSource
+from loan_api.adapters.storage.archive import DatabaseArchive
+from loan_api.adapters.storage.database import sqlite_file
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.entrypoints.http.endpoints import Collaborators, Limits, register_endpoints
+from loan_api.entrypoints.http.headers import protect_answers
+from loan_api.entrypoints.http.problems import register_problem_handlers
+from loan_api.entrypoints.http.requests import observe_requests
 from loan_api.secrets import read_or_make_password
-from loan_api.server_start import server_start
 from loan_api.services.access import Access, KeySource
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.audit import Archive, AuditService
@@ -43,9 +46,6 @@ from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, SettingsError, read_settings
-from loan_api.storage.archive import DatabaseArchive
-from loan_api.storage.database import sqlite_file
-from loan_api.storage.decision_writer import DecisionWriter
 
 # How often a worker reads what the follower of the registry has written, which costs next to nothing.
 _LOOK_EVERY_SECONDS = 0.5
@@ -81,10 +81,10 @@ def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
     Raises SettingsError where the file of API keys cannot be used.
     """
     keys = FollowedKeys(settings.api_keys_file, kept_keys()) if settings.api_keys_file else NoKeys()
-    follower = ChildProcess("loan_api.registry_follower")
+    follower = ChildProcess("loan_api.entrypoints.processes.registry_follower")
     batches, recorder = ConnectionQueue.inherited(BATCHES), ConnectionQueue.inherited(RECORDER)
     log = _decision_log(settings, recorder, recording)
-    process = ChildProcess("loan_api.batch_process", [batches.receiving, recorder.sending])
+    process = ChildProcess("loan_api.entrypoints.processes.batch_process", [batches.receiving, recorder.sending])
     cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
         models=CachedModelSource(cache, follower, settings.model_poll_seconds, server_start(), run_aside),
@@ -108,7 +108,7 @@ def _decision_log(settings: Settings, queue: ConnectionQueue, observer: Recordin
                 extra={"files": waiting, "remedy": "start with DECISION_LOG=on: they go into the database then"},
             )
         return NoDecisionLog()
-    process = ChildProcess("loan_api.recorder", [queue.receiving, Lifeline.inherited().reading])
+    process = ChildProcess("loan_api.entrypoints.processes.recorder", [queue.receiving, Lifeline.inherited().reading])
     recorder = SharedRecorder(RecorderLock.of(settings.loan_home, server_start()), process)
     record = RecorderConnection(queue.sending, recorder.ensure_running).record
     if sqlite_file(settings.database_url) is not None:
@@ -139,7 +139,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     metrics_registry = CollectorRegistry()
     folder = metrics_folder()
     tallies = TallyBook(folder, worker_slot() or 0)
-    observers = counting(metrics_registry, tallies) if settings.metrics == "on" else silent()
+    observers = Observers.in_registry(metrics_registry, tallies)
     adapters = adapters or real_adapters(settings, observers.recording)
 
     registry = ModelRegistry(adapters.models, observers.reloads, adapters.now)

@@ -169,9 +169,6 @@ class Settings:
         "67108864",
         "the most that the local journal takes while the database is away; when it is full, decisions are refused",
     )
-    metrics: str = _setting(
-        "METRICS", _one_of("on", "off"), "on", "whether anything is counted; off is for measuring what counting costs"
-    )
     git_commit: str | None = _setting(
         "GIT_COMMIT", _text, None, "the commit that the code was built from, where there is no checkout to ask"
     )

@@ -1,11 +1,11 @@
-"""How Alembic reaches the database: the URL comes from `loan_api.storage`, or from DATABASE_URL on the command line."""
+"""Connect Alembic to the database named by `loan_api.adapters.storage`, or by DATABASE_URL on the command line."""
 
 from alembic import context
 from sqlalchemy import make_url
 
+from loan_api.adapters.storage.database import open_engine
+from loan_api.adapters.storage.tables import metadata
 from loan_api.settings import read_settings
-from loan_api.storage.database import open_engine
-from loan_api.storage.tables import metadata
 
 # A table with a hundred million rows takes its time; what is locked is better tried again later.
 _PATIENCE = {"postgresql": 1000.0, "sqlite": 20.0}

@@ -11,8 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from tests.homes import TrainedHome
-    from tests.postgresql import Server
+    from tests.support.homes import TrainedHome
+    from tests.support.postgresql import Server
 
 # Some tests import it by itself.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -62,7 +62,7 @@ def trained_home(shared_folder: Path) -> Iterator[TrainedHome]:
     """1.0.0 is in Production. Not to be changed; tests that do take `own_home`."""
     import mlflow
 
-    from tests.homes import made_once, new_home
+    from tests.support.homes import made_once, new_home
 
     yield made_once(shared_folder / "trained", new_home)
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # back to the default
@@ -71,7 +71,7 @@ def trained_home(shared_folder: Path) -> Iterator[TrainedHome]:
 @pytest.fixture(scope="session")
 def twice_trained_home(trained_home: TrainedHome, shared_folder: Path) -> TrainedHome:
     """1.0.0 was in Production, 1.0.1 is. Not to be changed; tests that do take `two_versions`."""
-    from tests.homes import made_once, with_refit
+    from tests.support.homes import made_once, with_refit
 
     return made_once(shared_folder / "twice-trained", lambda home: with_refit(trained_home, home))
 
@@ -79,7 +79,7 @@ def twice_trained_home(trained_home: TrainedHome, shared_folder: Path) -> Traine
 @pytest.fixture
 def own_home(trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
     """A copy of `trained_home` that the test may change."""
-    from tests.homes import copy_of
+    from tests.support.homes import copy_of
 
     return copy_of(trained_home, tmp_path / "home")
 
@@ -87,7 +87,7 @@ def own_home(trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
 @pytest.fixture
 def two_versions(twice_trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
     """A copy of `twice_trained_home` that the test may change."""
-    from tests.homes import copy_of
+    from tests.support.homes import copy_of
 
     return copy_of(twice_trained_home, tmp_path / "home")
 
@@ -95,7 +95,7 @@ def two_versions(twice_trained_home: TrainedHome, tmp_path: Path) -> TrainedHome
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
     """A server for the whole run, with a database for each test; a test that stops it starts it again."""
-    from tests.postgresql import running_server
+    from tests.support.postgresql import running_server
 
     with running_server() as server:
         yield server

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from loan_api.credit.errors import ModelUnavailableError
 from loan_api.credit.features import feature_schema_digest
+from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.columns import columns_of
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer, read_why_not
 from loan_api.scoring.package import GoldenRows, ModelFacts, ReferencePackage

@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal, Protocol, get_args
 
-from loan_api.credit.errors import AccessRefusal, NotAllowedError, NotAuthenticatedError
+from loan_api.errors import AccessRefusal, NotAllowedError, NotAuthenticatedError
 
 Scope = Literal["score", "audit", "admin"]
 

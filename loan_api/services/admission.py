@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, thread_time
 
-from loan_api.credit.errors import SaturatedError
+from loan_api.errors import SaturatedError
 
 
 class ByteBudget:

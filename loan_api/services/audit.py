@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, Self
 
-from loan_api.credit.errors import NotYetStoredError, UnknownDecisionError, UnknownDecisionsError
+from loan_api.errors import NotYetStoredError, UnknownDecisionError, UnknownDecisionsError
 from loan_api.scoring.columns import Application
 from loan_api.services.decision_log import Decider, DecisionLog
 

@@ -8,14 +8,14 @@ import msgspec
 import numpy as np
 
 from loan_api.credit.bins import SCORE_BINS
-from loan_api.credit.errors import ClientGoneError
+from loan_api.errors import ClientGoneError
+from loan_api.formats.batch_content import pack
+from loan_api.formats.codecs import format_of
+from loan_api.formats.decided import DecidedBatch
+from loan_api.formats.timestamps import utc_text
 from loan_api.scoring.columns import row_count, rows_of
 from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.decision_log import BatchRecord, Decider
-from loan_api.wire.batch_content import pack
-from loan_api.wire.decided import DecidedBatch
-from loan_api.wire.formats import format_of
-from loan_api.wire.timestamps import utc_text
 
 # Upper bounds of the intervals that P(approved) is counted in.
 PROBABILITY_BOUNDS = SCORE_BINS.edges[1:]

@@ -28,7 +28,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BatchRecord(msgspec.Struct, frozen=True, array_like=True):
-    """The decisions on a batch; `content` is what `loan_api.wire.batch_content` packs."""
+    """The decisions on a batch; `content` is what `loan_api.formats.batch_content` packs."""
 
     batch_id: str
     request_id: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from loan_api.credit.errors import ModelUnavailableError, NoModelError
+from loan_api.errors import ModelUnavailableError, NoModelError
 from loan_api.scoring.loading import LoadedModel
 from loan_api.scoring.package import ModelVersion
 from loan_api.scoring.scorer import Scorer, ScoringModel

@@ -9,19 +9,19 @@ from typing import Literal, Protocol
 import msgspec
 
 from loan_api.credit.decision import decide
-from loan_api.credit.errors import (
+from loan_api.errors import (
     BatchTooLargeError,
     ClientGoneError,
     NoModelError,
     NotRecordedError,
     SaturatedError,
 )
+from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import Application
 from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, BatchSummary
 from loan_api.services.decision_log import DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
-from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
 
 Endpoint = Literal["single", "batch"]
 FailureReason = Literal["no_model", "not_recorded", "saturated", "scoring_failed"]

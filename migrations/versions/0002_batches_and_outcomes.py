@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("approved", sa.Integer(), nullable=False),
         sa.Column(
-            "content", sa.LargeBinary(), nullable=False, comment="columns, as loan_api.wire.batch_content packs them"
+            "content", sa.LargeBinary(), nullable=False, comment="columns, as loan_api.formats.batch_content packs them"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_batches"),
     )

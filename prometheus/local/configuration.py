@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from loan_api.web_access import with_password
+from loan_api.adapters.keys.web_access import with_password
 
 _FOLDER = Path(__file__).resolve().parent.parent
 # As prometheus/web.yml names it.

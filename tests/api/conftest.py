@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from loan_api.services.audit import Archive
 from loan_api.settings import read_settings
-from tests.fakes import FakeKeySource, FakeLog, FakeModelSource
-from tests.services import client_of
+from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource
+from tests.support.services import client_of
 
 MakeClient = Callable[..., FlaskClient]
 

@@ -10,13 +10,13 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loan_api.adapters.keys.file import add_key
 from loan_api.app import create_app
-from loan_api.keys.file import add_key
 from loan_api.settings import SettingsError, read_settings
 from tests.api.conftest import MakeClient
 from tests.api.test_metrics import Credentials, labelled, scrape
-from tests.applications import ASSESSMENT_BATCH, application
-from tests.fakes import NOW, FakeKeySource, api_key
+from tests.support.applications import ASSESSMENT_BATCH, application
+from tests.support.fakes import NOW, FakeKeySource, api_key
 
 SHOP, AUDITOR, BOSS = "loan_of-the-shop", "loan_of-the-auditor", "loan_of-the-boss"
 KEYS = (

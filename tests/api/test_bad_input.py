@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
 from loan_api.settings import read_settings
 from tests.api.conftest import MakeClient
-from tests.applications import application, application_without
-from tests.fakes import BrokenScorer, FakeModelSource, model_version
-from tests.services import client_of
+from tests.support.applications import application, application_without
+from tests.support.fakes import BrokenScorer, FakeModelSource, model_version
+from tests.support.services import client_of
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.applications import application
+from tests.support.applications import application
 
 
 @pytest.mark.parametrize("path", ["/health", "/model", "/openapi.json", "/docs", "/nowhere", "/metrics"])

@@ -6,10 +6,10 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from loan_api.wire.refusals import UNKNOWN
+from loan_api.formats.refusals import UNKNOWN
 from tests.api.conftest import MakeClient
-from tests.applications import ASSESSMENT_BATCH, application
-from tests.fakes import FakeModelSource
+from tests.support.applications import ASSESSMENT_BATCH, application
+from tests.support.fakes import FakeModelSource
 
 Credentials = Callable[[], tuple[str, str]]
 

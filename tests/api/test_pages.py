@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from loan_api.commands import cli
 from loan_api.credit.features import FEATURES, NUMBERS
+from loan_api.entrypoints.commands import cli
 from loan_api.services.decision_log import LogState
 from tests.api.conftest import MakeClient
-from tests.fakes import FakeLog, FakeModelSource
+from tests.support.fakes import FakeLog, FakeModelSource
 
 
 def enumerated(part: Any) -> Iterator[list[Any]]:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from loan_api.credit.features import FEATURES, NUMBERS, CategoryFeature
 from tests.api.conftest import MakeClient
-from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
+from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
 
 
 def test_a_single_prediction_has_the_documented_shape(client: FlaskClient) -> None:

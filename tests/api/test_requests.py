@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.conftest import MakeClient
-from tests.applications import ASSESSMENT_BATCH, application
-from tests.fakes import FakeKeySource, api_key
+from tests.support.applications import ASSESSMENT_BATCH, application
+from tests.support.fakes import FakeKeySource, api_key
 
 
 def request_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from loan_api.keys.file import add_key
+from loan_api.adapters.keys.file import add_key
 from loan_api.settings import PROJECT_ROOT
-from tests.homes import TrainedHome, copy_of
-from tests.waiting import wait_until
+from tests.support.homes import TrainedHome, copy_of
+from tests.support.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
 

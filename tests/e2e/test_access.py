@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.applications import application
 from tests.e2e.conftest import WORKERS, Service, run_command, started_service
-from tests.waiting import wait_until
+from tests.support.applications import application
+from tests.support.waiting import wait_until
 
 _numbers = itertools.count()
 

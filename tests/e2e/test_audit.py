@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from benchmarks.requests_made import applications
 from tests.e2e.conftest import Service, run_command, started_service
-from tests.postgresql import Server
-from tests.waiting import wait_until
+from tests.support.postgresql import Server
+from tests.support.waiting import wait_until
+from tools.benchmarks.requests_made import applications
 
 # Large enough to be handed to a batch process.
 BATCH_ROWS = 400

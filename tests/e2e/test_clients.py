@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from clients.__main__ import generate
-from clients.document import api_document, for_generators
-from clients.programs import ProgramFailedError, run
-from clients.typescript_package import COMPILER, NODE
 from loan_api.settings import PROJECT_ROOT
 from tests.e2e.conftest import ClosedService
+from tools.clients.__main__ import generate
+from tools.clients.document import api_document, for_generators
+from tools.clients.programs import ProgramFailedError, run
+from tools.clients.typescript_package import COMPILER, NODE
 
 GUIDE = PROJECT_ROOT / "docs" / "clients.md"
 TOLD_BY_THE_GUIDE = """\

@@ -13,16 +13,16 @@ import pytest
 import requests
 from sqlalchemy import text
 
-from loan_api.recording.journal import Journal
-from loan_api.storage.database import open_engine
-from tests.applications import application
-from tests.disks import fill
-from tests.disks import small_disk as small_disk_at
+from loan_api.adapters.recording.journal import Journal
+from loan_api.adapters.storage.database import open_engine
 from tests.e2e.conftest import WORKERS, KeptService, Service, run_command, started_service
-from tests.e2e.decisions import assert_all_are_recorded, load, progress
-from tests.homes import TrainedHome, copy_of
-from tests.postgresql import Server
-from tests.waiting import wait_until
+from tests.support.applications import application
+from tests.support.decisions import assert_all_are_recorded, load, progress
+from tests.support.disks import fill
+from tests.support.disks import small_disk as small_disk_at
+from tests.support.homes import TrainedHome, copy_of
+from tests.support.postgresql import Server
+from tests.support.waiting import wait_until
 
 KILLS = 8
 
@@ -66,8 +66,8 @@ def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Se
     chance = random.Random(20261124)
     victims: list[Callable[[], list[int]]] = [
         lambda: service.workers,
-        lambda: processes_of(service, "loan_api.recorder"),
-        lambda: processes_of(service, "loan_api.batch_process"),
+        lambda: processes_of(service, "loan_api.entrypoints.processes.recorder"),
+        lambda: processes_of(service, "loan_api.entrypoints.processes.batch_process"),
     ]
     with load(service.port) as told:
         for turn in range(KILLS):
@@ -86,7 +86,7 @@ def test_a_killed_master_and_all_that_goes_with_it_lose_nothing(kept_service: Ke
         progress(told, decisions=200)
         kill(service.process.pid)
         service.process.wait()
-    for module in ("loan_api.recorder", "loan_api.batch_process"):
+    for module in ("loan_api.entrypoints.processes.recorder", "loan_api.entrypoints.processes.batch_process"):
         wait_until(lambda name=module: not processes_of(service, name), f"{module} to end by itself")  # type: ignore[misc]
     assert_all_are_recorded(told, service.home / "decisions.db")
     with load(kept_service.running().port) as later:
@@ -99,7 +99,11 @@ def test_killing_everything_at_once_loses_nothing(kept_service: KeptService) -> 
     with load(service.port) as told:
         progress(told, decisions=200)
         everyone = [service.process.pid, *service.workers]
-        everyone += [pid for name in ("recorder", "batch_process") for pid in processes_of(service, f"loan_api.{name}")]
+        everyone += [
+            pid
+            for name in ("recorder", "batch_process")
+            for pid in processes_of(service, f"loan_api.entrypoints.processes.{name}")
+        ]
         for pid in everyone:
             kill(pid)
         service.process.wait()
@@ -142,7 +146,11 @@ def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
     with load(service.port) as told, locked(database):
         wait_until(lambda: checks_of(service)["decision_log"] != "ok", "the journal to take over")
         progress(told, decisions=100)
-        for pid in [service.process.pid, *service.workers, *processes_of(service, "loan_api.recorder")]:
+        for pid in [
+            service.process.pid,
+            *service.workers,
+            *processes_of(service, "loan_api.entrypoints.processes.recorder"),
+        ]:
             kill(pid)
         service.process.wait()
     again = kept_service.running()
@@ -206,7 +214,7 @@ def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:
         assert requests.post(service.url("/predict"), json=application(), timeout=30).status_code == 200
         wait_until(lambda: requests.get(service.url("/health"), timeout=30).json()["status"] == "healthy", "health")
         assert checks_of(service)["decision_log"] == "off"
-        assert processes_of(service, "loan_api.recorder") == []
+        assert processes_of(service, "loan_api.entrypoints.processes.recorder") == []
         assert any(line["message"] == "decisions are not recorded" for line in service.log_lines)
         [files, *_] = [
             line["files"] for line in service.log_lines if line["message"] == "decisions wait in the journal"

@@ -10,11 +10,11 @@ import requests
 from mlflow import MlflowClient
 
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
-from tests.applications import application
 from tests.e2e.conftest import started_service
-from tests.homes import TrainedHome
-from tests.integration.following import cache_of
-from tests.waiting import wait_until
+from tests.support.applications import application
+from tests.support.following import cache_of
+from tests.support.homes import TrainedHome
+from tests.support.waiting import wait_until
 
 GRAPH = "compiled/model.onnx"
 

@@ -11,8 +11,8 @@ import requests
 from hypothesis import HealthCheck, given, settings
 
 from tests.e2e.conftest import ClosedService, Service
-from tests.e2e.hostile_requests import CANARY, CLOSED, Attack, Documented, catalogue, drawn
-from tests.e2e.unharmed import unharmed
+from tests.support.hostile_requests import CANARY, CLOSED, Attack, Documented, catalogue, drawn
+from tests.support.unharmed import unharmed
 from tests.torture.figures import Figure, record_figures
 
 ANSWER_SECONDS = 20

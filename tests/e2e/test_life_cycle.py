@@ -15,9 +15,9 @@ from pathlib import Path
 import requests
 from mlflow import MlflowClient
 
-from tests.applications import application
 from tests.e2e.conftest import Service
-from tests.waiting import wait_until
+from tests.support.applications import application
+from tests.support.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
 

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.e2e.conftest import Service
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 SECRET = "hunter2"
 HOST = "Host: x\r\n"

@@ -18,10 +18,10 @@ import requests
 from loan_api.credit.features import FEATURES
 from loan_api.settings import PROJECT_ROOT
 from prometheus.local.programs import ProgramError, alertmanager_program, prometheus_program
-from tests.applications import application
 from tests.e2e.conftest import Service, environment, free_port, started_service
-from tests.homes import TrainedHome, copy_of
-from tests.waiting import wait_until
+from tests.support.applications import application
+from tests.support.homes import TrainedHome, copy_of
+from tests.support.waiting import wait_until
 
 TURNS, CONNECTIONS = 10, 10
 # A connection's share of a turn: this mixture, twice.

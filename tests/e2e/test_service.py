@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
 from tests.e2e.conftest import WORKERS, Service, started_service
-from tests.homes import TrainedHome
-from tests.waiting import wait_until
+from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
+from tests.support.homes import TrainedHome
+from tests.support.waiting import wait_until
 
 
 def test_the_assessment_s_requests_get_the_documented_shapes(service: Service) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from loan_api.wire.formats import CSV, JSON
-from tests.applications import application
+from loan_api.formats.codecs import CSV, JSON
 from tests.e2e.conftest import ClosedService
-from tests.e2e.hostile_requests import posted, request
-from tests.e2e.unharmed import unharmed
+from tests.support.applications import application
+from tests.support.hostile_requests import posted, request
+from tests.support.unharmed import unharmed
+from tests.support.waiting import wait_until
 from tests.torture.figures import Figure, record_figures
-from tests.waiting import wait_until
 
 # As docs/security.md has them, and some more for a machine that is at work.
 HEAD_SECONDS, BODY_SECONDS, TAKING_SECONDS = 75, 30, 60

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from screenshots.browser import MISSING, chromium, started
 from tests.e2e.conftest import Service
+from tools.screenshots.browser import MISSING, chromium, started
 
 
 @pytest.fixture(scope="module")

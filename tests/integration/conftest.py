@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from loan_api.storage.migration import upgrade_database
-from tests.integration.ledger import Ledger
-from tests.postgresql import Server
+from loan_api.adapters.storage.migration import upgrade_database
+from tests.support.ledger import Ledger
+from tests.support.postgresql import Server
 
 
 @pytest.fixture(autouse=True)

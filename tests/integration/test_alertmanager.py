@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.alertmanager import Alertmanager, Receiver, running_alertmanager, running_receiver
-from tests.waiting import wait_until
+from tests.support.alertmanager import Alertmanager, Receiver, running_alertmanager, running_receiver
+from tests.support.waiting import wait_until
 
 Labels = dict[str, str]
 

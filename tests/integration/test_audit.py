@@ -9,15 +9,15 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text, update
 
+from loan_api.adapters.storage.archive import DatabaseArchive
+from loan_api.adapters.storage.database import open_engine
+from loan_api.adapters.storage.tables import batches
 from loan_api.services.decision_log import LogState
 from loan_api.settings import read_settings
-from loan_api.storage.archive import DatabaseArchive
-from loan_api.storage.database import open_engine
-from loan_api.storage.tables import batches
-from tests.applications import application
-from tests.fakes import FakeKeySource, FakeLog, api_key
-from tests.integration.ledger import FIRST, SECOND, START, Ledger
-from tests.services import NEW_ID, client_of
+from tests.support.applications import application
+from tests.support.fakes import FakeKeySource, FakeLog, api_key
+from tests.support.ledger import FIRST, SECOND, START, Ledger
+from tests.support.services import NEW_ID, client_of
 
 KEY = {"X-API-Key": "auditor"}
 UNKNOWN = NEW_ID

@@ -13,30 +13,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loan_api.batches.pool import BatchProcesses
-from loan_api.child_process import ChildProcess
-from loan_api.connection_queue import ConnectionQueue
-from loan_api.credit.errors import (
+from loan_api.adapters.batches.pool import BatchProcesses
+from loan_api.adapters.ipc.child_process import ChildProcess
+from loan_api.adapters.ipc.connection_queue import ConnectionQueue
+from loan_api.adapters.recording.protocol import Receipt, decode_records
+from loan_api.adapters.recording.server import RecorderServer
+from loan_api.errors import (
     BatchFailedError,
     BatchTooLargeError,
     ClientGoneError,
     NotRecordedError,
     SaturatedError,
 )
-from loan_api.recording.protocol import Receipt, decode_records
-from loan_api.recording.server import RecorderServer
+from loan_api.formats.batch_content import unpack
+from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
+from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import ReferencePackage
 from loan_api.scoring.scorer import ScoringModel
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord, Decider, LogState
-from loan_api.wire.batch_content import unpack
-from loan_api.wire.formats import ARROW, CSV, JSON, NDJSON, PARQUET
-from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
-from tests.applications import application
-from tests.fakes import NOW, FakeLog, watched
-from tests.homes import TrainedHome
+from tests.support.applications import application
+from tests.support.fakes import NOW, FakeLog, watched
+from tests.support.homes import TrainedHome
 
 ROWS = 2000
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
@@ -92,7 +92,7 @@ def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
     watched_as_trained = WatchedDistribution(ReferencePackage.read(artifact).distribution)
     model = ScoringModel(CompiledForm.read(artifact).scorer(), watched_as_trained)
     queue = ConnectionQueue.make()
-    own = ChildProcess("loan_api.batch_process", [queue.receiving, recorder.queue.sending])
+    own = ChildProcess("loan_api.entrypoints.processes.batch_process", [queue.receiving, recorder.queue.sending])
     job = BatchJob(str(artifact), "compiled", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
     yield Bench(BatchProcesses(queue, own, FakeLog().record), own, model, job)
     own.end()
@@ -225,7 +225,7 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
             threading.Thread(target=self._take, daemon=True).start()
 
         def _take(self) -> None:
-            from loan_api.connection_queue import take_with_file
+            from loan_api.adapters.ipc.connection_queue import take_with_file
 
             taken = None
             deadline = time.monotonic() + 5
@@ -242,7 +242,7 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
 
 def test_a_process_ends_when_its_parent_does() -> None:
     queue = ConnectionQueue.make()
-    own = ChildProcess("loan_api.batch_process", [queue.receiving, queue.sending])
+    own = ChildProcess("loan_api.entrypoints.processes.batch_process", [queue.receiving, queue.sending])
     assert own.ensure_running()
     assert not own.ensure_running()
     pid = own.pid

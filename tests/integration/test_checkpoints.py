@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from loan_api.adapters.storage.checkpoints import Checkpoints
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.migration import upgrade_database
 from loan_api.services.decision_log import BatchRecord, Decider
-from loan_api.storage.checkpoints import Checkpoints
-from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import upgrade_database
-from tests.fakes import NOW
+from tests.support.fakes import NOW
 
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 MEGABYTE = 2**20

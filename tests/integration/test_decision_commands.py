@@ -15,23 +15,23 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import update
 
-from benchmarks.requests_made import applications
-from loan_api.commands import cli
-from loan_api.commands.decisions import months_before
-from loan_api.credit.errors import DatabaseBusyError
-from loan_api.recording.journal import Journal
+from loan_api.adapters.recording.journal import Journal
+from loan_api.adapters.storage.archive import DatabaseArchive
+from loan_api.adapters.storage.database import open_engine
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.entrypoints.commands import cli
+from loan_api.entrypoints.commands.decisions import months_before
+from loan_api.errors import DatabaseBusyError
+from loan_api.formats.batch_content import pack
 from loan_api.scoring.columns import columns_of
 from loan_api.services.audit import DecisionName, FoundDecision
 from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
-from loan_api.storage.archive import DatabaseArchive
-from loan_api.storage.database import open_engine
-from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.tables import batches, decisions
-from loan_api.wire.batch_content import pack
-from tests.applications import application
-from tests.homes import TrainedHome
-from tests.integration.ledger import SECOND, START, Ledger
+from tests.support.applications import application
+from tests.support.homes import TrainedHome
+from tests.support.ledger import SECOND, START, Ledger
+from tools.benchmarks.requests_made import applications
 
 
 def run(ledger: Ledger, *arguments: str | Path, **environ: str) -> Result:
@@ -169,7 +169,7 @@ def test_an_import_is_written_a_little_at_a_time(
 ) -> None:
     """And of several lines about one decision the last stands, however far apart they lie."""
     # The package's own attribute of that name is the command.
-    monkeypatch.setattr(sys.modules["loan_api.commands.outcomes"], "_TOLD_AT_ONCE", 2)
+    monkeypatch.setattr(sys.modules["loan_api.entrypoints.commands.outcomes"], "_TOLD_AT_ONCE", 2)
     ids = [ledger.single(), *(f"{ledger.batch(*[0.5] * 6)}:{row}" for row in range(6))]
     lines = [f"{each},0" for each in ids] + [f"{ids[0]},1"]
     (tmp_path / "told.csv").write_text("\n".join(["decision_id,outcome", *lines]), encoding="utf-8")
@@ -265,8 +265,8 @@ class TestReplay:
     @pytest.fixture
     def recorded(self, ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
         """Decisions of the version in Production: some one by one, the others in batches."""
-        from loan_api.registry.mlflow_source import MlflowModels
-        from loan_api.registry.replay_models import ReplayModels
+        from loan_api.adapters.registry.mlflow_source import MlflowModels
+        from loan_api.adapters.registry.replay_models import ReplayModels
 
         settings = twice_trained_home.settings
         entry = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, "Production").find_staged()

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from loan_api.adapters.storage import decision_pages
+from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.services.audit import DecisionName, Page, Search
 from loan_api.services.decision_id import new_id
-from loan_api.storage import decision_pages
-from loan_api.storage.archive import DatabaseArchive
-from tests.integration.ledger import FIRST, SECOND, START, Ledger
+from tests.support.ledger import FIRST, SECOND, START, Ledger
 
 
 def pages(ledger: Ledger, search: Search, limit: int = 500) -> list[Page]:

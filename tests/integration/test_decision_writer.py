@@ -14,13 +14,13 @@ import pytest
 from alembic import command
 from sqlalchemy import event, select, text
 
-from loan_api.credit.errors import DatabaseBusyError, StorageError
+from loan_api.adapters.storage.database import open_engine
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.migration import migration_config, upgrade_database
+from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
-from loan_api.storage.database import open_engine
-from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import migration_config, upgrade_database
-from loan_api.storage.tables import batches, decisions
-from tests.postgresql import Server
+from tests.support.postgresql import Server
 
 AT = datetime(2024, 3, 13, 10, 30, 0, 123456, tzinfo=UTC)
 DECIDER = Decider("loan_approval_model", "7", "1.2.3", 0.35)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from loan_api.settings import PROJECT_ROOT
-from tests.postgresql import Server
+from tests.support.postgresql import Server
 
 # A greenlet waits for a lock that another one gives up as soon as it sees that; else the statement takes too long.
 _SCRIPT = """
@@ -16,8 +16,8 @@ monkey.patch_all()
 import os
 import gevent
 from sqlalchemy import text
-from loan_api.aside import run_aside
-from loan_api.storage.database import open_engine
+from loan_api.adapters.ipc.aside import run_aside
+from loan_api.adapters.storage.database import open_engine
 
 engine = open_engine(os.environ["DATABASE_URL"])
 

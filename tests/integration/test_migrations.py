@@ -15,13 +15,13 @@ from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import Connection, inspect, text
 
-from loan_api.commands import cli
-from loan_api.credit.errors import StorageError
+from loan_api.adapters.storage.database import REVISION, open_engine
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.migration import NewerDatabaseError, migration_config, upgrade_database
+from loan_api.adapters.storage.tables import metadata
+from loan_api.entrypoints.commands import cli
+from loan_api.errors import StorageError
 from loan_api.settings import PROJECT_ROOT
-from loan_api.storage.database import REVISION, open_engine
-from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import NewerDatabaseError, migration_config, upgrade_database
-from loan_api.storage.tables import metadata
 
 _OLD_ROW = """INSERT INTO decisions
     (id, request_id, decided_at, endpoint, model_name, registry_version, semantic_version, features, probability,

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from loan_api.commands import cli
-from loan_api.credit.errors import StorageError
-from loan_api.registry.cache import ModelCache
-from loan_api.registry.following import Follower
-from loan_api.registry.mlflow_source import MlflowModels
-from loan_api.storage.database import connected
-from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import upgrade_database
-from tests.homes import run_in_process
-from tests.postgresql import Server
+from loan_api.adapters.registry.cache import ModelCache
+from loan_api.adapters.registry.following import Follower
+from loan_api.adapters.registry.mlflow_source import MlflowModels
+from loan_api.adapters.storage.database import connected
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.migration import upgrade_database
+from loan_api.entrypoints.commands import cli
+from loan_api.errors import StorageError
+from tests.support.homes import run_in_process
+from tests.support.postgresql import Server
 
 PASSWORD = "hunter2"
 # Nobody listens there; no scheme of MLflow's; no number, which MLflow takes for a defect of its own.

@@ -9,7 +9,7 @@ import pytest
 from loan_api.settings import PROJECT_ROOT
 
 
-@pytest.mark.parametrize("module", ["training.tracking.store", "loan_api.registry.mlflow_source"])
+@pytest.mark.parametrize("module", ["training.tracking.store", "loan_api.adapters.registry.mlflow_source"])
 def test_telemetry_is_off_wherever_mlflow_is_used(module: str) -> None:
     """In a process of its own: under pytest and in CI, MLflow turns it off by itself."""
     script = f"import {module}; from mlflow.telemetry.client import get_telemetry_client as get; assert get() is None"

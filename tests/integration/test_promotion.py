@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from loan_api.scoring.package import artifact_digest
-from tests.homes import REFIT, TrainedHome, command, train_quickly
+from tests.support.homes import REFIT, TrainedHome, command, train_quickly
 from training.errors import GateRefusedError, VersionError
 from training.interruption import Interrupts
 from training.registry.history import Action, drop_event, read_events, standing, write_event

@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from loan_api.connection_queue import ConnectionQueue
-from loan_api.recording.connection import RecorderConnection
-from loan_api.recording.journal import Journal
-from loan_api.recording.protocol import Receipt, Records
-from loan_api.recording.recorder import Recorder
-from loan_api.recording.server import RecorderServer
+from loan_api.adapters.ipc.connection_queue import ConnectionQueue
+from loan_api.adapters.recording.connection import RecorderConnection
+from loan_api.adapters.recording.journal import Journal
+from loan_api.adapters.recording.protocol import Receipt, Records
+from loan_api.adapters.recording.recorder import Recorder
+from loan_api.adapters.recording.server import RecorderServer
+from loan_api.adapters.storage.database import open_engine, sqlite_file
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.migration import upgrade_database
+from loan_api.adapters.storage.tables import decisions
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
-from loan_api.storage.database import open_engine, sqlite_file
-from loan_api.storage.decision_writer import DecisionWriter
-from loan_api.storage.migration import upgrade_database
-from loan_api.storage.tables import decisions
 from tests.integration.test_decision_writer import decision
-from tests.postgresql import Server
-from tests.waiting import wait_until
+from tests.support.postgresql import Server
+from tests.support.waiting import wait_until
 
 CLIENTS = 4
 

@@ -18,17 +18,17 @@ from loan_api.credit.features import FEATURE_NAMES, feature_schema_digest
 from loan_api.credit.frame import applications_frame
 from loan_api.scoring.package import ReferencePackage, artifact_digest
 from loan_api.settings import read_settings
-from tests.homes import QUICK, TrainedHome, command, run_in_process, train_quickly
+from tests.support.homes import QUICK, TrainedHome, command, run_in_process, train_quickly
 from training.console import TrainingConsole
 from training.data.dataset import read_dataset, row_texts
 from training.data.sample import write_sample
 from training.data.split import split_dataset
 from training.errors import NoWinnerError
 from training.interruption import Interrupts
-from training.run import train
 from training.selection.candidates import Candidate
 from training.selection.evaluation import Conditions
 from training.tracking.store import training_runs
+from training.workflow import train
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 MODEL = "loan_approval_model"

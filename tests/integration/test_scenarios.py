@@ -16,12 +16,12 @@ import yaml
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from loan_api.entrypoints.simulation.applicants import Applicants
+from loan_api.entrypoints.simulation.scenarios import SCENARIOS
 from loan_api.settings import PROJECT_ROOT
-from loan_api.simulation.applicants import Applicants
-from loan_api.simulation.scenarios import SCENARIOS
-from tests.homes import TrainedHome
-from tests.integration.following import source_of
-from tests.services import client_of
+from tests.support.following import source_of
+from tests.support.homes import TrainedHome
+from tests.support.services import client_of
 
 pytestmark = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"

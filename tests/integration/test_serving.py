@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from loan_api.credit.errors import ModelUnavailableError
+from loan_api.adapters.registry.cache import ModelCache
+from loan_api.adapters.registry.cached_source import CachedModelSource
+from loan_api.adapters.registry.mlflow_source import MlflowModels
+from loan_api.adapters.registry.replay_models import ReplayModels
 from loan_api.credit.features import FEATURE_NAMES, NUMBERS
 from loan_api.credit.frame import applications_frame
-from loan_api.registry.cache import ModelCache
-from loan_api.registry.cached_source import CachedModelSource
-from loan_api.registry.mlflow_source import MlflowModels
-from loan_api.registry.replay_models import ReplayModels
+from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
 from loan_api.services.decision_log import Decider
 from loan_api.services.model_registry import ModelRegistry
-from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
-from tests.fakes import RecordingObserver, now
-from tests.homes import TrainedHome
-from tests.integration.following import cache_of, source_of
-from tests.services import client_of
+from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
+from tests.support.fakes import RecordingObserver, now
+from tests.support.following import cache_of, source_of
+from tests.support.homes import TrainedHome
+from tests.support.services import client_of
 from training.compilation.graph import Graph
 from training.data.dataset import COLUMNS
 from training.registry.promotion import put_into_production

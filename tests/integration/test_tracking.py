@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import Engine, event
 
-from tests.homes import TrainedHome, copy_of
+from tests.support.homes import TrainedHome, copy_of
 from training.tracking import store
 
 

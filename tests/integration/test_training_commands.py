@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 
 from loan_api.settings import PROJECT_ROOT
-from tests.homes import TrainedHome, command, run_training, train_quickly
-from training.cli import cli
+from tests.support.homes import TrainedHome, command, run_training, train_quickly
+from training.commands import cli
 from training.data.sample import write_sample
 from training.registry.history import read_events
 from training.tracking.store import EXPERIMENT, training_runs

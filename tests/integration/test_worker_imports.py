@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from loan_api.settings import PROJECT_ROOT
-from tests.homes import TrainedHome
+from tests.support.homes import TrainedHome
 
 _WORKER = """
 import json, os, sys, time
@@ -13,7 +13,7 @@ from loan_api.app import create_app
 client = create_app().test_client()
 while client.get("/health/ready").status_code != 200:
     time.sleep(0.1)
-from tests.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
+from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
 statuses = [client.post("/predict", json=dict(ASSESSMENT_SINGLE)).status_code]
 statuses += [client.post("/predict/batch", json=dict(ASSESSMENT_BATCH)).status_code]
 scorer = client.get("/model").json["scorer"]

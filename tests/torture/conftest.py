@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.homes import TrainedHome, copy_of
+from tests.support.homes import TrainedHome, copy_of
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
 

@@ -10,11 +10,11 @@ from typing import Any
 import requests
 
 from tests.e2e.conftest import Service
-from tests.e2e.decisions import Acknowledged, progress
-from tests.homes import TrainedHome, copy_of
-from tests.postgresql import Server
+from tests.support.decisions import Acknowledged, progress
+from tests.support.homes import TrainedHome, copy_of
+from tests.support.postgresql import Server
+from tests.support.waiting import wait_until
 from tests.torture.wall_clock import WallClock
-from tests.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version, production_version, semantic_version
 

@@ -5,12 +5,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from benchmarks.closed_loop import ClosedLoop
-from benchmarks.open_loop import OpenLoop
-from benchmarks.own_process import begun, done
-from benchmarks.processes import tree
-from benchmarks.requests_made import applications, post, service_batch, service_single
-from benchmarks.tally import Tally
+from tools.benchmarks.closed_loop import ClosedLoop
+from tools.benchmarks.open_loop import OpenLoop
+from tools.benchmarks.own_process import begun, done
+from tools.benchmarks.processes import tree
+from tools.benchmarks.requests_made import applications, post, service_batch, service_single
+from tools.benchmarks.tally import Tally
 
 SINGLES = tuple(post("/predict", service_single(each)) for each in applications(200))
 BATCHES = (post("/predict/batch", service_batch(applications(1000))),)

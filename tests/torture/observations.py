@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.e2e.decisions import BATCH_ROWS, Acknowledged
+from tests.support.decisions import BATCH_ROWS, Acknowledged
 from tests.torture.figures import Figure
 
 

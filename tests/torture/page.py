@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmarks.machine import describe_machine
-from benchmarks.report import with_results
 from loan_api.settings import PROJECT_ROOT
 from tests.torture.figures import Figure
+from tools.benchmarks.machine import describe_machine
+from tools.benchmarks.report import with_results
 
 PAGE = PROJECT_ROOT / "docs" / "reliability.md"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.targets import targets
 from loan_api.settings import PROJECT_ROOT
+from tests.fuzz.targets import targets
 from tests.torture.figures import record_figures
 
 SECONDS = 60
@@ -24,7 +24,7 @@ pytestmark = [
 @pytest.mark.parametrize("name", targets())
 def test_nothing_is_found_in_a_minute(name: str, tmp_path: Path) -> None:
     finished = subprocess.run(
-        [sys.executable, "-m", "fuzz", name, f"-max_total_time={SECONDS}"],
+        [sys.executable, "-m", "tests.fuzz", name, f"-max_total_time={SECONDS}"],
         cwd=tmp_path,
         # What it collects goes where the test's files go.
         env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "TMPDIR": str(tmp_path)},

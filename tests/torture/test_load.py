@@ -10,15 +10,15 @@ from statistics import median
 
 import pytest
 
-from benchmarks.open_loop import OpenLoop
-from benchmarks.own_process import done
-from benchmarks.tally import Tally, percentile
 from tests.e2e.conftest import started_service
 from tests.e2e.test_fallback import damage
-from tests.homes import TrainedHome, new_home
+from tests.support.homes import TrainedHome, new_home
+from tests.support.waiting import wait_until
 from tests.torture.figures import record_figures
 from tests.torture.loads import SINGLES, capacity, open_files, seconds_until_prompt, weight, with_batches
-from tests.waiting import wait_until
+from tools.benchmarks.open_loop import OpenLoop
+from tools.benchmarks.own_process import done
+from tools.benchmarks.tally import Tally, percentile
 
 SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "600"))
 WINDOWS = 20

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.training.evaluations import evaluation
+from tests.support.evaluations import evaluation
 from training.errors import NoWinnerError
 from training.selection.candidates import Complexity
 from training.selection.choice import choose

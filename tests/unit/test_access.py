@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loan_api.credit.errors import NotAllowedError, NotAuthenticatedError
+from loan_api.errors import NotAllowedError, NotAuthenticatedError
 from loan_api.services.access import SCOPES, Access, Scope
-from tests.fakes import FakeKeySource, RecordingObserver, api_key
+from tests.support.fakes import FakeKeySource, RecordingObserver, api_key
 
 KEYS = (
     api_key("shop", "score"),

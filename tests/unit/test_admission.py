@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from loan_api.credit.errors import SaturatedError
+from loan_api.errors import SaturatedError
 from loan_api.services.admission import Backlog, ByteBudget
 
 

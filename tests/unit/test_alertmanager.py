@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.alertmanager import CONFIGURATION, HOW_TO_INSTALL, SECRETS_FOLDER
+from tests.support.alertmanager import CONFIGURATION, HOW_TO_INSTALL, SECRETS_FOLDER
 
 pytestmark = pytest.mark.skipif(shutil.which("amtool") is None, reason=HOW_TO_INSTALL)
 

@@ -11,9 +11,9 @@ from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader
 
-from loan_api.credit.errors import SlowBodyError
-from loan_api.web import arriving_body
-from loan_api.web.arriving_body import ArrivingBody
+from loan_api.entrypoints.server import arriving_body
+from loan_api.entrypoints.server.arriving_body import ArrivingBody
+from loan_api.errors import SlowBodyError
 
 
 @dataclass

@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 from click.testing import CliRunner
 
-from supply.audit import audit
+from tools.supply.audit import audit
 
 
 @pytest.fixture

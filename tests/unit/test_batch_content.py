@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loan_api.credit.errors import UnreadableRecordError
 from loan_api.credit.features import FEATURES, CategoryFeature, Feature
+from loan_api.errors import UnreadableRecordError
+from loan_api.formats.batch_content import pack, unpack
 from loan_api.scoring.columns import columns_of
-from loan_api.wire.batch_content import pack, unpack
-from tests.applications import application
+from tests.support.applications import application
 
 
 def _value(feature: Feature) -> st.SearchStrategy[Any]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 
-from benchmarks.closed_loop import ClosedLoop
-from benchmarks.open_loop import OpenLoop
-from benchmarks.requests_made import post
-from benchmarks.tally import percentile
+from tools.benchmarks.closed_loop import ClosedLoop
+from tools.benchmarks.open_loop import OpenLoop
+from tools.benchmarks.requests_made import post
+from tools.benchmarks.tally import percentile
 
 REQUEST = post("/predict", b"{}")
 BODY = b'{"model_version":"1.0.0"}'

@@ -2,15 +2,15 @@
 
 import pytest
 
-from benchmarks.processes import MASTER, WEB_WORKER, Process
-from benchmarks.promotion import seconds_until_followed
-from benchmarks.report import PageError, with_results
-from benchmarks.results import Batch, Results, Single
-from benchmarks.servers import BARE, MLFLOW, MLFLOW_SAME_BODY, SERVICE
-from benchmarks.tables import tables
-from benchmarks.tally import Seen, Tally
-from benchmarks.targets import judge
-from benchmarks.wrk import read_result
+from tools.benchmarks.processes import MASTER, WEB_WORKER, Process
+from tools.benchmarks.promotion import seconds_until_followed
+from tools.benchmarks.report import PageError, with_results
+from tools.benchmarks.results import Batch, Results, Single
+from tools.benchmarks.servers import BARE, MLFLOW, MLFLOW_SAME_BODY, SERVICE
+from tools.benchmarks.tables import tables
+from tools.benchmarks.tally import Seen, Tally
+from tools.benchmarks.targets import judge
+from tools.benchmarks.wrk import read_result
 
 
 def singles(server: str, *rates: float) -> list[Single]:

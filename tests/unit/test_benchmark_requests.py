@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from benchmarks.home import Home
-from benchmarks.requests_made import applications, mlflow_body, post, service_batch
-from benchmarks.servers import mlflow, with_the_body_of_the_service
 from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
+from tools.benchmarks.home import Home
+from tools.benchmarks.requests_made import applications, mlflow_body, post, service_batch
+from tools.benchmarks.servers import mlflow, with_the_body_of_the_service
 
 
 def test_every_application_keeps_to_the_declared_features() -> None:

@@ -6,8 +6,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from supply.bill import IMAGES, bill_of
-from supply.locks import FOLDER, requirements
+from tools.supply.bill import IMAGES, bill_of
+from tools.supply.locks import FOLDER, requirements
 
 
 @pytest.mark.parametrize("image", IMAGES)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from loan_api.web.connections import Connections, Turn
+from loan_api.entrypoints.server.connections import Connections, Turn
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from loan_api.metrics.instruments import HTTP_REQUEST_DURATION, METRICS
+from loan_api.adapters.metrics.instruments import HTTP_REQUEST_DURATION, METRICS
 from loan_api.settings import PROJECT_ROOT
 from prometheus.grafana import model_and_drift, service
 from prometheus.grafana.files import DASHBOARDS, FOLDER, content

@@ -6,9 +6,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loan_api.adapters.storage.ids import first_id
 from loan_api.services.decision_id import new_id
-from loan_api.storage.ids import first_id
-from tests.fakes import NOW
+from tests.support.fakes import NOW
 
 A_DAY = timedelta(days=1)
 MILLISECOND = timedelta(milliseconds=1)

@@ -9,16 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loan_api.credit.features import FEATURES, CategoryFeature, Feature, example_application
-from loan_api.scoring.columns import Application
-from loan_api.wire.applications import (
+from loan_api.formats.applications import (
     FAST_REFUSALS,
     FastApplication,
     decode_application,
     explained_application,
     parse_json,
 )
-from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
-from tests.applications import application
+from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
+from loan_api.scoring.columns import Application
+from tests.support.applications import application
 
 
 def fast(body: bytes) -> Application | None:

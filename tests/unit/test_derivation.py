@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from loan_api.credit.derivation import DERIVED, derive_features
 from loan_api.credit.features import FEATURES, CategoryFeature, Feature
 from loan_api.credit.frame import applications_frame
-from tests.applications import application
+from tests.support.applications import application
 
 
 def values_of(feature: Feature) -> st.SearchStrategy[object]:

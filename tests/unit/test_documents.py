@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from loan_api.settings import PROJECT_ROOT
-from tests.documents import PAGES, Block, Command, anchors, blocks, links, name, named_files
+from tests.support.documents import PAGES, Block, Command, anchors, blocks, links, name, named_files
 
 INDEX = PROJECT_ROOT / "docs" / "README.md"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from loan_api.keys.file import add_key, remove_key
-from loan_api.keys.followed import FollowedKeys, NoKeys, check_key_file
-from loan_api.keys.kept import forget_kept_keys, kept_keys
+from loan_api.adapters.keys.file import add_key, remove_key
+from loan_api.adapters.keys.followed import FollowedKeys, NoKeys, check_key_file
+from loan_api.adapters.keys.kept import forget_kept_keys, kept_keys
 from loan_api.settings import SettingsError
-from tests.fakes import NOW
+from tests.support.fakes import NOW
 
 
 @dataclass

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_api.credit.errors import BatchTooLargeError
 from loan_api.credit.features import FEATURE_NAMES, FEATURES, NUMBERS, CategoryFeature, Feature
+from loan_api.errors import BatchTooLargeError
+from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
+from loan_api.formats.decided import DecidedBatch
+from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import Columns, columns_of
-from loan_api.wire.decided import DecidedBatch
-from loan_api.wire.formats import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
-from loan_api.wire.refusals import MalformedBodyError, RequestRefusedError
-from tests.applications import application
-from tests.bombs import lengths_made_up, saying_small_sizes, varint
+from tests.support.applications import application
+from tests.support.bombs import lengths_made_up, saying_small_sizes, varint
 
 MAX_ROWS = 50
 Rows = Sequence[dict[str, Any]]

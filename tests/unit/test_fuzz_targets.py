@@ -1,10 +1,10 @@
-"""Readers of bytes raise what they say and quote nothing: the targets of `python -m fuzz`, without a guide."""
+"""Readers of bytes raise what they say and quote nothing: the targets of `python -m tests.fuzz`, without a guide."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.targets import targets
+from tests.fuzz.targets import targets
 
 TARGETS = targets()
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from loan_api.credit.errors import NotRecordedError
-from loan_api.recording.group_commit import GroupCommit
-from loan_api.recording.protocol import Receipt, Records
+from loan_api.adapters.recording.group_commit import GroupCommit
+from loan_api.adapters.recording.protocol import Receipt, Records
+from loan_api.errors import NotRecordedError
 from loan_api.services.decision_log import Decider, DecisionRecord, LogState
-from tests.fakes import NOW
-from tests.waiting import wait_until
+from tests.support.fakes import NOW
+from tests.support.waiting import wait_until
 
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 WELL = LogState("database")

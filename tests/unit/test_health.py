@@ -5,7 +5,7 @@ import pytest
 from loan_api.services.decision_log import LogState
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
-from tests.fakes import FakeKeySource, FakeLog, FakeModelSource, RecordingObserver, now
+from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, RecordingObserver, now
 
 
 def health_of(source: FakeModelSource, log: FakeLog) -> HealthService:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_api.recording.journal import Journal, JournalFullError, JournalInUseError, waiting_journals
-from loan_api.recording.protocol import BEGINNING, Records, encode
+from loan_api.adapters.recording.journal import Journal, JournalFullError, JournalInUseError, waiting_journals
+from loan_api.adapters.recording.protocol import BEGINNING, Records, encode
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
-from tests.fakes import NOW
+from tests.support.fakes import NOW
 
 CAPACITY = 4096
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from loan_api.commands import cli
-from loan_api.keys.file import read_keys
+from loan_api.adapters.keys.file import read_keys
+from loan_api.entrypoints.commands import cli
 from loan_api.services.access import digest_of
 from loan_api.settings import PROJECT_ROOT
 

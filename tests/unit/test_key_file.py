@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loan_api.keys.file import KeyFileError, add_key, format_keys, parse_keys, read_keys, remove_key
+from loan_api.adapters.keys.file import KeyFileError, add_key, format_keys, parse_keys, read_keys, remove_key
 from loan_api.services.access import SCOPES, ApiKey
-from tests.fakes import NOW, api_key
+from tests.support.fakes import NOW, api_key
 
 ENTRY = {"name": "shop", "scopes": ["score"], "sha256": "0" * 64, "created_at": "2024-03-13T10:30:00Z"}
 

@@ -18,14 +18,14 @@ from click.testing import CliRunner
 from flask import Flask
 from jsonschema import ValidationError
 
-from loan_api.api.health import health_blueprint
-from loan_api.api.metrics import metrics_blueprint
-from loan_api.commands import cli
-from loan_api.metrics.instruments import METRICS
+from loan_api.adapters.metrics.instruments import METRICS
+from loan_api.entrypoints.commands import cli
+from loan_api.entrypoints.http.health import health_blueprint
+from loan_api.entrypoints.http.metrics import metrics_blueprint
 from loan_api.settings import PROJECT_ROOT, declared_settings, read_settings
 from prometheus import kubernetes
-from tests import prometheus_operator
-from tests.fakes import FakeLog, FakeModelSource
+from tests.support import prometheus_operator
+from tests.support.fakes import FakeLog, FakeModelSource
 from tests.unit.test_health import health_of
 
 Object = dict[str, Any]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from supply.licences import PAGE, STATED, UnknownLicenceError, licence_of, not_allowed, page, parts
-from supply.locks import FOLDER, WIDEST, packages
+from tools.supply.licences import PAGE, STATED, UnknownLicenceError, licence_of, not_allowed, page, parts
+from tools.supply.locks import FOLDER, WIDEST, packages
 
 
 def test_every_locked_package_has_a_licence_that_is_allowed_where_it_goes() -> None:

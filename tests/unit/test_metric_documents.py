@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from prometheus_client import CollectorRegistry
 
-from loan_api.metrics.instruments import METRICS, Instruments, MetricDeclaration
+from loan_api.adapters.metrics.instruments import METRICS, Instruments, MetricDeclaration
 from loan_api.settings import PROJECT_ROOT
 
 

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from loan_api.credit.errors import NoModelError
+from loan_api.errors import NoModelError
 from loan_api.services.model_registry import ModelRegistry
-from tests.fakes import NOW, FakeModelSource, RecordingObserver, ScoreByCreditScore, model_version, now
+from tests.support.fakes import NOW, FakeModelSource, RecordingObserver, ScoreByCreditScore, model_version, now
 
 
 def registry_of(source: FakeModelSource) -> tuple[ModelRegistry, RecordingObserver]:

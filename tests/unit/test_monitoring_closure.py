@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from loan_api.metrics.instruments import METRICS
+from loan_api.adapters.metrics.instruments import METRICS
 from loan_api.settings import PROJECT_ROOT
 
 RULES = PROJECT_ROOT / "prometheus" / "rules"

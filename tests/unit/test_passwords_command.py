@@ -4,7 +4,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from loan_api.commands import cli
+from loan_api.entrypoints.commands import cli
 
 
 def test_a_password_is_made_in_each_file_and_one_that_is_there_stays(tmp_path: Path) -> None:

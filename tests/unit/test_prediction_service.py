@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from loan_api.credit.decision import APPROVED, REJECTED, decide
-from loan_api.credit.errors import ClientGoneError, NoModelError, NotRecordedError
+from loan_api.errors import ClientGoneError, NoModelError, NotRecordedError
+from loan_api.formats.batch_content import unpack
+from loan_api.formats.codecs import JSON
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.prediction import BatchRequest, PredictionService
-from loan_api.wire.batch_content import unpack
-from loan_api.wire.formats import JSON
-from tests.applications import application
-from tests.fakes import (
+from tests.support.applications import application
+from tests.support.fakes import (
     NOW,
     BrokenScorer,
     FakeLog,

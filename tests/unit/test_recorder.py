@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from loan_api.credit.errors import StorageError
-from loan_api.recording.journal import Journal
-from loan_api.recording.protocol import Records, encode
-from loan_api.recording.recorder import Recorder
+from loan_api.adapters.recording.journal import Journal
+from loan_api.adapters.recording.protocol import Records, encode
+from loan_api.adapters.recording.recorder import Recorder
+from loan_api.errors import StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState
-from tests.fakes import NOW
-from tests.waiting import wait_until
+from tests.support.fakes import NOW
+from tests.support.waiting import wait_until
 
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 

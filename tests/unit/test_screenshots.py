@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from loan_api.settings import PROJECT_ROOT
-from screenshots.pictures import FOLDER, PICTURES
+from tools.screenshots.pictures import FOLDER, PICTURES
 
 DOCS = PROJECT_ROOT / "docs"
 PICTURE = re.compile(r"!\[(.+)\]\(images/(.+)\.png\)")

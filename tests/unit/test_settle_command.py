@@ -6,8 +6,8 @@ from threading import Timer
 import pytest
 from click.testing import CliRunner, Result
 
-from loan_api.commands import cli
-from loan_api.recording.journal import Journal
+from loan_api.adapters.recording.journal import Journal
+from loan_api.entrypoints.commands import cli
 
 
 @pytest.fixture

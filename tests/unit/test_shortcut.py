@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from loan_api.credit.errors import DatabaseBusyError, StorageError
-from loan_api.recording.protocol import Receipt, Records
-from loan_api.recording.shortcut import Shortcut
+from loan_api.adapters.recording.protocol import Receipt, Records
+from loan_api.adapters.recording.shortcut import Shortcut
+from loan_api.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState
-from tests.fakes import NOW
+from tests.support.fakes import NOW
 
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 SINGLE = Records([DecisionRecord("d", "r", NOW, DECIDER, b"{}", 0.5, 1)], [])

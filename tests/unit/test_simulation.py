@@ -7,13 +7,13 @@ from random import Random
 
 import pytest
 
-from loan_api.credit.errors import LoanError
+from loan_api.entrypoints.simulation.applicants import Applicants
+from loan_api.entrypoints.simulation.scenarios import SCENARIOS, heavy_batch
+from loan_api.errors import LoanError
+from loan_api.formats.applications import decode_application
+from loan_api.formats.codecs import JSON, format_of
+from loan_api.formats.refusals import RequestRefusedError
 from loan_api.settings import SAMPLE_DATASET
-from loan_api.simulation.applicants import Applicants
-from loan_api.simulation.scenarios import SCENARIOS, heavy_batch
-from loan_api.wire.applications import decode_application
-from loan_api.wire.formats import JSON, format_of
-from loan_api.wire.refusals import RequestRefusedError
 
 
 @pytest.fixture

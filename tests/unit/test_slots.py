@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
 
-from loan_api.metrics.slots import (
+from loan_api.adapters.metrics.slots import (
     forget_live_values,
     holders,
     leave_slot,

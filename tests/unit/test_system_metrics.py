@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.registry import Collector
 
-from loan_api.metrics.slots import holders, leave_slot, note_seconds, take_slot
-from loan_api.metrics.system import ContainerCollector, WorkersCollector
+from loan_api.adapters.metrics.slots import holders, leave_slot, note_seconds, take_slot
+from loan_api.adapters.metrics.system import ContainerCollector, WorkersCollector
 
 
 def samples(collector: Collector) -> dict[tuple[str, ...], float]:

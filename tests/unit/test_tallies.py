@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from loan_api.adapters.metrics.tallies import TallyBook, TallyCollector
 from loan_api.credit.features import example_application
-from loan_api.metrics.tallies import TallyBook, TallyCollector
 from loan_api.scoring.watched import WatchedDistribution
-from tests.fakes import reference
+from tests.support.fakes import reference
 
 WATCHED = WatchedDistribution(reference())
 

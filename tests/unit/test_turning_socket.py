@@ -8,8 +8,8 @@ import gevent
 import gevent.socket
 import pytest
 
-from loan_api.web import server
-from loan_api.web.server import TurningSocket
+from loan_api.entrypoints.server import server
+from loan_api.entrypoints.server.server import TurningSocket
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, Catego
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.scoring.columns import columns_of
 from loan_api.scoring.watched import CONFUSION, WatchedDistribution
-from tests.fakes import reference
+from tests.support.fakes import reference
 
 
 def valid_applications() -> st.SearchStrategy[dict[str, Any]]:

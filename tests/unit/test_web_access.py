@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from loan_api.commands import cli
+from loan_api.entrypoints.commands import cli
 from loan_api.settings import PROJECT_ROOT
 
 TEMPLATE = PROJECT_ROOT / "prometheus" / "web.yml"

@@ -5,7 +5,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
-from loan_api.wire.formats import JSON, MEDIA_TYPES
+from loan_api.formats.codecs import JSON, MEDIA_TYPES
 from tests.unit.test_formats import WRITERS
 from tests.unit.test_watched import valid_applications
 

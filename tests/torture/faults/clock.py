@@ -7,17 +7,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from loan_api.adapters.storage.archive import DatabaseArchive
+from loan_api.adapters.storage.database import connected
+from loan_api.adapters.storage.decision_stream import stream
+from loan_api.formats.timestamps import parse_time
 from loan_api.services.audit import DecisionName, Search
-from loan_api.storage.archive import DatabaseArchive
-from loan_api.storage.database import connected
-from loan_api.storage.decision_stream import stream
-from loan_api.wire.timestamps import parse_time
-from tests.e2e.decisions import BATCH_ROWS, Acknowledged
 from tests.e2e.test_decision_log import processes_of
-from tests.homes import TrainedHome, run_training
+from tests.support.decisions import BATCH_ROWS, Acknowledged
+from tests.support.homes import TrainedHome, run_training
+from tests.support.waiting import wait_until
 from tests.torture.fault import Scene, Stage, fault, usual
 from tests.torture.wall_clock import WallClock
-from tests.waiting import wait_until
 
 _A_DAY = timedelta(days=1)
 _PAGE = 500
@@ -104,5 +104,10 @@ def jumps(scene: Scene) -> Iterator[None]:
 
 def _processes(scene: Scene) -> set[int]:
     """All that the service consists of."""
-    names = ("gunicorn", "loan_api.batch_process", "loan_api.recorder", "loan_api.registry_follower")
+    names = (
+        "gunicorn",
+        "loan_api.entrypoints.processes.batch_process",
+        "loan_api.entrypoints.processes.recorder",
+        "loan_api.entrypoints.processes.registry_follower",
+    )
     return {pid for name in names for pid in processes_of(scene.service, name)}

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from loan_api.metrics.slots import folder_of
-from tests.disks import fill, small_disk
-from tests.e2e.decisions import progress
-from tests.homes import TrainedHome, copy_of
+from loan_api.adapters.metrics.slots import folder_of
+from tests.support.decisions import progress
+from tests.support.disks import fill, small_disk
+from tests.support.homes import TrainedHome, copy_of
 from tests.torture.fault import Scene, Stage, fault
 from tests.torture.faults.processes import reload
 

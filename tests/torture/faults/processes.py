@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from tests.e2e.conftest import Service
 from tests.e2e.test_decision_log import kill, processes_of
+from tests.support.waiting import wait_until
 from tests.torture.fault import BROKEN, Scene, fault
-from tests.waiting import wait_until
 
 _TIMES = 3
 
@@ -27,19 +27,21 @@ def a_web_worker(scene: Scene) -> Iterator[None]:
 
 @fault("kill -9 of a batch process", "its batch is handed to another; clients notice nothing")
 def a_batch_process(scene: Scene) -> Iterator[None]:
-    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.batch_process"))
+    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.entrypoints.processes.batch_process"))
     yield
 
 
 @fault("kill -9 of the recorder", "what it had not confirmed is sent to the next; clients notice nothing")
 def the_recorder(scene: Scene) -> Iterator[None]:
-    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.recorder"))
+    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.entrypoints.processes.recorder"))
     yield
 
 
 @fault("kill -9 of the registry follower", "another takes its place; clients notice nothing")
 def the_registry_follower(scene: Scene) -> Iterator[None]:
-    _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.registry_follower"))
+    _killed_again_and_again(
+        scene, lambda: processes_of(scene.service, "loan_api.entrypoints.processes.registry_follower")
+    )
     yield
 
 
@@ -63,7 +65,11 @@ def the_master(scene: Scene) -> Iterator[None]:
     may_refuse=True,
 )
 def all_processes(scene: Scene) -> Iterator[None]:
-    names = ("loan_api.recorder", "loan_api.batch_process", "loan_api.registry_follower")
+    names = (
+        "loan_api.entrypoints.processes.recorder",
+        "loan_api.entrypoints.processes.batch_process",
+        "loan_api.entrypoints.processes.registry_follower",
+    )
     children = [pid for name in names for pid in processes_of(scene.service, name)]
     for pid in (scene.service.process.pid, *scene.service.workers, *children):
         kill(pid)

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, artifact_digest
-from tests.homes import TrainedHome, run_training
+from tests.support.homes import TrainedHome, run_training
 from tests.torture.fault import Scene, fault
 from training.registry.promotion import unsettled
 from training.registry.versions import count_in_production, find_version

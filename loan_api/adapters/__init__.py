@@ -1,0 +1,1 @@
+"""The driven side: everything that the services call through their ports."""

@@ -1,0 +1,208 @@
+"""Counts of every feature of every application, for each model version: in shared files, as prometheus_client's are.
+
+A single decision adds to a dozen counters, a batch to a hundred. Here that is adding to numbers in a memory-mapped file
+and takes some microseconds. As with the other metrics, a worker writes as its slot, and its successor goes on there.
+"""
+
+import json
+import logging
+import mmap
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from loan_api.adapters.metrics import instruments
+from loan_api.adapters.metrics.instruments import MetricDeclaration
+from loan_api.credit.reference import ReferenceDistribution
+from loan_api.scoring.columns import Application
+from loan_api.scoring.watched import NamedCounts, WatchedDistribution
+
+_log = logging.getLogger(__name__)
+
+_PATTERN = "tally_*.bin"
+_NUMBER_BYTES = 8
+_NAMES = ("rejected", "approved")
+
+
+class Tally:
+    """The counts of one version by one worker."""
+
+    def __init__(self, model_version: str, watched: WatchedDistribution, numbers: Any) -> None:
+        self.model_version = model_version
+        self.watched = watched
+        self.numbers = numbers
+
+    def add(self, application: Application, prediction: int, probability: float) -> None:
+        """Counts one decision."""
+        numbers = self.numbers
+        for place in self.watched.places(application, probability):
+            numbers[place] += 1
+        place, rejected, approved = self.watched.expected(prediction, probability)
+        numbers[place] += rejected
+        numbers[place + 1] += approved
+
+    def add_all(self, counts: Sequence[float]) -> None:
+        """Counts many decisions, counted already."""
+        numbers = self.numbers
+        for place, count in enumerate(counts):
+            if count:
+                numbers[place] += count
+
+
+class TallyBook:
+    """The tallies of one worker; in memory where there is no `folder` to share."""
+
+    def __init__(self, folder: Path | None, slot: int) -> None:
+        self._folder = folder
+        self._slot = slot
+        self._tallies: dict[str, Tally] = {}
+
+    def of(self, key: str, model_version: str, watched: WatchedDistribution) -> Tally:
+        """The tally of the version that `key` names; its counters are there from now on."""
+        if key not in self._tallies:
+            size = watched.size
+            numbers: Any = [0.0] * size
+            if self._folder is not None:
+                file = self._folder / f"tally_{key}_{self._slot}.bin"
+                try:
+                    numbers = _open(file, _head(model_version, watched.reference), size)
+                except OSError as error:
+                    _log.error("features are not counted", extra={"error": type(error).__name__})
+            self._tallies[key] = Tally(model_version, watched, numbers)
+        return self._tallies[key]
+
+    def kept(self) -> Iterator[Tally]:
+        """The tallies of all workers."""
+        if self._folder is None:
+            yield from self._tallies.values()
+            return
+        # Versions are few, workers many: what a version's files say of it is read once.
+        heads: dict[bytes, tuple[str, WatchedDistribution]] = {}
+        for file in sorted(self._folder.glob(_PATTERN)):
+            content = file.read_bytes()
+            head, numbers = _parts(content)
+            if head is None:
+                # It is just being made.
+                continue
+            if head not in heads:
+                described = json.loads(head)
+                distribution = ReferenceDistribution.from_json(described["reference"])
+                heads[head] = described["model_version"], WatchedDistribution(distribution)
+            yield Tally(*heads[head], numbers)
+
+
+class TallyCollector(Collector):
+    """All tallies as metrics, beside the reference that each is to be compared with."""
+
+    def __init__(self, book: TallyBook) -> None:
+        self._book = book
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics whose declared source this is."""
+        tallies = list(self._book.kept())
+        features, score, expected = (
+            _Sums(metric)
+            for metric in (instruments.FEATURE_VALUES, instruments.SCORE_VALUES, instruments.EXPECTED_OUTCOMES)
+        )
+        for tally in tallies:
+            _add_up(tally.watched.named(tally.numbers), tally.model_version, features, score, expected)
+        yield from (features.metric(), score.metric(), expected.metric())
+        yield from _reference({tally.model_version: tally.watched.reference for tally in tallies})
+
+
+def bin_label(position: int, name: str) -> str:
+    """The bin's label: its position comes first, so that labels sort and queries can say `up to`."""
+    return f"{position:02d} {name}"
+
+
+def bin_labels(names: Iterable[str]) -> dict[str, str]:
+    """By the bins' names, in their order."""
+    return {name: bin_label(position, name) for position, name in enumerate(names)}
+
+
+@dataclass
+class _Sums:
+    """A counter's values, those of all workers added up."""
+
+    declared: MetricDeclaration
+
+    def __post_init__(self) -> None:
+        self._values: defaultdict[tuple[str, ...], float] = defaultdict(float)
+
+    def add(self, labels: tuple[str, ...], value: float) -> None:
+        self._values[labels] += value
+
+    def metric(self) -> Metric:
+        family = CounterMetricFamily(self.declared.name, self.declared.description, labels=self.declared.labels)
+        for labels, value in self._values.items():
+            family.add_metric(labels, value)
+        return family
+
+
+def _add_up(counts: NamedCounts, version: str, features: _Sums, score: _Sums, expected: _Sums) -> None:
+    for feature, bins in counts.features.items():
+        labels = bin_labels(bins)
+        for name, count in bins.items():
+            features.add((feature, labels[name], version), count)
+    labels = bin_labels(counts.score)
+    for name, count in counts.score.items():
+        score.add((labels[name], version), count)
+    for (predicted, actual), count in counts.expected.items():
+        expected.add((_NAMES[predicted], _NAMES[actual], version), count)
+
+
+def _reference(references: dict[str, ReferenceDistribution]) -> Iterable[Metric]:
+    features, score, applications, approval = (
+        GaugeMetricFamily(metric.name, metric.description, labels=metric.labels)
+        for metric in (
+            instruments.FEATURE_REFERENCE,
+            instruments.SCORE_REFERENCE,
+            instruments.REFERENCE_APPLICATIONS,
+            instruments.REFERENCE_APPROVAL,
+        )
+    )
+    for version, reference in references.items():
+        for feature, histogram in reference.features.items():
+            labels = bin_labels(histogram.shares)
+            for name, share in histogram.shares.items():
+                features.add_metric((feature, labels[name], version), share)
+        labels = bin_labels(reference.score.shares)
+        for name, share in reference.score.shares.items():
+            score.add_metric((labels[name], version), share)
+        applications.add_metric((version,), reference.applications)
+        if reference.approval_ratio is not None:
+            approval.add_metric((version,), reference.approval_ratio)
+    return features, score, applications, approval
+
+
+def _head(model_version: str, reference: ReferenceDistribution) -> bytes:
+    head = json.dumps({"model_version": model_version, "reference": reference.to_json()}).encode()
+    # Numbers lie at multiples of their size, so that no reader sees half of one.
+    return head + b" " * (-len(head) % _NUMBER_BYTES)
+
+
+def _open(file: Path, head: bytes, size: int) -> "memoryview[float]":
+    """The numbers in the file, which is made, or made anew where its head is another one."""
+    start = _NUMBER_BYTES + len(head)
+    if not file.exists() or _parts(file.read_bytes())[0] != head:
+        aside = file.with_suffix(".new")
+        aside.write_bytes(len(head).to_bytes(_NUMBER_BYTES, "little") + head + bytes(size * _NUMBER_BYTES))
+        aside.replace(file)
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        mapped = mmap.mmap(descriptor, 0)
+    finally:
+        os.close(descriptor)
+    return memoryview(mapped)[start:].cast("d")
+
+
+def _parts(content: bytes) -> tuple[bytes | None, "memoryview[float]"]:
+    length = int.from_bytes(content[:_NUMBER_BYTES], "little")
+    head, numbers = content[_NUMBER_BYTES : _NUMBER_BYTES + length], memoryview(content)[_NUMBER_BYTES + length :]
+    return head or None, numbers.cast("d")

@@ -1,0 +1,105 @@
+"""The versions of one model in the MLflow registry."""
+
+import logging
+import os
+from functools import cached_property
+from pathlib import Path
+
+# A registry that does not answer is told to people in seconds, not after MLflow's default of many minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities.model_registry import ModelVersion as RegistryEntry
+from mlflow.models import Model
+from sqlalchemy.engine import make_url
+
+from loan_api.errors import ModelUnavailableError
+from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, TAG_SEMANTIC_VERSION, ModelFacts, ModelVersion
+
+
+class MlflowModels:
+    """What MLflow raises becomes ModelUnavailableError."""
+
+    def __init__(self, tracking_uri: str, model_name: str, stage: str) -> None:
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        self._tracking_uri = tracking_uri
+        self._name = model_name
+        self._stage = stage
+
+    def find_staged(self) -> RegistryEntry | None:
+        """The newest version in the served stage, or None where there is none."""
+        if self._is_missing_database():
+            return None
+        try:
+            versions = self._client.search_model_versions(f"name='{self._name}'")
+            staged = [int(version.version) for version in versions if version.current_stage == self._stage]
+            # Searching leaves the aliases out.
+            return self._client.get_model_version(self._name, str(max(staged))) if staged else None
+        except Exception as error:
+            raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
+
+    def find_registered(self, registry_version: str) -> RegistryEntry:
+        """The version of that number, in whatever stage. Raises ModelUnavailableError."""
+        try:
+            return self._client.get_model_version(self._name, registry_version)
+        except Exception as error:
+            raise ModelUnavailableError(
+                f"version {registry_version} of {self._name} is not to be had ({type(error).__name__})"
+            ) from error
+
+    def find_semantic(self, semantic_version: str) -> RegistryEntry:
+        """The newest version of that semantic version, in whatever stage. Raises ModelUnavailableError."""
+        try:
+            versions = self._client.search_model_versions(f"name='{self._name}'")
+        except Exception as error:
+            raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
+        named = [int(v.version) for v in versions if v.tags.get(TAG_SEMANTIC_VERSION) == semantic_version]
+        if not named:
+            raise ModelUnavailableError(f"there is no version {semantic_version} of {self._name}")
+        return self.find_registered(str(max(named)))
+
+    def digest_of(self, entry: RegistryEntry) -> str:
+        """What the version's files must hash to."""
+        try:
+            return str(entry.tags[TAG_ARTIFACT_DIGEST])
+        except KeyError:
+            raise ModelUnavailableError("it has no digest to check it by") from None
+
+    def fetch(self, entry: RegistryEntry, folder: Path) -> Path:
+        """Downloads the version's files into `folder`; the path of the artifact."""
+        try:
+            uri = f"models:/{self._name}/{entry.version}"
+            return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=self._tracking_uri))
+        except Exception as error:
+            raise ModelUnavailableError(f"it cannot be fetched ({type(error).__name__})") from error
+
+    def describe(self, entry: RegistryEntry, artifact: Path) -> ModelVersion:
+        """The version as the service knows it."""
+        try:
+            facts = ModelFacts.from_metadata(Model.load(str(artifact)).metadata or {})
+            return ModelVersion(
+                name=self._name,
+                registry_version=str(entry.version),
+                semantic_version=entry.tags[TAG_SEMANTIC_VERSION],
+                stage=self._stage,
+                aliases=tuple(entry.aliases),
+                run_id=entry.run_id or "",
+                artifact_digest=self.digest_of(entry),
+                facts=facts,
+            )
+        except (KeyError, ValueError, OSError, mlflow.MlflowException) as error:
+            raise ModelUnavailableError(f"it does not say what it is ({type(error).__name__})") from error
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        """Made when it is first needed: making it opens the store, which may be away when the service starts."""
+        mlflow.set_tracking_uri(self._tracking_uri)
+        return MlflowClient(tracking_uri=self._tracking_uri)
+
+    def _is_missing_database(self) -> bool:
+        """Whether the store is a local database that training has yet to make; MLflow would make it on opening."""
+        url = make_url(self._tracking_uri) if self._tracking_uri.startswith("sqlite:") else None
+        return url is not None and url.database is not None and not Path(url.database).exists()

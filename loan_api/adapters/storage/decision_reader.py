@@ -1,0 +1,152 @@
+"""Reads single decisions and batches, and what was told of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect, exists, select
+
+from loan_api.adapters.storage.tables import batches, decisions, outcomes
+from loan_api.errors import UnreadableRecordError
+from loan_api.formats.batch_content import unpack
+from loan_api.scoring.columns import Columns, applications_of, columns_of
+from loan_api.services.audit import (
+    DecisionName,
+    Endpoint,
+    FoundDecision,
+    RecordedBatch,
+    RecordedDecision,
+    ToldOutcome,
+)
+from loan_api.services.decision_log import Decider
+
+
+def find(connection: Connection, name: DecisionName) -> FoundDecision | RecordedBatch | None:
+    """The decision or, named without a row, the batch. Raises UnreadableRecordError."""
+    if name.row is None:
+        single = connection.execute(
+            select(decisions, last_outcome(decisions).label("outcome")).where(decisions.c.id == name.recorded_id)
+        ).first()
+        if single is not None:
+            return FoundDecision(single_decision(single), told(connection, name))
+    columns = batch_head_columns() if name.row is None else [batches]
+    batch = connection.execute(select(*columns).where(batches.c.id == name.recorded_id)).first()
+    if batch is None:
+        return None
+    if name.row is None:
+        return RecordedBatch(
+            batch.id, batch.request_id, batch.decided_at, decider_of(batch), batch.rows, batch.approved
+        )
+    if name.row >= batch.rows:
+        return None
+    history = told(connection, name)
+    last = {name.row: history[-1].outcome} if history else {}
+    return FoundDecision(batch_decisions(batch, [name.row], last)[0], history)
+
+
+def told(connection: Connection, name: DecisionName) -> list[ToldOutcome]:
+    """All that was told of one decision, the last word last."""
+    rows = connection.execute(
+        select(outcomes.c.outcome, outcomes.c.told_at, outcomes.c.told_by)
+        .where(outcomes.c.decision_id == name.recorded_id, outcomes.c.row_id == (name.row or 0))
+        .order_by(outcomes.c.id)
+    )
+    return [ToldOutcome(row.outcome, row.told_at, row.told_by) for row in rows]
+
+
+def has_decided(connection: Connection, semantic_version: str) -> bool:
+    """Whether a decision of that version is recorded."""
+    return any(
+        connection.scalar(select(exists().where(table.c.semantic_version == semantic_version)))
+        for table in (decisions, batches)
+    )
+
+
+def last_outcome(single: FromClause) -> ScalarSelect[int]:
+    """The last outcome told of each of those single decisions."""
+    return (
+        select(outcomes.c.outcome)
+        .where(outcomes.c.decision_id == single.c.id, outcomes.c.row_id == 0)
+        .order_by(outcomes.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def last_outcomes(connection: Connection, batch_id: str) -> Mapping[int, int]:
+    """The last outcome told of each row of a batch of which one was told."""
+    rows = connection.execute(
+        select(outcomes.c.row_id, outcomes.c.outcome).where(outcomes.c.decision_id == batch_id).order_by(outcomes.c.id)
+    )
+    return {row.row_id: row.outcome for row in rows}
+
+
+def batch_head_columns() -> list[ColumnElement[Any]]:
+    """All columns of a batch but the large one."""
+    return [column for column in batches.c if column is not batches.c.content]
+
+
+def single_decision(row: Row[Any]) -> RecordedDecision:
+    """The decision in a row of `decisions` with its last `outcome`. Raises UnreadableRecordError."""
+    single_columns([row])
+    return RecordedDecision(
+        decision_id=row.id,
+        endpoint=cast(Endpoint, row.endpoint),
+        request_id=row.request_id,
+        decided_at=row.decided_at,
+        decider=decider_of(row),
+        features=row.features,
+        probability=row.probability,
+        prediction=row.prediction,
+        outcome=row.outcome,
+    )
+
+
+def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]) -> list[RecordedDecision]:
+    """The decisions in those rows of a row of `batches`, with their `last` outcomes. Raises UnreadableRecordError."""
+    applications, probabilities, predictions = batch_columns(batch.id, batch.rows, batch.content)
+    decider = decider_of(batch)
+    return [
+        RecordedDecision(
+            decision_id=str(DecisionName(batch.id, row)),
+            endpoint="batch",
+            request_id=batch.request_id,
+            decided_at=batch.decided_at,
+            decider=decider,
+            features=features,
+            probability=float(probabilities[row]),
+            prediction=int(predictions[row]),
+            outcome=last.get(row),
+        )
+        for row, features in zip(rows, applications_of(applications, rows), strict=True)
+    ]
+
+
+def single_columns(rows: Sequence[Row[Any]]) -> Columns:
+    """The applications in those rows of `decisions`. Raises UnreadableRecordError, naming the first and the last."""
+    try:
+        columns = columns_of([row.features for row in rows])
+        is_whole = bool(np.isfinite(list(columns.values())).all())
+    except (KeyError, TypeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        named = " to ".join(dict.fromkeys((rows[0].id, rows[-1].id)))
+        raise UnreadableRecordError(f"A record cannot be read: {named}.")
+    return columns
+
+
+def batch_columns(batch_id: str, rows: int, content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
+    """What `unpack` gives for the content of that batch of so many rows. Raises UnreadableRecordError, naming it."""
+    try:
+        unpacked = unpack(content)
+    except UnreadableRecordError as error:
+        raise UnreadableRecordError(f"A record cannot be read: {batch_id} ({error}).") from error
+    if len(unpacked[2]) != rows:
+        raise UnreadableRecordError(f"A record cannot be read: {batch_id} (it has not as many rows as it says).")
+    return unpacked
+
+
+def decider_of(row: Row[Any]) -> Decider:
+    """Who decided, of a row of either table."""
+    return Decider(row.model_name, row.registry_version, row.semantic_version, row.threshold)

@@ -1,0 +1,153 @@
+"""All decisions of a span of time, the oldest first, in chunks: for what reads the whole log in constant memory."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from heapq import merge
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Row, Table, select
+
+from loan_api.adapters.storage.decision_reader import (
+    batch_columns,
+    batch_head_columns,
+    decider_of,
+    last_outcome,
+    last_outcomes,
+    single_columns,
+)
+from loan_api.adapters.storage.ids import within
+from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.errors import UnreadableRecordError
+from loan_api.services.audit import DecisionName
+from loan_api.services.decision_chunks import DecisionChunk
+
+# Single decisions in a chunk; a batch is one by itself.
+_SINGLES = 2000
+_HEADS = 200
+
+_Turn = tuple[str, Row[Any]]
+
+
+def stream(
+    connection: Connection,
+    since: datetime | None,
+    until: datetime | None,
+    model_version: str | None,
+    unreadable: Callable[[str], object],
+) -> Iterator[DecisionChunk]:
+    """The decisions from `since` on and before `until`, of that semantic version of the model where one is named.
+
+    Damaged records are left out; `unreadable` is told the id of each, of a decision or of a batch. The database is let
+    go of between reads, so that an SQLite database can be tidied up meanwhile.
+    """
+    reader = _Reader(connection, since, until, model_version)
+    in_turn = merge(reader.singles(), reader.heads(), key=lambda turn: turn[1].id)
+    for kind, turns in groupby(in_turn, key=lambda turn: turn[0]):
+        rows = (row for _, row in turns)
+        if kind == "batch":
+            for head in rows:
+                try:
+                    chunk = reader.batch_chunk(head)
+                except UnreadableRecordError:
+                    unreadable(head.id)
+                else:
+                    yield chunk
+        else:
+            for _, same in groupby(rows, key=decider_of):
+                for some in _in_pieces(same):
+                    chunk = _single_chunk(some, unreadable)
+                    if len(chunk):
+                        yield chunk
+
+
+class _Reader:
+    def __init__(
+        self, connection: Connection, since: datetime | None, until: datetime | None, model_version: str | None
+    ) -> None:
+        self._connection = connection
+        self._since, self._until, self._model_version = since, until, model_version
+
+    def _span(self, table: Table) -> list[ColumnElement[Any]]:
+        span = within(table, self._since, self._until)
+        if self._model_version is not None:
+            span.append(table.c.semantic_version == self._model_version)
+        return span
+
+    def singles(self) -> Iterator[_Turn]:
+        columns = [*decisions.c, last_outcome(decisions).label("outcome")]
+        return self._turns("single", decisions, columns, _SINGLES)
+
+    def heads(self) -> Iterator[_Turn]:
+        return self._turns("batch", batches, batch_head_columns(), _HEADS)
+
+    def batch_chunk(self, head: Row[Any]) -> DecisionChunk:
+        content = self._connection.execute(select(batches.c.content).where(batches.c.id == head.id)).scalar_one()
+        last = last_outcomes(self._connection, head.id)
+        self._connection.rollback()
+        applications, probabilities, predictions = batch_columns(head.id, head.rows, content)
+        return DecisionChunk(
+            decider=decider_of(head),
+            endpoint="batch",
+            ids=[str(DecisionName(head.id, row)) for row in range(head.rows)],
+            request_ids=[head.request_id] * head.rows,
+            decided_at=[head.decided_at] * head.rows,
+            applications=applications,
+            probabilities=probabilities,
+            predictions=predictions,
+            outcomes=[last.get(row) for row in range(head.rows)],
+        )
+
+    def _turns(self, kind: str, table: Table, columns: list[Any], most: int) -> Iterator[_Turn]:
+        after = ""
+        while True:
+            rows = self._connection.execute(
+                select(*columns).where(table.c.id > after, *self._span(table)).order_by(table.c.id).limit(most)
+            ).all()
+            self._connection.rollback()
+            for row in rows:
+                yield kind, row
+            if len(rows) < most:
+                return
+            after = rows[-1].id
+
+
+def _single_chunk(rows: list[Row[Any]], unreadable: Callable[[str], object]) -> DecisionChunk:
+    decider = decider_of(rows[0])
+    try:
+        applications = single_columns(rows)
+    except UnreadableRecordError:
+        rows = [row for row in rows if _is_readable(row, unreadable)]
+        applications = single_columns(rows)
+    return DecisionChunk(
+        decider=decider,
+        endpoint="single",
+        ids=[row.id for row in rows],
+        request_ids=[row.request_id for row in rows],
+        decided_at=[row.decided_at for row in rows],
+        applications=applications,
+        probabilities=np.array([row.probability for row in rows]),
+        predictions=np.array([row.prediction for row in rows], dtype=np.int8),
+        outcomes=[row.outcome for row in rows],
+    )
+
+
+def _is_readable(row: Row[Any], unreadable: Callable[[str], object]) -> bool:
+    try:
+        single_columns([row])
+    except UnreadableRecordError:
+        unreadable(row.id)
+        return False
+    return True
+
+
+def _in_pieces(rows: Iterator[Row[Any]]) -> Iterator[list[Row[Any]]]:
+    piece: list[Row[Any]] = []
+    for row in rows:
+        piece.append(row)
+        if len(piece) == _SINGLES:
+            yield piece
+            piece = []
+    if piece:
+        yield piece

@@ -1,0 +1,107 @@
+"""Writes recorded decisions to a file that other tools read, chunk by chunk."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from loan_api.credit.features import FEATURE_NAMES, FEATURES, CategoryFeature
+from loan_api.errors import StorageError
+from loan_api.formats.timestamps import exact_utc_text
+from loan_api.scoring.columns import texts
+from loan_api.services.decision_chunks import DecisionChunk
+
+Export = Callable[[Path, Iterable[DecisionChunk]], int]
+
+_BEFORE = ("decision_id", "endpoint", "request_id", "decided_at")
+_DECIDER = ("model_name", "registry_version", "model_version", "threshold")
+_AFTER = ("probability", "prediction", "outcome")
+_WHOLE = {feature.name for feature in FEATURES if not isinstance(feature, CategoryFeature) and feature.whole}
+
+
+def exporter_for(file: Path) -> Export | None:
+    """What writes a file of that name and returns the number of decisions; None for a format that there is not.
+
+    The file appears when it is whole. Raises StorageError where there is no place for it.
+    """
+    return {".csv": _export_csv, ".parquet": _export_parquet}.get(file.suffix.lower())
+
+
+def _export_csv(file: Path, chunks: Iterable[DecisionChunk]) -> int:
+    rows = 0
+    with _draft(file) as draft, draft.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow((*_BEFORE, *_DECIDER, *FEATURE_NAMES, *_AFTER))
+        for chunk in chunks:
+            columns = _columns(chunk)
+            columns["decided_at"] = [exact_utc_text(moment) for moment in chunk.decided_at]
+            writer.writerows(zip(*columns.values(), strict=True))
+            rows += len(chunk)
+    return rows
+
+
+def _export_parquet(file: Path, chunks: Iterable[DecisionChunk]) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [(name, pa.string()) for name in _BEFORE[:3]]
+        + [("decided_at", pa.timestamp("us", tz="UTC"))]
+        + [(name, pa.string()) for name in _DECIDER[:3]]
+        + [("threshold", pa.float64())]
+        + [(feature.name, _arrow_type(pa, feature.name)) for feature in FEATURES]
+        + [("probability", pa.float64()), ("prediction", pa.int8()), ("outcome", pa.int8())]
+    )
+    rows = 0
+    with _draft(file) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        for chunk in chunks:
+            writer.write_table(pa.table(_columns(chunk), schema=schema))
+            rows += len(chunk)
+    return rows
+
+
+@contextmanager
+def _draft(file: Path) -> Iterator[Path]:
+    """Where to write; it takes the file's place when the block ends well. Nobody but its owner may read it."""
+    try:
+        made = TemporaryDirectory(dir=file.parent, prefix=".export-")
+    except OSError as error:
+        # The error itself names the draft.
+        raise StorageError(f"nothing can be written into the folder {file.parent} ({error.strerror})") from error
+    with made as folder:
+        draft = Path(folder, file.name)
+        draft.touch(mode=0o600)
+        yield draft
+        draft.replace(file)
+
+
+def _arrow_type(pa: Any, name: str) -> Any:
+    feature = next(feature for feature in FEATURES if feature.name == name)
+    if isinstance(feature, CategoryFeature):
+        return pa.string()
+    return pa.int64() if feature.whole else pa.float64()
+
+
+def _columns(chunk: DecisionChunk) -> dict[str, list[Any]]:
+    rows = len(chunk)
+    decider = chunk.decider
+    features = {
+        name: (column.astype("int64") if name in _WHOLE else column).tolist()
+        for name, column in texts(chunk.applications).items()
+    }
+    return {
+        "decision_id": list(chunk.ids),
+        "endpoint": [chunk.endpoint] * rows,
+        "request_id": list(chunk.request_ids),
+        "decided_at": list(chunk.decided_at),
+        "model_name": [decider.model_name] * rows,
+        "registry_version": [decider.registry_version] * rows,
+        "model_version": [decider.semantic_version] * rows,
+        "threshold": [decider.threshold] * rows,
+        **{name: features[name] for name in FEATURE_NAMES},
+        "probability": chunk.probabilities.tolist(),
+        "prediction": chunk.predictions.tolist(),
+        "outcome": list(chunk.outcomes),
+    }

@@ -1,0 +1,90 @@
+"""Deletes what is older than it may be kept, a little at a time, so that the service goes on recording meanwhile."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, func, select
+
+from loan_api.adapters.storage.alone import write_alone
+from loan_api.adapters.storage.ids import within
+from loan_api.adapters.storage.tables import batches, decisions, outcomes
+
+# Deleted in one transaction. A batch is large: its rows count, and there is at least one.
+_SINGLES = 2000
+_BATCHES = 20
+_BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class PurgeCount:
+    """Single decisions, batches, and the decisions in these."""
+
+    singles: int = 0
+    whole_batches: int = 0
+    rows: int = 0
+
+    def __add__(self, other: "PurgeCount") -> "PurgeCount":
+        return PurgeCount(
+            self.singles + other.singles, self.whole_batches + other.whole_batches, self.rows + other.rows
+        )
+
+
+def count_older(connection: Connection, cutoff: datetime) -> PurgeCount:
+    """What was decided before `cutoff`."""
+    singles = connection.execute(select(func.count()).where(*within(decisions, None, cutoff))).scalar_one()
+    whole, rows = connection.execute(
+        select(func.count(), func.coalesce(func.sum(batches.c.rows), 0)).where(*within(batches, None, cutoff))
+    ).one()
+    connection.rollback()
+    return PurgeCount(singles, whole, rows)
+
+
+def purge(connection: Connection, cutoff: datetime, pause: Callable[[], object]) -> Iterator[PurgeCount]:
+    """Deletes what was decided before `cutoff`, with its outcomes; what each transaction deleted.
+
+    `pause` is called after each, while nothing is held. It may be stopped and repeated at any time.
+    """
+    for take in (_take_singles, _take_batches):
+        while True:
+            write_alone(connection)
+            deleted = take(connection, cutoff)
+            connection.commit()
+            if deleted == PurgeCount():
+                break
+            yield deleted
+            pause()
+
+
+def _take_singles(connection: Connection, cutoff: datetime) -> PurgeCount:
+    found = connection.execute(
+        select(decisions.c.id).where(*within(decisions, None, cutoff)).order_by(decisions.c.id).limit(_SINGLES)
+    )
+    ids = list(found.scalars())
+    _delete(connection, decisions.c.id, ids)
+    return PurgeCount(singles=len(ids))
+
+
+def _take_batches(connection: Connection, cutoff: datetime) -> PurgeCount:
+    found = connection.execute(
+        select(batches.c.id, batches.c.rows)
+        .where(*within(batches, None, cutoff))
+        .order_by(batches.c.id)
+        .limit(_BATCHES)
+    )
+    ids: list[str] = []
+    rows = 0
+    for batch in found.all():
+        if ids and rows + batch.rows > _BATCH_ROWS:
+            break
+        ids.append(batch.id)
+        rows += batch.rows
+    _delete(connection, batches.c.id, ids)
+    return PurgeCount(whole_batches=len(ids), rows=rows)
+
+
+def _delete(connection: Connection, key: ColumnElement[Any], ids: list[str]) -> None:
+    if ids:
+        connection.execute(delete(outcomes).where(outcomes.c.decision_id.in_(ids)))
+        connection.execute(delete(key.table).where(key.in_(ids)))

@@ -1,0 +1,105 @@
+"""The tables of the decision log.
+
+Ids are UUIDs that begin with the time, so the order of the primary key is the order of time.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    TypeDecorator,
+)
+
+# Named constraints, so that migrations can change them on every database.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time; SQLite, which knows no time zones, keeps it in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database."""
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+
+
+def _decider_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("model_name", String(255), nullable=False),
+        Column("registry_version", String(32), nullable=False),
+        Column("semantic_version", String(32), nullable=False),
+        Column("threshold", Float, nullable=False, comment="approved from this probability on"),
+    )
+
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", String(36), primary_key=True, comment="time-ordered UUID, the decision_id of the answer"),
+    Column("request_id", String(128), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("endpoint", String(16), nullable=False, comment="single; those of batches are in batches"),
+    *_decider_columns(),
+    Column("features", JSON, nullable=False, comment="the application as it was scored"),
+    Column("probability", Float, nullable=False, comment="P(approved)"),
+    Column("prediction", SmallInteger, nullable=False, comment="1 approved, 0 rejected"),
+    # Rows lie in the order of the key, which is the order they come in.
+    sqlite_with_rowid=False,
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(36), primary_key=True, comment="time-ordered UUID, the batch_id of the answer"),
+    Column("request_id", String(128), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    *_decider_columns(),
+    Column("rows", Integer, nullable=False),
+    Column("approved", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False, comment="columns, as loan_api.formats.batch_content packs them"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+        comment="of several outcomes of a decision, the highest is in force",
+    ),
+    Column("decision_id", String(36), nullable=False, comment="of a single decision, or of a batch"),
+    Column("row_id", Integer, nullable=False, comment="position in the batch; 0 for a single decision"),
+    Column("outcome", SmallInteger, nullable=False, comment="what really happened: 1 good, 0 bad"),
+    Column("told_at", UtcDateTime, nullable=False),
+    Column("told_by", String(64), nullable=True, comment="name of the API key, or of the file"),
+    Index(None, "decision_id", "row_id", "id"),
+)

@@ -1,0 +1,186 @@
+"""`decisions export|replay|purge|settle`: what auditors and operators do with the decision log."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loan_api.entrypoints.commands.settings import settings_or_exit
+from loan_api.entrypoints.commands.time_spans import chosen_decisions
+from loan_api.errors import LoanError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+# Two years and a month: long enough to answer for a decision two years later.
+_KEPT_MONTHS = 25
+_MOST_MONTHS = 1200
+_PAUSE_SECONDS = 0.05
+_LOOK_EVERY_SECONDS = 0.5
+_PATIENCE = 20.0
+_SHOWN_DIFFERENCES = 100
+
+
+@click.group()
+def decisions() -> None:
+    """Export, replay or purge recorded decisions, or wait until all are in the database."""
+
+
+@decisions.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@chosen_decisions
+def export(file: Path, since: datetime | None, until: datetime | None, model_version: str | None) -> None:
+    """Write decisions to FILE, .parquet or .csv: one row for each, those of batches among them, the oldest first."""
+    from loan_api.adapters.storage.decision_stream import stream
+    from loan_api.adapters.storage.export import exporter_for
+
+    export_to = exporter_for(file)
+    if export_to is None:
+        raise click.BadParameter("must end in .parquet or .csv", param_hint="FILE")
+    unreadable: list[str] = []
+    with _database() as connection:
+        rows = export_to(file, stream(connection, since, until, model_version, unreadable.append))
+    click.echo(f"{rows} decisions written to {file}.")
+    _tell_of_waiting()
+    _fail_for(unreadable)
+
+
+@decisions.command()
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--with", "other", metavar="VERSION", help="Score with this semantic version, not with the recorded one.")
+@chosen_decisions
+@click.pass_context
+def replay(
+    context: click.Context,
+    since: datetime | None,
+    until: datetime | None,
+    model_version: str | None,
+    limit: int | None,
+    other: str | None,
+) -> None:
+    """Score recorded applications again and report every decision that comes out otherwise; exit 1 if any does."""
+    from loan_api.adapters.registry.replay_models import ReplayModels
+    from loan_api.adapters.storage.decision_reader import has_decided
+    from loan_api.adapters.storage.decision_stream import stream
+    from loan_api.services.replay import replay as replayed
+
+    settings = settings_or_exit()
+    scored = differing = 0
+    unreadable: list[str] = []
+    with _database() as connection:
+        models = ReplayModels(settings, other)
+        chunks = stream(connection, since, until, model_version, unreadable.append)
+        for count, differences in replayed(chunks, models.of, limit):
+            scored += count
+            for difference in differences:
+                differing += 1
+                if differing <= _SHOWN_DIFFERENCES:
+                    click.echo(
+                        f"{difference.decision_id}  recorded {difference.recorded.prediction}"
+                        f" ({difference.recorded.probability:.9f})  replayed {difference.replayed.prediction}"
+                        f" ({difference.replayed.probability:.9f})"
+                    )
+        if model_version is not None and not scored and not has_decided(connection, model_version):
+            raise click.BadParameter("no decision of that version is recorded", param_hint="--model-version")
+    if differing > _SHOWN_DIFFERENCES:
+        click.echo(f"… and {differing - _SHOWN_DIFFERENCES} more.")
+    if scored:
+        click.echo(f"{scored} decisions replayed, {differing} differences.")
+    else:
+        click.echo("There is no such decision that could be replayed: nothing was compared.")
+    _tell_of_waiting()
+    _fail_for(unreadable)
+    context.exit(1 if differing else 0)
+
+
+@decisions.command()
+@click.option(
+    "--older-than",
+    "months",
+    type=click.IntRange(1, _MOST_MONTHS),
+    default=_KEPT_MONTHS,
+    show_default=True,
+    metavar="MONTHS",
+    help="Delete what was decided so many months ago or earlier.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many these are.")
+def purge(months: int, dry_run: bool) -> None:
+    """Delete old decisions and their outcomes, a little at a time; the service may go on serving."""
+    from loan_api.adapters.storage.purge import PurgeCount, count_older
+    from loan_api.adapters.storage.purge import purge as purge_older
+
+    cutoff = months_before(datetime.now(UTC), months)
+    with _database() as connection:
+        count = count_older(connection, cutoff)
+        if not dry_run:
+            deleted = purge_older(connection, cutoff, lambda: time.sleep(_PAUSE_SECONDS))
+            count = sum(deleted, PurgeCount())
+    verb = "would be deleted" if dry_run else "deleted"
+    click.echo(
+        f"{count.singles} single decisions and {count.whole_batches} batches ({count.rows} decisions) from before"
+        f" {cutoff:%Y-%m-%d %H:%M} UTC {verb}."
+    )
+
+
+@decisions.command()
+@click.option(
+    "--within",
+    "seconds",
+    type=click.FloatRange(0),
+    default=240,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait at most.",
+)
+def settle(seconds: float) -> None:
+    """Wait until no decision is left in the journal of LOAN_HOME; exit 1 where some still are.
+
+    The service that runs there brings them into the database. Before it is stopped for good, together with its disk,
+    nothing may be left.
+    """
+    from loan_api.adapters.recording.journal import waiting_journals
+
+    folder = settings_or_exit().journals_path
+    deadline = time.monotonic() + seconds
+    while waiting := waiting_journals(folder):
+        if time.monotonic() >= deadline:
+            names = ", ".join(str(path) for path in waiting)
+            raise click.ClickException(f"decisions still wait for the database after {seconds:g} s: {names}")
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def months_before(moment: datetime, months: int) -> datetime:
+    """The same day of the month and time, so many months earlier; the 28th where the month may be too short."""
+    place = moment.year * 12 + moment.month - 1 - months
+    return moment.replace(year=place // 12, month=place % 12 + 1, day=min(moment.day, 28))
+
+
+def _tell_of_waiting() -> None:
+    """Says so where some decisions are not in the database yet."""
+    from loan_api.adapters.recording.journal import waiting_journals
+
+    if waiting_journals(settings_or_exit().journals_path):
+        click.echo("Warning: some decisions wait in the journal for the database; they are not among these.", err=True)
+
+
+def _fail_for(unreadable: Sequence[str]) -> None:
+    """Ends the command where some records could not be read, and names them."""
+    if unreadable:
+        told = "\n".join(f"  {each}" for each in unreadable)
+        raise click.ClickException(f"{len(unreadable)} records are damaged and were left out:\n{told}")
+
+
+@contextmanager
+def _database() -> Iterator["Connection"]:
+    """A connection to the decision log; what goes wrong with it ends the command in a line."""
+    from loan_api.adapters.storage.database import connected
+
+    try:
+        with connected(settings_or_exit().database_url, patience=_PATIENCE) as connection:
+            yield connection
+    except (LoanError, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,34 @@
+"""`web-access`: who may look at Prometheus and Alertmanager."""
+
+from pathlib import Path
+
+import click
+import yaml
+
+from loan_api.secrets import read_or_make_password
+from loan_api.settings import SettingsError
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("web-access")
+@click.argument("template", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=_FILE)
+@click.option(
+    "--password-file", type=_FILE, required=True, help="Made at random, for its owner only, where there is none."
+)
+def web_access(template: Path, file: Path, password_file: Path) -> None:
+    """Write to FILE what TEMPLATE says, with the hash of the password in --password-file for each user in it."""
+    from loan_api.adapters.keys.web_access import with_password
+
+    try:
+        content = with_password(template.read_text(encoding="utf-8"), read_or_make_password(password_file))
+        file.touch(mode=0o600)
+        file.write_text(content, encoding="utf-8")
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise click.ClickException(f"{template} with {password_file} cannot be used: {error}") from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+    click.echo(f"{file} lets in who knows the password in {password_file}.")

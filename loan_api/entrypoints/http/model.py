@@ -1,0 +1,43 @@
+"""`/model`: what is served."""
+
+from typing import Any
+
+from loan_api.credit.features import FEATURES, describe
+from loan_api.entrypoints.http.blueprint import LoanBlueprint
+from loan_api.entrypoints.http.schemas import ModelSchema
+from loan_api.formats.timestamps import utc_text
+from loan_api.services.model_registry import ModelRegistry
+
+
+def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
+    """The endpoint that describes the served model."""
+    blueprint = LoanBlueprint("model", __name__, description="The served model.")
+
+    @blueprint.route("/model")
+    @blueprint.doc(operationId="getModel")
+    @blueprint.response(200, ModelSchema)
+    @blueprint.problems(500, 503)
+    def get_model() -> dict[str, Any]:
+        """Describe the served model, its features and where it came from."""
+        served = registry.current
+        version, facts = served.version, served.version.facts
+        return {
+            "name": version.name,
+            "version": version.semantic_version,
+            "registry_version": version.registry_version,
+            "stage": version.stage,
+            "aliases": list(version.aliases),
+            "algorithm": facts.algorithm,
+            "scorer": served.scorer.name,
+            "scorer_reason": served.why_not_compiled,
+            "threshold": facts.threshold,
+            "metrics": dict(facts.metrics),
+            "features": [describe(feature) for feature in FEATURES],
+            "dataset_digest": facts.dataset_digest,
+            "feature_schema_digest": facts.feature_schema_digest,
+            "run_id": version.run_id,
+            "git_commit": facts.git_commit,
+            "loaded_at": utc_text(served.loaded_at),
+        }
+
+    return blueprint

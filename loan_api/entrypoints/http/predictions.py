@@ -1,0 +1,184 @@
+"""`/predict` and `/predict/batch`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from flask import Request, Response, g
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.exceptions import NotAcceptable
+
+from loan_api.credit.features import example_application
+from loan_api.entrypoints.http.access import Guard
+from loan_api.entrypoints.http.blueprint import LoanBlueprint
+from loan_api.entrypoints.http.body import client_socket, is_gone, media_type, read_at_once, read_in_pieces
+from loan_api.entrypoints.http.requests import current_request
+from loan_api.entrypoints.http.schemas import DecidedApplicationSchema, DecidedBatchSchema
+from loan_api.errors import SaturatedError
+from loan_api.formats.applications import decode_application
+from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, STREAMED
+from loan_api.formats.schemas import ApplicationSchema, batch_schema
+from loan_api.formats.timestamps import utc_text
+from loan_api.services.admission import Backlog, ByteBudget
+from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
+
+# An application takes some hundred bytes. What is refused is explained right here, and that must not take long.
+_APPLICATION_BYTES = 2**14
+_VERSION_HEADER = "X-Model-Version"
+_BATCH_ID_HEADER = "X-Batch-ID"
+_TIMESTAMP_HEADER = "X-Decided-At"
+_BINARY = {"type": "string", "format": "binary"}
+
+
+class _Prediction(msgspec.Struct):
+    """The answer to one application, its members in the order of the contract."""
+
+    prediction: int
+    probability: float
+    model_version: str
+    timestamp: str
+    decision_id: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def predictions_blueprint(
+    predictions: PredictionService,
+    guard: Guard,
+    backlog: Backlog,
+    budget: ByteBudget,
+    max_batch_rows: int,
+    max_request_bytes: int,
+) -> LoanBlueprint:
+    """The endpoints that decide applications."""
+    application_bytes = min(_APPLICATION_BYTES, max_request_bytes)
+    blueprint = LoanBlueprint("predictions", __name__, description="Decide loan applications.")
+
+    @blueprint.route("/predict", methods=["POST"])
+    @blueprint.doc(operationId="predict")
+    @blueprint.needs("score")
+    @blueprint.accepts({JSON: ApplicationSchema})
+    @blueprint.response(200, DecidedApplicationSchema)
+    @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
+    def predict() -> Response:
+        """Decide one application."""
+        guard.require("score")
+        try:
+            backlog.check()
+        except SaturatedError:
+            predictions.note_saturation()
+            raise
+        asked = current_request()
+        media_type(asked, (JSON,))
+        decided = predictions.decide(decode_application(read_at_once(asked, application_bytes)), g.request_id)
+        g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
+        answer = _Prediction(
+            decided.prediction,
+            decided.probability,
+            decided.model_version,
+            utc_text(decided.decided_at),
+            decided.decision_id,
+        )
+        return Response(_encode(answer), content_type=JSON)
+
+    @blueprint.route("/predict/batch", methods=["POST"])
+    @blueprint.doc(operationId="predictBatch")
+    @blueprint.needs("score")
+    @blueprint.accepts(_batch_bodies(max_batch_rows))
+    @blueprint.response(200, DecidedBatchSchema, headers=_BATCH_HEADERS)
+    @blueprint.doc(responses={200: {"content": _BATCH_ANSWERS}})
+    @blueprint.problems(400, 406, 408, 413, 415, 422, 500, 503)
+    def predict_batch() -> Response:
+        """Decide many applications with the same model version.
+
+        A batch comes as JSON, NDJSON, CSV, Arrow or Parquet, and the answer goes back in the same format or in the one
+        that `Accept` asks for. It is decided whole or, if one of its rows is not valid, not at all.
+        """
+        guard.require("score")
+        asked = current_request()
+        accepts = media_type(asked, MEDIA_TYPES)
+        answers = _answer_type(asked, accepts)
+        connection = client_socket(asked)
+        try:
+            with budget.holding() as holding:
+                body = read_in_pieces(asked, max_request_bytes, holding.grow)
+                batch = BatchRequest(g.request_id, body, accepts, answers, lambda: is_gone(connection))
+                answered = predictions.decide_batch(batch)
+                del body, batch
+        except SaturatedError:
+            predictions.note_saturation()
+            raise
+        g.logged = {
+            "batch_id": answered.batch_id,
+            "model_version": answered.model_version,
+            "rows": answered.summary.rows,
+            "format": accepts,
+        }
+        return _batch_response(answered, answers)
+
+    return blueprint
+
+
+def _answer_type(asked: Request, accepts: str) -> str:
+    """The media type of the answer: that of the body, unless the client prefers another. Raises NotAcceptable."""
+    if not asked.accept_mimetypes:
+        return accepts
+    # Formats have no variants: a charset or the like says nothing.
+    wanted = MIMEAccept([(kind.partition(";")[0].strip(), quality) for kind, quality in asked.accept_mimetypes])
+    best = wanted.best_match([accepts, *(other for other in MEDIA_TYPES if other != accepts)])
+    if best is None:
+        raise NotAcceptable(f"The answer can be {', '.join(MEDIA_TYPES)}.")
+    return best
+
+
+def _batch_response(answered: AnsweredBatch, answers: str) -> Response:
+    headers = {
+        _VERSION_HEADER: answered.model_version,
+        _BATCH_ID_HEADER: answered.batch_id,
+        _TIMESTAMP_HEADER: utc_text(answered.decided_at),
+    }
+    body = iter(answered.pieces) if answers in STREAMED else b"".join(answered.pieces)
+    return Response(body, headers=headers, content_type=answers)
+
+
+def _header(description: str, **schema: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string", **schema}}
+
+
+_BATCH_HEADERS = {
+    _VERSION_HEADER: _header("Semantic version of the model that decided."),
+    _BATCH_ID_HEADER: _header("Names this batch."),
+    _TIMESTAMP_HEADER: _header("When it was decided, UTC.", format="date-time"),
+}
+_BATCH_ANSWERS: Mapping[str, Any] = {
+    NDJSON: {
+        "schema": {"type": "string"},
+        "example": '{"prediction":1,"probability":0.85,"row_id":0}\n{"prediction":0,"probability":0.1,"row_id":1}\n',
+    },
+    CSV: {"schema": {"type": "string"}, "example": "row_id,prediction,probability\n0,1,0.85\n1,0,0.1\n"},
+    ARROW: {"schema": _BINARY},
+    PARQUET: {"schema": _BINARY},
+}
+
+
+def _batch_bodies(max_rows: int) -> dict[str, Any]:
+    example = example_application()
+    line = json.dumps(example)
+    head, row = ",".join(example), ",".join(map(str, example.values()))
+    return {
+        JSON: batch_schema(max_rows),
+        NDJSON: {
+            "type": "string",
+            "description": "An application, as JSON, on each line.",
+            "example": f"{line}\n{line}\n",
+        },
+        CSV: {
+            "type": "string",
+            "description": "A header with the names of the features, an application on each line.",
+            "example": f"{head}\n{row}\n{row}\n",
+        },
+        ARROW: {**_BINARY, "description": "An Arrow IPC stream with a column for each feature."},
+        PARQUET: {**_BINARY, "description": "A Parquet file with a column for each feature."},
+    }

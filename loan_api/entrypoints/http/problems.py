@@ -1,0 +1,152 @@
+"""Every error as problem details (RFC 9457), and which domain error is which status."""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g, json, request
+from werkzeug.exceptions import HTTPException
+
+from loan_api.entrypoints.http.requests import note_api_key, route_of
+from loan_api.errors import (
+    AccessRefusedError,
+    BatchTooLargeError,
+    ClientGoneError,
+    DatabaseBusyError,
+    LoanError,
+    NoModelError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotRecordedError,
+    NotYetStoredError,
+    SaturatedError,
+    SlowBodyError,
+    StorageError,
+    UnknownDecisionError,
+    UnreadableRecordError,
+)
+from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
+
+CONTENT_TYPE = "application/problem+json"
+_WITHOUT_MODEL = {"Retry-After": "10"}
+_WITHOUT_DATABASE = {"Retry-After": "5"}
+_SATURATED = {"Retry-After": "1"}
+_AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="loan-api"'}
+# As nginx logs it. Only who has closed one side of a connection, and waits on the other, receives it.
+_CLIENT_GONE = 499
+_TITLES = {_CLIENT_GONE: "Client Closed Request"}
+_TYPES = "urn:loan-api:problem:"
+
+# status, type, headers; an error that is not here is a defect of ours.
+_DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
+    NoModelError: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model", _WITHOUT_MODEL),
+    NotRecordedError: (HTTPStatus.SERVICE_UNAVAILABLE, "not-recorded", _SATURATED),
+    SaturatedError: (HTTPStatus.SERVICE_UNAVAILABLE, "saturated", _SATURATED),
+    SlowBodyError: (HTTPStatus.REQUEST_TIMEOUT, "slow-body", {"Connection": "close"}),
+    BatchTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch-too-large", {}),
+    NotAuthenticatedError: (HTTPStatus.UNAUTHORIZED, "not-authenticated", _AUTHENTICATE),
+    NotAllowedError: (HTTPStatus.FORBIDDEN, "not-allowed", {}),
+    StorageError: (HTTPStatus.SERVICE_UNAVAILABLE, "database-away", _WITHOUT_DATABASE),
+    DatabaseBusyError: (HTTPStatus.SERVICE_UNAVAILABLE, "database-away", _WITHOUT_DATABASE),
+    NotYetStoredError: (HTTPStatus.SERVICE_UNAVAILABLE, "not-yet-stored", _WITHOUT_DATABASE),
+    UnreadableRecordError: (HTTPStatus.INTERNAL_SERVER_ERROR, "unreadable-record", {}),
+    UnknownDecisionError: (HTTPStatus.NOT_FOUND, "unknown-decision", {}),
+}
+
+_log = logging.getLogger(__name__)
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    kind: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """A problem response; `kind` names a type of ours, without it the status says all."""
+    body = {
+        "type": f"{_TYPES}{kind}" if kind else "about:blank",
+        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "request_id": g.get("request_id", ""),
+        **members,
+    }
+    return Response(json.dumps(body), int(status), dict(headers or {}), content_type=CONTENT_TYPE)
+
+
+def register_problem_handlers(app: Flask) -> None:
+    """Makes every error that leaves a view a problem response."""
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(RequestRefusedError, _refused_problem)
+    app.register_error_handler(MalformedBodyError, _malformed_problem)
+    app.register_error_handler(ClientGoneError, _gone_problem)
+    app.register_error_handler(AccessRefusedError, _access_problem)
+    app.register_error_handler(LoanError, _domain_problem)
+    app.register_error_handler(Exception, _unexpected_problem)
+
+
+def _http_problem(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or 500)
+    # Allow, WWW-Authenticate and Retry-After belong to the answer; its content type is ours.
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    return problem(status, error.description or status.description, headers=headers)
+
+
+def _refused_problem(error: RequestRefusedError) -> Response:
+    refusals = error.refusals
+    g.refused = refusals.counts
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, refusals.detail, kind="invalid-request", errors=list(refusals.shown)
+    )
+
+
+def _gone_problem(_: ClientGoneError) -> Response:
+    return problem(_CLIENT_GONE, "The connection was closed before the batch was decided.")
+
+
+def _malformed_problem(error: MalformedBodyError) -> Response:
+    return problem(HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _domain_problem(error: LoanError) -> Response:
+    if type(error) not in _DOMAIN:
+        return _unexpected_problem(error)
+    status, kind, headers = _DOMAIN[type(error)]
+    return problem(status, str(error), kind=kind, headers=headers)
+
+
+def _access_problem(error: AccessRefusedError) -> Response:
+    """Tells the log what the client is not told: whether its key is missing or unknown."""
+    who = {} if error.key_name is None else {"api_key": error.key_name}
+    note_api_key(error.key_name)
+    _log.warning(
+        "access refused",
+        extra={
+            "request_id": g.get("request_id", ""),
+            "route": route_of(request),
+            "reason": error.reason,
+            **who,
+        },
+    )
+    return _domain_problem(error)
+
+
+def _unexpected_problem(error: Exception) -> Response:
+    """Tells the client nothing and the log where it happened: an exception's own text may quote an applicant."""
+    frames = traceback.extract_tb(error.__traceback__)
+    _log.error(
+        "unexpected error",
+        extra={
+            "request_id": g.get("request_id", ""),
+            "route": route_of(request),
+            "error": f"{type(error).__module__}.{type(error).__qualname__}",
+            "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        },
+    )
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side. The request_id finds it in our log."
+    )

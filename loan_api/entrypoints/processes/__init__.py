@@ -1,0 +1,1 @@
+"""The child processes of the service, one module each."""

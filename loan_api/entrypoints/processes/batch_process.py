@@ -1,0 +1,74 @@
+"""Score batches beside a web worker, which starts and ends this process.
+
+BATCHES is the receiving end of the queue of batches, RECORDER the sending end of the queue to the recorder. The process
+is niced, so that whatever else there is to do goes first.
+"""
+
+import logging.config
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from loan_api.adapters.batches.server import BatchServer
+from loan_api.adapters.recording.connection import RecorderConnection
+from loan_api.adapters.recording.protocol import Records
+from loan_api.adapters.registry.pipelines import load_pipeline
+from loan_api.logs import logging_config
+from loan_api.scoring.compiled import CompiledForm, CompiledScorer
+from loan_api.scoring.package import ReferencePackage
+from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.watched import WatchedDistribution
+from loan_api.services.batch_job import BatchJob
+from loan_api.services.decision_log import BatchRecord
+from loan_api.settings import Settings, read_settings
+
+_NICENESS = 10
+# Whatever arrives, a process takes no more than this; the largest batch by default takes a tenth of it.
+_MEMORY_BYTES = 2 * 2**30
+
+
+def main(batches: int, recorder: int) -> None:
+    """Serves until standard input ends."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+    settings = read_settings()
+    logging.config.dictConfig(logging_config(settings.log_level))
+    record = _recording(settings, socket.socket(fileno=recorder))
+    BatchServer(socket.socket(fileno=batches), sys.stdin.fileno(), _model_of, record).serve()
+
+
+def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecord], object]:
+    if settings.decision_log == "off":
+        return lambda _: None
+    connection = RecorderConnection(queue)
+    return lambda record: connection.record(Records.of([record]))
+
+
+def _model_of(job: BatchJob) -> ScoringModel:
+    return _load(job.artifact, job.scorer)
+
+
+# The served model and, while it changes, the one before.
+@lru_cache(maxsize=2)
+def _load(artifact: str, scorer: str) -> ScoringModel:
+    """What the worker has verified, and has found to be the one to score with."""
+    distribution = ReferencePackage.read(Path(artifact)).distribution
+    return ScoringModel(_scorer(Path(artifact), scorer), WatchedDistribution(distribution))
+
+
+def _scorer(artifact: Path, name: str) -> Scorer:
+    if name == CompiledScorer.name:
+        return CompiledForm.read(artifact).scorer()
+    from loan_api.scoring.pipeline import PipelineScorer
+
+    return PipelineScorer(load_pipeline(artifact))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

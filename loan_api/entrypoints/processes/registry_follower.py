@@ -1,0 +1,49 @@
+"""Poll the model registry for all workers; one of them starts and ends this process.
+
+The only process of the service that imports MLflow.
+"""
+
+import logging.config
+import os
+import sys
+import threading
+import time
+
+from loan_api.adapters.registry.cache import ModelCache
+from loan_api.logs import logging_config
+from loan_api.settings import Settings, read_settings
+
+
+def main() -> None:
+    """Follows the registry until standard input ends; returns at once where another process follows it already."""
+    settings = read_settings()
+    cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
+    with cache.followed() as is_follower:
+        if is_follower:
+            _follow(settings, cache)
+
+
+def _follow(settings: Settings, cache: ModelCache) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.config.dictConfig(logging_config(settings.log_level))
+    # A connection that is kept goes on reading a file that is no longer there: of a database that was put back, it
+    # would have what was damaged, or nothing of what is new.
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+    from loan_api.adapters.registry.following import Follower
+    from loan_api.adapters.registry.mlflow_source import MlflowModels
+
+    models = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
+    follower = Follower(models, cache)
+    while True:
+        follower.look()
+        time.sleep(settings.model_poll_seconds)
+
+
+def _end_with_parent() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

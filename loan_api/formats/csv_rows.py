@@ -1,0 +1,101 @@
+"""A header and an application on each line (CSV, UTF-8), answered by a header and a decision on each line."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_api.credit.features import FEATURES, NUMBERS, CategoryFeature
+from loan_api.formats.applications import explained_batch
+from loan_api.formats.decided import DecidedBatch
+from loan_api.formats.refusals import MalformedBodyError
+from loan_api.formats.rows import all_valid, check_names, check_size, decided_rows, too_many
+from loan_api.scoring.columns import CODES, Columns, columns_of
+
+_PIECE_ROWS = 1000
+_NUMBER_NAMES = frozenset(number.name for number in NUMBERS)
+
+
+def decode(body: bytes, max_rows: int) -> Columns:
+    """The valid applications in the body. Spaces around a cell do not count; an empty one is missing."""
+    header, rows = _read(body, max_rows)
+    check_names(header)
+    check_size(len(rows), max_rows)
+    texts = dict(zip(header, zip(*rows, strict=True), strict=True))
+    columns = _columns(texts)
+    if columns is not None and all_valid(columns):
+        return columns
+    return columns_of(explained_batch({"instances": [_explained_row(header, row) for row in rows]}, max_rows))
+
+
+def _read(body: bytes, max_rows: int) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    rows: list[list[str]] = []
+    try:
+        text = StringIO(body.decode("utf-8-sig"), newline="")
+        reader = csv.reader(text, skipinitialspace=True, strict=True)
+        header = [name.strip() for name in next(reader, [])]
+        for row in reader:
+            if not row:
+                continue
+            if len(rows) == max_rows:
+                raise too_many(max_rows)
+            if len(row) != len(header):
+                raise MalformedBodyError(
+                    f"Line {reader.line_num} has {len(row)} cells where the header has {len(header)}."
+                )
+            rows.append(row)
+    except (csv.Error, UnicodeDecodeError):
+        # Not chained: the parser's message may quote the body.
+        raise MalformedBodyError("The body is not valid CSV in UTF-8.") from None
+    return header, rows
+
+
+def _columns(texts: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]] | None:
+    """The columns, or None where a cell is not even a number."""
+    columns: dict[str, NDArray[Any]] = {}
+    for feature in FEATURES:
+        cells = texts[feature.name]
+        if isinstance(feature, CategoryFeature):
+            codes = CODES[feature.name]
+            columns[feature.name] = np.array([codes.get(cell.strip(), -1) for cell in cells], dtype=np.int8)
+        else:
+            if not _are_plain(cells):
+                return None
+            try:
+                columns[feature.name] = np.fromiter(map(float, cells), np.float64, len(cells))
+            except ValueError:
+                return None
+    return columns
+
+
+def _are_plain(cells: Sequence[str]) -> bool:
+    """Whether they have nothing that Python's `float` knows and CSV does not: 1_000, or digits of other scripts."""
+    joined = "".join(cells)
+    return joined.isascii() and "_" not in joined
+
+
+def _explained_row(header: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
+    """The row as JSON would have it; what is not a number stays a text, what is empty is left out."""
+    application: dict[str, Any] = {}
+    for name, cell in zip(header, row, strict=True):
+        text = cell.strip()
+        if not text:
+            continue
+        application[name] = text
+        if name in _NUMBER_NAMES and _are_plain([text]):
+            with suppress(ValueError):
+                application[name] = float(text)
+    return application
+
+
+def encode(batch: DecidedBatch) -> Iterator[bytes]:
+    """The header, then a line for each decision, a piece for every thousand."""
+    yield b"row_id,prediction,probability\n"
+    rows = len(batch.predictions)
+    for start in range(0, rows, _PIECE_ROWS):
+        decided = decided_rows(batch, start, min(start + _PIECE_ROWS, rows))
+        yield "".join([f"{row.row_id},{row.prediction},{row.probability!r}\n" for row in decided]).encode()

@@ -1,0 +1,50 @@
+"""An application on each line (NDJSON), answered by a decision on each line."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from loan_api.formats.applications import FAST_REFUSALS, FastApplication, explained_batch
+from loan_api.formats.decided import DecidedBatch
+from loan_api.formats.refusals import MalformedBodyError
+from loan_api.formats.rows import check_size, columns_of_structs, decided_rows, too_many
+from loan_api.scoring.columns import Columns, columns_of
+
+_PIECE_ROWS = 1000
+_decoder = msgspec.json.Decoder(FastApplication)
+_encoder = msgspec.json.Encoder()
+
+
+def decode(body: bytes, max_rows: int) -> Columns:
+    """The valid applications in the body; empty lines are passed over."""
+    try:
+        # Line by line: msgspec's `decode_lines` would take two applications on one line, or one on two.
+        applications = [_decoder.decode(line) for line in body.split(b"\n") if line.strip()]
+    except FAST_REFUSALS:
+        return columns_of(explained_batch({"instances": _parsed(body, max_rows)}, max_rows))
+    check_size(len(applications), max_rows)
+    return columns_of_structs(applications)
+
+
+def _parsed(body: bytes, max_rows: int) -> list[Any]:
+    rows: list[Any] = []
+    for number, line in enumerate(body.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        if len(rows) == max_rows:
+            raise too_many(max_rows)
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError):
+            # Not chained: the parser's message quotes the body.
+            raise MalformedBodyError(f"Line {number} is not valid JSON.") from None
+    return rows
+
+
+def encode(batch: DecidedBatch) -> Iterator[bytes]:
+    """A line for each decision, a piece for every thousand."""
+    rows = len(batch.predictions)
+    for start in range(0, rows, _PIECE_ROWS):
+        yield _encoder.encode_lines(decided_rows(batch, start, min(start + _PIECE_ROWS, rows)))

@@ -1,0 +1,56 @@
+"""`{"instances": […]}` as JSON, answered by one JSON document."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from loan_api.formats.applications import FAST_REFUSALS, FastApplication, explained_batch, parse_json
+from loan_api.formats.decided import DecidedBatch
+from loan_api.formats.rows import columns_of_structs, decided_rows
+from loan_api.scoring.columns import Columns, columns_of
+
+_FastBatch = msgspec.defstruct(
+    "_FastBatch",
+    [("instances", Annotated[list[FastApplication], msgspec.Meta(min_length=1)])],  # type: ignore[valid-type]
+    forbid_unknown_fields=True,
+    gc=False,
+)
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_FastBatch)
+_encoder = msgspec.json.Encoder()
+
+
+class _Answer(msgspec.Struct, gc=False):
+    """The answer, its members in the order of the contract."""
+
+    predictions: list[Any]
+    model_version: str
+    timestamp: str
+    batch_size: int
+    processing_time: str
+    batch_id: str
+
+
+def decode(body: bytes, max_rows: int) -> Columns:
+    """The valid applications in the body."""
+    try:
+        instances = _decoder.decode(body).instances
+    except FAST_REFUSALS:
+        return columns_of(explained_batch(parse_json(body), max_rows))
+    if len(instances) > max_rows:
+        return columns_of(explained_batch({"instances": instances}, max_rows))
+    return columns_of_structs(instances)
+
+
+def encode(batch: DecidedBatch) -> Iterator[bytes]:
+    """One document."""
+    yield _encoder.encode(
+        _Answer(
+            decided_rows(batch, 0, len(batch.predictions)),
+            batch.model_version,
+            batch.timestamp,
+            len(batch.predictions),
+            batch.processing_time,
+            batch.batch_id,
+        )
+    )

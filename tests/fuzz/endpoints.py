@@ -1,0 +1,102 @@
+"""Whole requests as bytes, through gunicorn's parser and the application, its surroundings the tests' fakes."""
+
+import atexit
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from flask import Flask
+from gunicorn.config import Config
+from gunicorn.http import wsgi
+from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
+from werkzeug.test import run_wsgi_app
+
+from loan_api.entrypoints.server.arriving_body import ArrivingBody
+from loan_api.settings import read_settings
+from tests.fuzz.seeds import CANARY, bodies, single_bodies
+from tests.support.hostile_requests import NO_OPERATION, Documented, posted, request
+from tests.support.services import client_of
+
+_CLIENT = ("127.0.0.1", 50_000)
+_SERVER = ("127.0.0.1", 5_000)
+
+
+class UndocumentedError(Exception):
+    """An answer has a status that the document does not list for what was asked."""
+
+
+class AnsweredValueError(Exception):
+    """An answer repeats what was sent."""
+
+
+def ask(content: bytes) -> None:
+    """Answers the requests in `content` as a worker would, and looks at each answer."""
+    app, documented = _service()
+    parser = RequestParser(Config(), [content], _CLIENT)
+    try:
+        for message in parser:
+            _look_at(message, app, documented)
+            if message.should_close():
+                return
+            message.body.pass_over()
+    except (NoMoreData, ParseException, StopIteration):
+        # The client has gone, or is answered without a look at what it sent (loan_api/entrypoints/server/malformed.py).
+        return
+
+
+def _look_at(message: Request, app: Flask, documented: Documented) -> None:
+    message.body = ArrivingBody(message)
+    _, environ = wsgi.create(message, _NoSocket(), _CLIENT, _SERVER, Config())
+    # Nobody hangs up here.
+    del environ["gunicorn.socket"]
+    environ["wsgi.errors"] = io.StringIO()
+    answer, status, headers = run_wsgi_app(app, environ, buffered=True)
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    if int(status[:3]) not in documented.of(method, path) | NO_OPERATION:
+        raise UndocumentedError(f"{method} {path} {status}")
+    # An id of its own is given back.
+    if "HTTP_X_REQUEST_ID" not in environ and CANARY in _said(b"".join(answer), headers.get("Content-Type", "")):
+        raise AnsweredValueError(f"{method} {path} {status}")
+
+
+def _said(answer: bytes, media_type: str) -> str:
+    """The answer, but for the names of fields: one that is not known is named."""
+    if media_type != "application/problem+json" or not answer:
+        return answer.decode(errors="replace")
+    problem = json.loads(answer)
+    for error in problem.get("errors", ()):
+        del error["pointer"]
+    return json.dumps(problem)
+
+
+def seeds() -> Sequence[bytes]:
+    """Each operation, with a body where it takes one."""
+    _, documented = _service()
+    asked = [request(method, path) for method in ("GET", "DELETE") for path in documented.paths]
+    told = [posted(path, body, method=method) for method, path in documented.with_body for body in single_bodies()]
+    batches = [posted("/predict/batch", each, kind) for kind, some in bodies().items() for each in some]
+    chunked = request(
+        "POST", "/predict", b"2\r\n{}\r\n0\r\n\r\n", ["Content-Type: application/json", "Transfer-Encoding: chunked"]
+    )
+    return [*asked, *told, *batches, chunked]
+
+
+class _NoSocket:
+    """Takes what a request is told before its answer."""
+
+    def send(self, _data: bytes) -> None:
+        """Drops it."""
+
+
+@cache
+def _service() -> tuple[Any, Documented]:
+    home = tempfile.mkdtemp(prefix="fuzzed-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    client = client_of(read_settings({"LOAN_HOME": home}))
+    return client.application, Documented(json.loads(client.get("/openapi.json").data))

@@ -1,0 +1,91 @@
+"""What fuzzing begins with: small bodies that are valid, or wrong in one place, made by code."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loan_api.adapters.recording.protocol import Records, encode
+from loan_api.credit.features import FEATURE_NAMES, example_application
+from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from training.data.dataset import COLUMNS, IDENTIFIER, LABEL
+
+# Stands where an applicant's value would, and must not come back.
+CANARY = "hunter2"
+
+
+def applications() -> Sequence[Mapping[str, Any]]:
+    """Two that are valid, and one that is not."""
+    valid = example_application()
+    return [valid, valid | {"self_employed": "No"}, valid | {"education": CANARY}]
+
+
+def bodies() -> Mapping[str, Sequence[bytes]]:
+    """For each format, a batch that is valid and one that is not."""
+    batches = [applications()[:2], applications()]
+    return {
+        JSON: [json.dumps({"instances": batch}).encode() for batch in batches],
+        NDJSON: [b"\n".join(json.dumps(row).encode() for row in batch) for batch in batches],
+        CSV: [_csv(FEATURE_NAMES, batch) for batch in batches],
+        ARROW: [_arrow(table, packed) for batch in batches for table in _tables(batch) for packed in (None, "zstd")],
+        PARQUET: [
+            _parquet(table, packed) for batch in batches for table in _tables(batch) for packed in ("none", "zstd")
+        ],
+    }
+
+
+def single_bodies() -> Sequence[bytes]:
+    """One application each."""
+    return [json.dumps(application).encode() for application in applications()]
+
+
+def datasets() -> Sequence[bytes]:
+    """A dataset that is valid, and one that is not."""
+    outcomes = ("Approved", "Rejected", "Approved")
+    rows = [
+        {IDENTIFIER: number, LABEL: outcome, **application}
+        for number, (application, outcome) in enumerate(zip(applications(), outcomes, strict=True))
+    ]
+    return [_csv(COLUMNS, rows[:2]), _csv(COLUMNS, rows)]
+
+
+def recorded() -> Sequence[bytes]:
+    """What goes to the recorder and into its journal."""
+    decider = Decider("loan_approval_model", "1", "1.0.0", 0.5)
+    at = datetime(2024, 3, 13, tzinfo=UTC)
+    decision = DecisionRecord("d-1", "r-1", at, decider, json.dumps(example_application()).encode(), 0.75, 1)
+    batch = BatchRecord("b-1", "r-2", at, decider, 2, 1, b"packed")
+    return [encode(Records([], [])), encode(Records([decision], [])), encode(Records([decision], [batch]))]
+
+
+def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _tables(batch: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    table = pa.Table.from_pylist(list(batch))
+    place = table.schema.get_field_index("education")
+    return [table, table.set_column(place, "education", table.column(place).dictionary_encode())]
+
+
+def _arrow(table: Any, packed: str | None) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=packed)) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _parquet(table: Any, packed: str) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression=packed)
+    return sink.getvalue()

@@ -1,0 +1,115 @@
+"""What is fuzzed: every reader of bytes and the endpoints before them, each with what it may raise and its seeds."""
+
+import struct
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from loan_api.adapters.recording.journal import Journal
+from loan_api.adapters.recording.protocol import decode_receipt, decode_records
+from loan_api.errors import BatchTooLargeError
+from loan_api.formats.applications import decode_application
+from loan_api.formats.codecs import BatchFormat, format_of
+from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
+from tests.fuzz import endpoints
+from tests.fuzz.seeds import CANARY, bodies, datasets, recorded, single_bodies
+from training.data.dataset import read_dataset
+from training.errors import DatasetError
+
+_MAX_ROWS = 100
+_JOURNAL_BYTES = 65_536
+
+
+class LeakError(Exception):
+    """A message says what an applicant said."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """`read` takes any bytes at all and raises nothing but what is a finding."""
+
+    read: Callable[[bytes], None]
+    seeds: Sequence[bytes]
+
+
+def _refused(read: Callable[[bytes], object], body: bytes) -> None:
+    """Reads a body; a refusal is well where it is a documented one and quotes nothing."""
+    try:
+        read(body)
+    except RequestRefusedError as refused:
+        for shown in refused.refusals.shown:
+            _check(shown["detail"])
+    except (MalformedBodyError, BatchTooLargeError) as refused:
+        _check(str(refused))
+    except MemoryError:
+        # A table may claim any size. A batch process answers that with a 413, and has a limit of its own.
+        return
+
+
+def _decode(batches: BatchFormat, body: bytes) -> object:
+    return batches.decode(body, _MAX_ROWS)
+
+
+def _read_dataset(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        try:
+            read_dataset(Path(file.name))
+        except DatasetError as error:
+            _check(str(error))
+
+
+def _read_records(content: bytes) -> None:
+    for decode in (decode_records, decode_receipt):
+        # What the recorder and those who wait for it expect of a message that is none.
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            decode(content)
+
+
+def _read_journal(content: bytes) -> None:
+    """Every entry that is read has its checksum, and a journal is empty once it is cleared."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fuzzed.journal"
+        path.write_bytes(content)
+        journal = Journal(path, _JOURNAL_BYTES)
+        for entry, _ in journal.read(journal.start):
+            _read_records(entry)
+        journal.clear()
+        if not journal.is_empty:
+            raise AssertionError
+        journal.close()
+
+
+def _check(message: str) -> None:
+    if CANARY in message:
+        raise LeakError
+
+
+def _entry(content: bytes) -> bytes:
+    return struct.pack("!II", len(content), zlib.crc32(content)) + content
+
+
+def targets() -> Mapping[str, Target]:
+    """All of them by name: a format by the last word of its media type."""
+    formats = {
+        media_type.rpartition("/")[2].rpartition(".")[2]: Target(
+            partial(_refused, partial(_decode, format_of(media_type))), seeds
+        )
+        for media_type, seeds in bodies().items()
+    }
+    entries = [_entry(content) for content in recorded()]
+    return {
+        "requests": Target(endpoints.ask, endpoints.seeds()),
+        "application": Target(partial(_refused, decode_application), single_bodies()),
+        **formats,
+        "dataset": Target(_read_dataset, datasets()),
+        "records": Target(_read_records, recorded()),
+        "journal": Target(_read_journal, [*entries, b"".join(entries), entries[1] + b"damaged" + entries[2]]),
+    }

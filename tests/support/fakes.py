@@ -1,0 +1,233 @@
+"""Stand-ins for what lies outside the service: small, real classes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_api.credit.features import example_application
+from loan_api.credit.frame import applications_frame
+from loan_api.credit.reference import ReferenceDistribution
+from loan_api.errors import ModelUnavailableError, NotRecordedError
+from loan_api.scoring.columns import Application, Columns
+from loan_api.scoring.loading import LoadedModel
+from loan_api.scoring.package import ModelFacts, ModelVersion
+from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.watched import WatchedDistribution
+from loan_api.services.access import ApiKey, Scope, digest_of
+from loan_api.services.audit import (
+    DecisionName,
+    FoundDecision,
+    Page,
+    RecordedBatch,
+    Search,
+    Telling,
+    TellingResult,
+    ToldOutcome,
+)
+from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
+from loan_api.services.decision_log import LogState, Record
+from loan_api.services.model_registry import ServedModel, Wish
+
+NOW = datetime(2024, 3, 13, 10, 30, tzinfo=UTC)
+
+
+def model_version(registry_version: str = "1", semantic_version: str = "1.0.0") -> ModelVersion:
+    """A version with made-up facts."""
+    facts = ModelFacts(
+        algorithm="decision_tree",
+        threshold=0.5,
+        metrics={"f1": 0.99},
+        dataset_digest="d" * 64,
+        feature_schema_digest="f" * 64,
+        git_commit="c" * 40,
+    )
+    return ModelVersion(
+        name="loan_approval_model",
+        registry_version=registry_version,
+        semantic_version=semantic_version,
+        stage="Production",
+        aliases=("champion",),
+        run_id="r" * 32,
+        artifact_digest="a" * 64,
+        facts=facts,
+    )
+
+
+class ScoreByCreditScore:
+    """P(approved) grows evenly from 0 at a credit score of 300 to 1 at 900."""
+
+    name = "fake"
+
+    def probability(self, application: Application) -> float:
+        return float((application["cibil_score"] - 300) / 600)
+
+    def probabilities(self, applications: Columns) -> NDArray[np.float64]:
+        probabilities: NDArray[np.float64] = (applications["cibil_score"] - 300) / 600
+        return probabilities
+
+
+class BrokenScorer:
+    """Fails as a defect would, its message quoting an applicant."""
+
+    name = "broken"
+
+    def probability(self, application: Application) -> float:
+        raise ValueError(f"cannot score {application['income_annum']}")
+
+    def probabilities(self, applications: Columns) -> NDArray[np.float64]:
+        raise ValueError(f"cannot score {applications['income_annum'][0]}")
+
+
+def reference() -> ReferenceDistribution:
+    """Of three applications, two of them approved."""
+    applications = [example_application() | {"cibil_score": score} for score in (300, 600, 900)]
+    return ReferenceDistribution.of(applications_frame(applications), np.array([0.0, 0.5, 1.0]), threshold=0.5)
+
+
+def watched(scorer: Scorer) -> ScoringModel:
+    """The scorer, its decisions watched against `reference`."""
+    return ScoringModel(scorer, WatchedDistribution(reference()))
+
+
+@dataclass
+class FakeLog:
+    """A decision log in memory, or one that keeps nothing and says why."""
+
+    state: LogState | None = field(default_factory=lambda: LogState("database"))
+    records: list[Record] = field(default_factory=list)
+
+    def start(self) -> None:
+        """There is nothing to get ready."""
+
+    def record(self, record: Record) -> None:
+        if self.state is not None and self.state.recorded_in == "nowhere":
+            raise NotRecordedError("The decision cannot be kept.")
+        self.records.append(record)
+
+
+class NoArchive:
+    """Stands for a database that no test should ask."""
+
+    def find(self, name: DecisionName) -> FoundDecision | RecordedBatch | None:
+        raise AssertionError("nobody should ask")
+
+    def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
+        raise AssertionError("nobody should ask")
+
+    def tell(self, tellings: Sequence[Telling], told_at: datetime, told_by: str | None) -> TellingResult:
+        raise AssertionError("nobody should ask")
+
+    def outcomes(self, name: DecisionName) -> Sequence[ToldOutcome]:
+        raise AssertionError("nobody should ask")
+
+
+@dataclass
+class InlineBatches:
+    """Runs batches where they are asked for."""
+
+    log: FakeLog = field(default_factory=FakeLog)
+
+    def start(self) -> None:
+        """There is nothing to get ready."""
+
+    def run(
+        self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
+    ) -> tuple[BatchSummary, Iterable[bytes]]:
+        return run_batch(job, b"".join(body), model, self.log.record, is_gone)
+
+
+@dataclass
+class FakeModelSource:
+    """A registry in memory: what should be served, the versions that can be loaded, and the one that last was good."""
+
+    wanted: str | None = "1"
+    versions: Mapping[str, tuple[ModelVersion, Scorer]] = field(
+        default_factory=lambda: {
+            "1": (model_version("1", "1.0.0"), ScoreByCreditScore()),
+            "2": (model_version("2", "1.1.0"), ScoreByCreditScore()),
+        }
+    )
+    is_reachable: bool = True
+    has_looked: bool = True
+    good: str | None = None
+    why_not_compiled: str | None = None
+    loads: list[str] = field(default_factory=list)
+    looks: int = 0
+    files: int = 0
+
+    def wish(self) -> Wish | None:
+        if not self.has_looked:
+            return None
+        self.looks += 1
+        if not self.is_reachable:
+            return Wish(None, "the registry is away", self.looks)
+        return Wish(None if self.wanted is None else self._version(self.wanted), None, self.looks)
+
+    def last_good(self) -> ModelVersion | None:
+        return None if self.good is None else self._version(self.good)
+
+    def files_of(self, version: ModelVersion) -> object:
+        return self.files
+
+    def load(self, version: ModelVersion) -> LoadedModel:
+        number = version.registry_version
+        self.loads.append(number)
+        if number not in self.versions:
+            raise ModelUnavailableError("it is broken")
+        return LoadedModel(watched(self.versions[number][1]), Path("artifact"), self.why_not_compiled)
+
+    def _version(self, number: str) -> ModelVersion:
+        return self.versions[number][0] if number in self.versions else model_version(number)
+
+
+def api_key(name: str, *scopes: Scope, text: str | None = None) -> ApiKey:
+    """A key whose text is, unless told otherwise, its name."""
+    return ApiKey(name, scopes, digest_of(text or name), NOW)
+
+
+@dataclass
+class FakeKeySource:
+    """The keys in force, if any are configured, and what is wrong with them."""
+
+    keys: Sequence[ApiKey] | None = None
+    problem: str | None = None
+
+    def in_force(self) -> Sequence[ApiKey] | None:
+        return self.keys
+
+
+@dataclass
+class RecordingObserver:
+    """Keeps what it is told, in order."""
+
+    events: list[tuple[object, ...]] = field(default_factory=list)
+
+    def model_loaded(self, model: ServedModel, replaced: ServedModel | None) -> None:
+        old = replaced.version.registry_version if replaced else None
+        self.events.append(("loaded", model.version.registry_version, old))
+
+    def model_load_failed(self) -> None:
+        self.events.append(("load failed",))
+
+    def decided(
+        self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
+    ) -> None:
+        self.events.append(("decided", prediction, model.version.semantic_version))
+
+    def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
+        self.events.append(("batch decided", summary.rows, summary.approved, model.version.semantic_version))
+
+    def failed(self, reason: str) -> None:
+        self.events.append(("failed", reason))
+
+    def access_refused(self, reason: str) -> None:
+        self.events.append(("access refused", reason))
+
+
+def now() -> datetime:
+    """A clock that stands still."""
+    return NOW

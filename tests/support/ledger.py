@@ -1,0 +1,59 @@
+"""Decisions in a real database, made up and written as the recorder writes them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.formats.batch_content import pack
+from loan_api.scoring.columns import columns_of
+from loan_api.services.decision_id import new_id
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from tests.support.applications import application
+
+START = datetime(2024, 3, 13, 10, 30, 0, 123456, tzinfo=UTC)
+FIRST = Decider("loan_approval_model", "1", "1.0.0", 0.5)
+SECOND = Decider("loan_approval_model", "2", "1.1.0", 0.35)
+
+
+@dataclass
+class Ledger:
+    """Writes decisions a minute after each other."""
+
+    url: str
+    moment: datetime = START
+
+    def single(
+        self, decider: Decider = FIRST, probability: float = 0.75, request_id: str = "r-1", **changes: Any
+    ) -> str:
+        """One decision; its id."""
+        decision_id, at = self._next()
+        features = json.dumps({key: float(v) if isinstance(v, int) else v for key, v in application(**changes).items()})
+        prediction = int(probability >= decider.threshold)
+        record = DecisionRecord(decision_id, request_id, at, decider, features.encode(), probability, prediction)
+        self._write([record], [])
+        return decision_id
+
+    def batch(self, *probabilities: float, decider: Decider = FIRST, request_id: str = "r-2") -> str:
+        """A batch whose rows have credit scores from 300 on; its id."""
+        batch_id, at = self._next()
+        rows = [application(cibil_score=300 + row) for row in range(len(probabilities))]
+        given = np.array(probabilities)
+        predictions = (given >= decider.threshold).astype(np.int8)
+        content = pack(columns_of(rows), given, predictions)
+        self._write([], [BatchRecord(batch_id, request_id, at, decider, len(rows), int(predictions.sum()), content)])
+        return batch_id
+
+    def _next(self) -> tuple[str, datetime]:
+        at = self.moment
+        self.moment += timedelta(minutes=1)
+        return new_id(at), at
+
+    def _write(self, singles: Sequence[DecisionRecord], whole: Sequence[BatchRecord]) -> None:
+        writer = DecisionWriter(self.url)
+        writer.write(singles, whole)
+        writer.close()

@@ -1,0 +1,173 @@
+"""A PostgreSQL server of the tests' own: a cluster in a temporary folder, on a port of this machine."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from loan_api.adapters.storage.migration import upgrade_database
+from loan_api.adapters.storage.tables import metadata
+from tests.support.waiting import wait_until
+
+HOW_TO_INSTALL = "PostgreSQL is missing: apt-get install postgresql"
+_USER = "loan"
+# With a database for each test, autovacuum would look at one after another, many times a second.
+_QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "unix_socket_directories=")
+
+
+@dataclass
+class Server:
+    """A cluster, running or not."""
+
+    folder: Path
+    programs: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None)
+    _kept: str | None = field(default=None)
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        settings = [word for setting in (*_QUICK, f"port={self.port}") for word in ("-c", setting)]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*_unprivileged(), self.programs / "postgres", "-D", self.folder / "data", *settings],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers, "PostgreSQL to answer", seconds=60)
+
+    def stop(self) -> None:
+        """At once; what was committed is kept."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGQUIT)
+            self.process.wait()
+            self.process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It hangs while the block runs: connections stay, and nothing is answered."""
+        assert self.process is not None
+        pid = self.process.pid
+        # A backend that it is just about to fork is stopped with the next look.
+        stopped: set[int] = set()
+        while new := {pid, *_children(pid)} - stopped:
+            for each in new:
+                with suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGSTOP)
+            stopped |= new
+        try:
+            yield
+        finally:
+            for each in stopped:
+                with suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGCONT)
+
+    def execute(self, statement: str) -> None:
+        """As the owner, outside any database of a test."""
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"test_{uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def migrated_database(self) -> str:
+        """The URL of a database at the newest revision, with nothing in it. It is one for all, emptied each time.
+
+        A database is eight megabytes in hundreds of files.
+        """
+        if self._kept is None:
+            self._kept = self.new_database()
+            upgrade_database(self._kept)
+        name = self._kept.rpartition("/")[2]
+        with psycopg.connect(self._dsn(name), autocommit=True) as connection:
+            # Whoever had it before may still be connected.
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+                [name],
+            )
+            connection.execute(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY CASCADE".encode())
+        return self._kept
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{_USER}:secret@127.0.0.1:{self.port}/{database}"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._dsn("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _dsn(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} user={_USER} password=secret dbname={database}"
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A new one; skips the test where PostgreSQL is not installed."""
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="loan-postgresql-"))
+    server = Server(folder, programs, _free_port())
+    try:
+        password = folder / "password"
+        password.write_text("secret\n", encoding="utf-8")
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            for path in (folder, password):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        options = (
+            "--auth=scram-sha-256",
+            f"--pwfile={password}",
+            f"--username={_USER}",
+            "--no-sync",
+            "--encoding=UTF8",
+        )
+        make = [*_unprivileged(), str(programs / "initdb"), "-D", str(folder / "data"), *options]
+        subprocess.run(make, check=True, capture_output=True)
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()}
+
+
+def _programs() -> Path:
+    """Where Debian puts the server, which is not on the path there; the clients alone lie in the same place."""
+    on_path = shutil.which("initdb")
+    places = [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), *([Path(on_path)] if on_path else [])]
+    if not places:
+        pytest.skip(HOW_TO_INSTALL)
+    return places[0].parent
+
+
+def _unprivileged() -> tuple[str, ...]:
+    """It refuses to run as root; and it is to end with the tests, whatever ends those."""
+    who = ("--reuid=postgres", "--regid=postgres", "--clear-groups") if os.geteuid() == 0 else ()
+    return ("setpriv", *who, "--pdeathsig=QUIT")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

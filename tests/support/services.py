@@ -1,0 +1,36 @@
+"""The API in this process, through `create_app`: fakes stand for what the test does not bring."""
+
+from flask.testing import FlaskClient
+
+from loan_api.adapters.keys.followed import NoKeys
+from loan_api.app import Adapters, create_app
+from loan_api.services.access import KeySource
+from loan_api.services.audit import Archive
+from loan_api.services.model_registry import ModelSource
+from loan_api.settings import Settings
+from tests.support.fakes import FakeLog, FakeModelSource, InlineBatches, NoArchive, now
+
+NEW_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
+
+
+def client_of(
+    settings: Settings,
+    *,
+    models: ModelSource | None = None,
+    log: FakeLog | None = None,
+    archive: Archive | None = None,
+    keys: KeySource | None = None,
+) -> FlaskClient:
+    """A client of a service whose clock stands still, whose every new id is `NEW_ID`, and that has no threads."""
+    log = log or FakeLog()
+    adapters = Adapters(
+        models=models or FakeModelSource(),
+        batches=InlineBatches(log),
+        log=log,
+        archive=archive or NoArchive(),
+        keys=keys or NoKeys(),
+        now=now,
+        new_id=lambda _: NEW_ID,
+        run_forever=lambda _: None,
+    )
+    return create_app(settings, adapters).test_client()

@@ -1,0 +1,86 @@
+"""Whether a service is as well after an attack as it was before."""
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from tests.e2e.conftest import WORKERS, ClosedService, Service
+from tests.fuzz.seeds import bodies
+from tests.support.applications import application
+from tests.support.hostile_requests import CANARY
+from tests.support.waiting import wait_until
+from tools.benchmarks.processes import Process, tree
+
+# The master, the follower and the recorder; each worker has a batch process, which it starts after some seconds.
+_PROCESSES = 3 + 2 * WORKERS
+# What a process may take more than after one valid batch of each format.
+_MOST_GROWTH_MEGABYTES = 80
+
+
+@dataclass
+class Harm:
+    """What the attack took: the process whose peak grew most, in megabytes; known once it is over."""
+
+    growth: str = ""
+
+
+@contextmanager
+def unharmed(closed: ClosedService) -> Iterator[Harm]:
+    """In the end the same processes are there, decide as before, have not grown, and have logged no value."""
+    service = closed.service
+    wait_until(lambda: len(_processes(service)) == _PROCESSES, "all processes to be there")
+    _decide_in_every_format(closed)
+    before = _decision(closed)
+    processes, logged = _processes(service), service.log.stat().st_size
+    peaks = list(map(_peak_megabytes, processes))
+    harm = Harm()
+    yield harm
+    assert _decision(closed) == before
+    assert _processes(service) == processes
+    grown = [(peak, _peak_megabytes(process), process.kind) for peak, process in zip(peaks, processes, strict=True)]
+    assert max(after - peak for peak, after, _ in grown) < _MOST_GROWTH_MEGABYTES, grown
+    peak, after, kind = max(grown, key=lambda each: each[1] - each[0])
+    harm.growth = f"{kind.rpartition('.')[2]}: {peak} → {after}"
+    log = service.log.read_bytes()[logged:]
+    assert CANARY.encode() not in log
+    assert b"Traceback" not in log
+    assert not [line for line in log.splitlines() if line.startswith(b"{") and json.loads(line)["level"] == "ERROR"]
+
+
+def _processes(service: Service) -> list[Process]:
+    """All but what announces the service, which ends by itself."""
+    found = (
+        process for process in tree(service.process.pid) if process.kind != "loan_api.entrypoints.server.announcement"
+    )
+    return sorted(found, key=lambda process: process.pid)
+
+
+def _decision(closed: ClosedService) -> tuple[int, float]:
+    headers = {"X-API-Key": closed.key}
+    decided = requests.post(closed.service.url("/predict"), json=application(), headers=headers, timeout=10).json()
+    return decided["prediction"], decided["probability"]
+
+
+def _peak_megabytes(process: Process) -> int:
+    """The most that it has had in memory."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
+    assert found
+    return int(found[1]) // 1000
+
+
+def _decide_in_every_format(closed: ClosedService) -> None:
+    """By every process: what each takes for that is not what the attacks take."""
+    valid = [(media_type, written[0]) for media_type, written in bodies().items()] * WORKERS * 4
+
+    def post(media_type: str, body: bytes) -> int:
+        headers = {"Content-Type": media_type, "X-API-Key": closed.key}
+        return requests.post(closed.service.url("/predict/batch"), body, headers=headers, timeout=20).status_code
+
+    with ThreadPoolExecutor(WORKERS * 4) as pool:
+        assert set(pool.map(post, *zip(*valid, strict=True))) == {200}

@@ -1,0 +1,1 @@
+"""Development tools: benchmarks, client generation, screenshots and supply-chain checks."""

@@ -1,0 +1,89 @@
+"""Closed-loop load of our own: every connection sends its next request as soon as it has its answer.
+
+For batches, and where the answers are to be read. wrk costs less, but it drops what is under way in the end, which
+counts where an answer takes a second, and does not wait for as long as `Retry-After` asks.
+"""
+
+import heapq
+import time
+from dataclasses import dataclass
+from itertools import count, cycle
+from multiprocessing.synchronize import Event
+
+from tools.benchmarks.http_client import Answer, Connection, Connections
+from tools.benchmarks.tally import Tally
+
+_LONGEST_PAUSE = 0.5
+_AFTER_A_FAILURE = 0.05
+
+
+@dataclass(frozen=True)
+class ClosedLoop:
+    """`connections` send the `requests` in turn for `seconds`, and wait for what is under way then.
+
+    A refused one comes again when it was asked to. After `reconnect_after` requests a connection is opened anew, so
+    that it may meet another worker; 0 keeps it. `stop` may end the load before `seconds` have passed.
+    """
+
+    port: int
+    requests: tuple[bytes, ...]
+    connections: int
+    seconds: float
+    reconnect_after: int = 0
+    stop: Event | None = None
+
+    def run(self) -> Tally:
+        """Makes the load in this thread."""
+        return _Run(self).to_its_end()
+
+
+class _Run:
+    def __init__(self, load: ClosedLoop) -> None:
+        self._load = load
+        self._requests = cycle(load.requests)
+        self._busy = Connections()
+        self._tally = Tally()
+        self._connections = [Connection(load.port) for _ in range(load.connections)]
+        self._sent = dict.fromkeys(self._connections, 0)
+        # (when, a number that breaks ties, who)
+        self._waiting: list[tuple[float, int, Connection]] = []
+        self._ties = count()
+
+    def to_its_end(self) -> Tally:
+        began = ended = time.monotonic()
+        deadline = began + self._load.seconds
+        for connection in self._connections:
+            self._send(connection)
+        while self._busy or self._waiting:
+            now = time.monotonic()
+            if self._load.stop is not None and self._load.stop.is_set():
+                deadline = now
+            if now >= deadline:
+                self._waiting.clear()
+                if not self._busy:
+                    break
+            while self._waiting and self._waiting[0][0] <= now:
+                self._send(heapq.heappop(self._waiting)[2])
+            next_due = self._waiting[0][0] if self._waiting else now + _LONGEST_PAUSE
+            for connection, answer in self._busy.finished(min(next_due - now, _LONGEST_PAUSE)):
+                ended = answer.at
+                self._tally.add(answer, connection.started)
+                if answer.at < deadline:
+                    self._go_on(connection, answer)
+        for connection in self._connections:
+            connection.close()
+        self._tally.seconds = ended - began
+        return self._tally
+
+    def _send(self, connection: Connection) -> None:
+        self._sent[connection] += 1
+        self._busy.start(connection, next(self._requests))
+
+    def _go_on(self, connection: Connection, answer: Answer) -> None:
+        if self._load.reconnect_after and self._sent[connection] % self._load.reconnect_after == 0:
+            connection.close()
+        pause = (answer.retry_after or 0.0) if answer.is_refusal else 0.0 if answer.status else _AFTER_A_FAILURE
+        if pause:
+            heapq.heappush(self._waiting, (answer.at + pause, next(self._ties), connection))
+        else:
+            self._send(connection)

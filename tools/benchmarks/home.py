@@ -1,0 +1,91 @@
+"""The LOAN_HOME that is measured with: two versions of one candidate, and the commands that move Production."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from loan_api.settings import PROJECT_ROOT, declared_settings, read_settings
+from tools.benchmarks.own_process import done
+
+MODEL = "loan_approval_model"
+_SEEDS = (42, 7, 8, 9)
+_VERSIONS = 2
+
+
+class HomeError(Exception):
+    """The home is not what the measurements need."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """A LOAN_HOME. `poll_seconds` None leaves the service's default."""
+
+    folder: Path
+    poll_seconds: int | None = None
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """The environment of this process, without any setting of the service but those of the benchmark.
+
+        The data set is the one that training would take anyway.
+        """
+        ours = {variable for variable, _, _ in declared_settings()} - {"DATASET_PATH"}
+        kept = {name: value for name, value in os.environ.items() if name not in ours}
+        poll = {} if self.poll_seconds is None else {"MODEL_POLL_SECONDS": str(self.poll_seconds)}
+        return kept | {"LOAN_HOME": str(self.folder)} | poll | more
+
+    @property
+    def model_cache(self) -> Path:
+        """Where the service keeps what it has fetched from the registry."""
+        return self.folder / "models"
+
+    def prepare(self, candidate: str) -> None:
+        """Trains until two versions of `candidate` have passed the gate, then puts the first one back.
+
+        Raises HomeError where no second one passes.
+        """
+        for seed in _SEEDS:
+            if len(self.events()) >= _VERSIONS:
+                break
+            self._training("run", "--candidates", candidate, "--seed", str(seed), may_be_refused=True)
+        events = self.events()
+        if len(events) < _VERSIONS:
+            raise HomeError(f"of {len(_SEEDS)} models of {candidate}, the promotion gate let too few pass")
+        if events[-1][1] != events[0][1]:
+            self.rollback()
+
+    def promote(self, version: str) -> None:
+        """`python -m training promote VERSION`."""
+        self._training("promote", version)
+
+    def rollback(self) -> None:
+        """`python -m training rollback`."""
+        self._training("rollback")
+
+    def events(self) -> list[tuple[float, str]]:
+        """Every change of Production: when (seconds since the epoch) it was begun, and to which semantic version."""
+        return done(partial(_read_events, self.environ()))
+
+    def _training(self, *arguments: str, may_be_refused: bool = False) -> None:
+        command = [sys.executable, "-m", "training", *arguments]
+        finished = subprocess.run(
+            command, cwd=PROJECT_ROOT, env=self.environ(), capture_output=True, text=True, check=False
+        )
+        refused = 3
+        if finished.returncode not in (0, refused if may_be_refused else 0):
+            raise HomeError(f"`python -m training {' '.join(arguments)}` failed:\n{finished.stdout}{finished.stderr}")
+
+
+def _read_events(environ: Mapping[str, str]) -> list[tuple[float, str]]:
+    from training.registry.history import read_events
+    from training.tracking.store import connect
+
+    settings = read_settings(environ)
+    return [
+        (event.at.timestamp(), event.semantic_version)
+        for event in read_events(connect(settings), settings.model_name)
+        if event.done
+    ]

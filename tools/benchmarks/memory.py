@@ -1,0 +1,34 @@
+"""What a server's processes weigh."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tools.benchmarks.processes import tree
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The PSS of each process of one kind, in bytes."""
+
+    each: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.each)
+
+    @property
+    def heaviest(self) -> int:
+        """The most that one of them weighs."""
+        return max(self.each)
+
+
+def weigh(pid: int) -> Mapping[str, Weights]:
+    """The weights of `pid` and all below it, by kind; those that end meanwhile are left out."""
+    kinds: dict[str, list[int]] = defaultdict(list)
+    for process in tree(pid):
+        with suppress(OSError):
+            kinds[process.kind].append(process.pss_bytes())
+    return {kind: Weights(tuple(each)) for kind, each in kinds.items()}

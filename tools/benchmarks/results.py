@@ -1,0 +1,112 @@
+"""What is measured, as plain values: one record for each measurement of each round."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tools.benchmarks.memory import Weights
+
+
+@dataclass(frozen=True)
+class Single:
+    """Single requests, closed loop. Latencies in milliseconds."""
+
+    round: int
+    server: str
+    connections: int
+    per_second: float
+    p50: float
+    p99: float
+    failed: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Batches of `rows`, closed loop. Latencies in milliseconds; refused ones are no failures."""
+
+    round: int
+    server: str
+    rows: int
+    connections: int
+    rows_per_second: float
+    p50: float
+    p99: float
+    refused: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Single requests on a schedule while batches are posted. Milliseconds, from when a request was due."""
+
+    round: int
+    offered_per_second: int
+    answers: int
+    p50: float
+    p99: float
+    highest: float
+    failed: int
+    client_lag_p99: float
+    batch_rows_per_second: float
+    batches_refused: int
+    batches_failed: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same load on a service with what is `switched` on and, just before or after, on one with it off."""
+
+    switched: str
+    what: str
+    connections: int
+    on: float
+    off: float
+
+
+@dataclass(frozen=True)
+class Move:
+    """A promotion or rollback under load. `seconds` until the last answer of the version before; infinite if it stays.
+
+    `strangers` are versions that answers named and that are neither the one before nor the one after.
+    """
+
+    action: str
+    answers: int
+    failed: int
+    refused: int
+    seconds: float
+    polls: float
+    strangers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the processes of a server weigh after the load."""
+
+    round: int
+    server: str
+    kinds: Mapping[str, Weights]
+
+
+@dataclass(frozen=True)
+class Start:
+    """From starting the process until its first prediction. `cold`: without what an earlier start has kept."""
+
+    server: str
+    cold: bool
+    seconds: float
+
+
+@dataclass
+class Results:
+    """Everything that was measured in one run."""
+
+    machine: Mapping[str, str]
+    workers: int
+    candidate: str
+    singles: list[Single] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    mixed: list[Mixed] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)

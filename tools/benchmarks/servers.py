@@ -1,0 +1,204 @@
+"""The servers that are measured, each started as its users start it, and ended whatever happens."""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loan_api.settings import PROJECT_ROOT
+from tools.benchmarks.home import MODEL, Home
+from tools.benchmarks.processes import WEB_WORKER, stop, tree
+from tools.benchmarks.requests_made import (
+    JSON,
+    Application,
+    applications,
+    mlflow_body,
+    service_batch,
+    service_single,
+)
+
+SERVICE = "service"
+MLFLOW = "mlflow models serve"
+MLFLOW_SAME_BODY = "mlflow models serve, the service's body"
+BARE = "bare Flask view"
+_START_SECONDS = 120.0
+_STOP_SECONDS = 40.0
+_LOOK_EVERY_SECONDS = 0.01
+
+
+class ServerError(Exception):
+    """A server did not start, or does not answer as it should."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """How one is started and asked. The bare view takes no batches."""
+
+    name: str
+    command: tuple[str, ...]
+    environ: Mapping[str, str]
+    port: int
+    workers: int
+    log: Path
+    single_path: str
+    single: Callable[[Application], bytes]
+    batch_path: str
+    batch: Callable[[Sequence[Application]], bytes]
+
+    @property
+    def single_url(self) -> str:
+        """Where single requests go."""
+        return f"http://127.0.0.1:{self.port}{self.single_path}"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers; `start_seconds` passed from its start until its first prediction."""
+
+    server: Server
+    pid: int
+    start_seconds: float
+
+
+def service(home: Home, port: int, workers: int, **environ: str) -> Server:
+    """The service, with its default settings but for `environ`."""
+    return Server(
+        SERVICE,
+        (sys.executable, "-m", "loan_api", "serve"),
+        home.environ(PORT=str(port), WEB_CONCURRENCY=str(workers), **environ),
+        port,
+        workers,
+        home.folder / "service.log",
+        "/predict",
+        service_single,
+        "/predict/batch",
+        service_batch,
+    )
+
+
+def mlflow(home: Home, port: int, workers: int) -> Server:
+    """`mlflow models serve` with the model in Production."""
+    uri = f"models:/{MODEL}/Production"
+    options = ("-m", uri, "--env-manager", "local", "-w", str(workers), "-h", "127.0.0.1", "-p", str(port))
+    # It looks for uvicorn on the path.
+    path = f"{Path(sys.executable).parent}:{home.environ().get('PATH', '')}"
+    store = f"sqlite:///{home.folder}/mlflow.db"
+    return Server(
+        MLFLOW,
+        (sys.executable, "-m", "mlflow", "models", "serve", *options),
+        home.environ(PATH=path, MLFLOW_TRACKING_URI=store, MLFLOW_DISABLE_TELEMETRY="true"),
+        port,
+        workers,
+        home.folder / "mlflow.log",
+        "/invocations",
+        lambda application: mlflow_body([application]),
+        "/invocations",
+        mlflow_body,
+    )
+
+
+def with_the_body_of_the_service(server: Server) -> Server:
+    """mlflow, asked for batches with the very same body as the service, `{"instances": [...]}`."""
+    return replace(server, name=MLFLOW_SAME_BODY, batch=service_batch)
+
+
+def bare_flask(home: Home, port: int, workers: int) -> Server:
+    """A view that does nothing, under the service's gunicorn settings; it has a home of its own."""
+    folder = home.folder / "bare"
+    folder.mkdir(exist_ok=True)
+    return Server(
+        BARE,
+        (
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            str(PROJECT_ROOT / "gunicorn.conf.py"),
+            "tools.benchmarks.bare_flask:app",
+        ),
+        Home(folder).environ(PORT=str(port), WEB_CONCURRENCY=str(workers)),
+        port,
+        workers,
+        home.folder / "bare.log",
+        "/predict",
+        service_single,
+        "/predict/batch",
+        service_batch,
+    )
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Running]:
+    """Starts it, waits for its first prediction, and ends it and all that it has started.
+
+    Raises ServerError where there is no prediction within two minutes.
+    """
+    with server.log.open("ab") as log:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            server.command,
+            cwd=PROJECT_ROOT,
+            env=server.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        body = server.single(applications(1)[0])
+        while not _predicts(server, body):
+            if process.poll() is not None or time.monotonic() > started + _START_SECONDS:
+                raise ServerError(f"{server.name} does not start; its log:\n{_end_of(server.log)}")
+            time.sleep(_LOOK_EVERY_SECONDS)
+        yield Running(server, process.pid, time.monotonic() - started)
+    finally:
+        stop(process.pid, _STOP_SECONDS)
+        process.wait()
+
+
+def check_workers(live: Running) -> None:
+    """Raises ServerError unless it has as many web workers as it was asked for."""
+    found = sum(process.kind == WEB_WORKER for process in tree(live.pid))
+    if found != live.server.workers:
+        raise ServerError(f"{live.server.name} has {found} web workers, {live.server.workers} were asked for")
+
+
+def check_batch(server: Server, rows: Sequence[Application]) -> None:
+    """Raises ServerError unless each of `rows` gets its prediction."""
+    status, answer = _ask(server, server.batch_path, server.batch(rows))
+    if status != http.client.OK or len(json.loads(answer)["predictions"]) != len(rows):
+        raise ServerError(f"{server.name} answers a batch of {len(rows)} with {status}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _predicts(server: Server, body: bytes) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        return _ask(server, server.single_path, body)[0] == http.client.OK
+    return False
+
+
+def _ask(server: Server, path: str, body: bytes) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_START_SECONDS)
+    try:
+        connection.request("POST", path, body, {"Content-Type": JSON})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _end_of(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])

@@ -1,0 +1,160 @@
+"""The benchmark of serving: `python -m tools.benchmarks.serving`, or `make bench`.
+
+The service, `mlflow models serve` with the same registered model, and a bare Flask view, one at a time.
+"""
+
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.console import Console
+
+from loan_api.settings import PROJECT_ROOT
+from tools.benchmarks import wrk
+from tools.benchmarks.home import Home, HomeError
+from tools.benchmarks.machine import describe_machine
+from tools.benchmarks.mixed import measure_mixed
+from tools.benchmarks.pairs import BATCH, LOG, SINGLE, measure_pairs
+from tools.benchmarks.plan import Plan, quick
+from tools.benchmarks.promotion import measure_moves
+from tools.benchmarks.report import PageError, show, write_json, write_page
+from tools.benchmarks.results import Results
+from tools.benchmarks.servers import Server, ServerError, bare_flask, free_port, mlflow, service
+from tools.benchmarks.start_up import measure_starts
+from tools.benchmarks.throughput import Material, measure_batches, measure_singles
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Benchmark:
+    """The parts, each by its name; what they measure is added to `results`."""
+
+    def __init__(self, home: Home, plan: Plan, results: Results, port: int, console: Console) -> None:
+        self._home = home
+        self._plan = plan
+        self._results = results
+        self._console = console
+        self._material = Material.make()
+        self._service = service(home, port, results.workers)
+        self._unrecorded = service(home, free_port(), results.workers, DECISION_LOG="off")
+        self._mlflow = mlflow(home, port, results.workers)
+        self._bare = bare_flask(home, port, results.workers)
+
+    @property
+    def parts(self) -> dict[str, Callable[[], None]]:
+        """What can be measured, in its order."""
+        return {
+            "single": self._measure_singles,
+            "batch": self._measure_batches,
+            "mixed": self._measure_mixed,
+            "recording": self._measure_recording,
+            "promotion": self._measure_moves,
+            "start": self._measure_starts,
+        }
+
+    def _measure_singles(self) -> None:
+        for number in range(self._plan.rounds):
+            for server in (self._service, self._mlflow, self._bare):
+                self._say(f"single requests, round {number + 1}: {server.name}")
+                self._results.singles += measure_singles(server, self._material, self._plan, number)
+
+    def _measure_batches(self) -> None:
+        for number in range(self._plan.rounds):
+            for server in (self._service, self._mlflow):
+                self._say(f"batches, round {number + 1}: {server.name}")
+                batches, memory = measure_batches(server, self._material, self._plan, number)
+                self._results.batches += batches
+                self._results.memory.append(memory)
+
+    def _measure_mixed(self) -> None:
+        self._say("single requests on a fixed schedule under batches")
+        self._results.mixed += measure_mixed(self._service, self._material, self._plan)
+
+    def _measure_recording(self) -> None:
+        self._say("with and without the decision log")
+        self._measure_pairs(LOG, self._unrecorded, [SINGLE, BATCH])
+
+    def _measure_pairs(self, switched: str, off: Server, loads: list[str]) -> None:
+        self._results.pairs += measure_pairs(switched, self._service, off, loads, self._material, self._plan)
+
+    def _measure_moves(self) -> None:
+        self._say("promotion and rollback under full load")
+        self._results.moves += measure_moves(self._service, self._home, self._material, self._plan)
+
+    def _measure_starts(self) -> None:
+        self._say("starts")
+        self._results.starts += measure_starts(self._service, self._mlflow, self._home, self._plan.starts)
+
+    def _say(self, what: str) -> None:
+        self._console.print(f"[dim]{what}[/dim]")
+
+
+PARTS = ("single", "batch", "mixed", "recording", "counting", "promotion", "start")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often everything is measured."
+)
+@click.option("--workers", type=click.IntRange(1), envvar="WEB_CONCURRENCY", default=2, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), envvar="PORT", help="A free one by default.")
+@click.option("--candidate", default="random_forest", show_default=True, help="The model that is served.")
+@click.option("--home", type=_FOLDER, help="Keep the models, databases and logs here; a temporary folder by default.")
+@click.option("--only", metavar="PARTS", help=f"Comma-separated, of {', '.join(PARTS)}; writes no page.")
+@click.option("--quick", "is_quick", is_flag=True, help="As little as shows that it works; writes no page.")
+@click.option("--page", type=_FILE, default=PROJECT_ROOT / "docs" / "benchmarks.md", help="Not docs/benchmarks.md.")
+@click.option("--json", "json_file", type=_FILE, help="Also write every single measurement here.")
+def main(  # noqa: PLR0917  # click hands them over by name
+    rounds: int,
+    workers: int,
+    port: int | None,
+    candidate: str,
+    home: Path | None,
+    only: str | None,
+    is_quick: bool,
+    page: Path,
+    json_file: Path | None,
+) -> None:
+    """Measure the service side by side with `mlflow models serve` and a bare Flask view."""
+    wanted = [name.strip() for name in only.split(",")] if only else list(PARTS)
+    if unknown := sorted(set(wanted) - set(PARTS)):
+        raise click.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}", param_hint="--only")
+    if {"single", "recording", "counting"} & set(wanted) and not wrk.is_installed():
+        raise click.ClickException(wrk.HOW_TO_INSTALL)
+    # What is started has to be ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console()
+    plan = quick(rounds) if is_quick else Plan(rounds)
+    results = Results(describe_machine(wrk.wrk_version() if wrk.is_installed() else "no wrk"), workers, candidate)
+    with ExitStack() as stack:
+        folder = home or Path(stack.enter_context(TemporaryDirectory(prefix="loan-benchmark-")))
+        models = Home(folder.resolve() / candidate, plan.poll_seconds)
+        models.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            console.print(f"[dim]two models of {candidate} are trained where there are none[/dim]")
+            models.prepare(candidate)
+            parts = Benchmark(models, plan, results, port or free_port(), console).parts
+            for name in PARTS:
+                if name in wanted:
+                    parts[name]()
+        except (HomeError, ServerError, RuntimeError) as error:
+            show(results, console)
+            raise click.ClickException(str(error)) from error
+    show(results, console)
+    if json_file:
+        write_json(json_file, results)
+    if not only and not is_quick:
+        try:
+            write_page(page, results, plan)
+        except PageError as error:
+            raise click.ClickException(str(error)) from error
+        console.print(f"Written to {page}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""How long a start takes, until the first prediction."""
+
+import shutil
+
+from tools.benchmarks.home import Home
+from tools.benchmarks.results import Start
+from tools.benchmarks.servers import Server, running
+
+
+def measure_starts(service: Server, other: Server, home: Home, times: int) -> list[Start]:
+    """The service without its model cache, the service with it, and the other server, in turn."""
+    measured = []
+    for _ in range(times):
+        shutil.rmtree(home.model_cache, ignore_errors=True)
+        for server, is_cold in ((service, True), (service, False), (other, False)):
+            with running(server) as live:
+                measured.append(Start(server.name, is_cold, live.start_seconds))
+    return measured

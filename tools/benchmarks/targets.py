@@ -1,0 +1,133 @@
+"""What the service has to reach, against what was measured."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from tools.benchmarks.pairs import BATCH, LOG, SINGLE
+from tools.benchmarks.plan import COMPARED_CONNECTIONS, LARGEST_BATCH
+from tools.benchmarks.processes import WEB_WORKER
+from tools.benchmarks.results import Batch, Pair, Results, Single
+from tools.benchmarks.servers import BARE, MLFLOW, SERVICE
+
+
+@dataclass(frozen=True)
+class Target:
+    """One demand. Figures are in words, as units differ."""
+
+    demand: str
+    wanted: str
+    measured: str
+    is_met: bool
+
+
+def judge(results: Results) -> list[Target]:
+    """Every target that something was measured for."""
+    judges: tuple[Callable[[Results], Iterator[Target]], ...] = (
+        _singles,
+        _batches,
+        _mixed,
+        _pairs,
+        _moves,
+        _memory,
+        _starts,
+    )
+    return [target for judged in judges for target in judged(results)]
+
+
+def single_ratio(singles: Iterable[Single], other: str, connections: int) -> float | None:
+    """The service's requests/s by those of `other`, the median of the rounds; None where one was not measured."""
+    rates = {(s.server, s.round): s.per_second for s in singles if s.connections == connections}
+    return _median_ratio(rates, other)
+
+
+def batch_ratio(batches: Iterable[Batch], other: str, rows: int, connections: int) -> float | None:
+    """The service's rows/s by those of `other`, the median of the rounds; None where one was not measured."""
+    rates = {(b.server, b.round): b.rows_per_second for b in batches if (b.rows, b.connections) == (rows, connections)}
+    return _median_ratio(rates, other)
+
+
+def worker_bytes(results: Results, server: str) -> float:
+    """What the heaviest worker weighs, the median of the rounds."""
+    return median(m.kinds[WEB_WORKER].heaviest for m in results.memory if m.server == server)
+
+
+def start_seconds(results: Results, server: str, *, cold: bool) -> float:
+    """The median of the starts."""
+    return median(s.seconds for s in results.starts if (s.server, s.cold) == (server, cold))
+
+
+def _median_ratio(rates: dict[tuple[str, int], float], other: str) -> float | None:
+    rounds = {number for server, number in rates if server == other}
+    ratios = [
+        rates[SERVICE, number] / rates[other, number]
+        for number in rounds
+        if (SERVICE, number) in rates and rates[other, number]
+    ]
+    return median(ratios) if ratios else None
+
+
+def _singles(results: Results) -> Iterator[Target]:
+    for other, wanted in ((MLFLOW, 40.0), (BARE, 0.45)):
+        ratio = single_ratio(results.singles, other, COMPARED_CONNECTIONS)
+        if ratio is not None:
+            demand = f"single requests/s against {other}, {COMPARED_CONNECTIONS} connections"
+            yield Target(demand, f"at least {wanted:g} times", f"{ratio:.2f} times", ratio >= wanted)
+    failed = sum(s.failed for s in results.singles if s.server == SERVICE)
+    if results.singles:
+        yield Target("failed single requests in closed loop", "none", str(failed), failed == 0)
+
+
+def _batches(results: Results) -> Iterator[Target]:
+    ratio = batch_ratio(results.batches, MLFLOW, LARGEST_BATCH, COMPARED_CONNECTIONS)
+    if ratio is not None:
+        demand = f"rows/s of batches of {LARGEST_BATCH:,} against {MLFLOW}, {COMPARED_CONNECTIONS} connections"
+        yield Target(demand, "at least 5 times", f"{ratio:.2f} times", ratio >= 5)  # noqa: PLR2004
+
+
+def _mixed(results: Results) -> Iterator[Target]:
+    if results.mixed:
+        p99 = median(m.p99 for m in results.mixed)
+        failed = sum(m.failed for m in results.mixed)
+        offered = results.mixed[0].offered_per_second
+        demand = f"p99 of {offered} single requests/s under batches of {LARGEST_BATCH:,}"
+        yield Target(demand, "at most 25 ms", f"{p99:.1f} ms", p99 <= 25)  # noqa: PLR2004
+        yield Target("failed ones of these", "none", str(failed), failed == 0)
+
+
+def pair_ratio(pairs: Iterable[Pair], switched: str, what: str) -> float | None:
+    """The rate with what is switched by that without it, the median of the pairs; None where none was measured."""
+    ratios = [pair.on / pair.off for pair in pairs if (pair.switched, pair.what) == (switched, what) and pair.off]
+    return median(ratios) if ratios else None
+
+
+def _pairs(results: Results) -> Iterator[Target]:
+    for switched, what, wanted in ((LOG, SINGLE, 0.85), (LOG, BATCH, 0.8)):
+        ratio = pair_ratio(results.pairs, switched, what)
+        if ratio is not None:
+            demand = f"{what} with {switched} against without"
+            yield Target(demand, f"at least {wanted:g} times", f"{ratio:.2f} times", ratio >= wanted)
+
+
+def _moves(results: Results) -> Iterator[Target]:
+    if results.moves:
+        failed = sum(m.failed for m in results.moves)
+        polls = max(m.polls for m in results.moves)
+        strangers = sum(len(m.strangers) for m in results.moves)
+        yield Target("failed requests in promotion and rollback", "none", str(failed), failed == 0)
+        yield Target("every worker on the new version", "within 2 polls", f"{polls:.2f} polls", polls <= 2)  # noqa: PLR2004
+        yield Target("answers of any other version", "none", str(strangers), strangers == 0)
+
+
+def _memory(results: Results) -> Iterator[Target]:
+    if {SERVICE, MLFLOW} <= {m.server for m in results.memory}:
+        share = worker_bytes(results, SERVICE) / worker_bytes(results, MLFLOW)
+        yield Target(f"memory of a worker against {MLFLOW}", "at most 0.5 times", f"{share:.2f} times", share <= 0.5)  # noqa: PLR2004
+
+
+def _starts(results: Results) -> Iterator[Target]:
+    if results.starts:
+        most = start_seconds(results, MLFLOW, cold=False)
+        for cold, name in ((True, "without its model cache"), (False, "with its model cache")):
+            seconds = start_seconds(results, SERVICE, cold=cold)
+            yield Target(f"start {name}", f"at most {most:.1f} s", f"{seconds:.1f} s", seconds <= most)

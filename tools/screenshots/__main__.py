@@ -1,0 +1,65 @@
+"""`python -m tools.screenshots`: remakes the pictures in the documents."""
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from playwright.sync_api import Browser
+from playwright.sync_api import Error as PlaywrightError
+
+from tools.screenshots.browser import MISSING, chromium, started
+from tools.screenshots.camera import new_page, take_picture
+from tools.screenshots.pictures import FOLDER, PICTURES
+from tools.screenshots.processes import StartError
+from tools.screenshots.system import System
+
+_ATTEMPTS = 3
+
+
+@click.command()
+@click.option("--only", "names", type=click.Choice(list(PICTURES)), multiple=True, help="This one; may be repeated.")
+def remake(names: tuple[str, ...]) -> None:
+    """Remake the pictures in docs/images from the system as it runs.
+
+    Trains three versions, starts the MLflow UI, the service, Prometheus and Alertmanager in a folder of their own,
+    which is removed in the end, and takes pictures of their pages. All take about a quarter of an hour, most of it
+    until alerts fire; those of MLflow and Swagger UI alone some two. Needs chromium, prometheus and alertmanager.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    executable = chromium()
+    if executable is None:
+        raise click.ClickException(MISSING)
+    try:
+        with TemporaryDirectory(prefix="screenshots-") as home, ExitStack() as stack:
+            system = System(Path(home), stack, click.echo)
+            browser = stack.enter_context(started(executable))
+            wanted = [name for name in PICTURES if name in (names or PICTURES)]
+            missed = [name for name in wanted if not _is_taken(name, browser, system)]
+    except StartError as error:
+        raise click.ClickException(str(error)) from error
+    if missed:
+        raise click.ClickException(f"not remade: {', '.join(missed)}")
+
+
+def _is_taken(name: str, browser: Browser, system: System) -> bool:
+    """Takes it; once more where a page did not come as expected. Others are not lost by it."""
+    file = FOLDER / f"{name}.png"
+    for _ in range(_ATTEMPTS):
+        page = new_page(browser, system.credentials)
+        try:
+            take_picture(PICTURES[name](page, system) or page, file)
+        except (AssertionError, PlaywrightError) as error:
+            click.echo(f"{name}: {str(error).partition('Aria snapshot')[0]}", err=True)
+        else:
+            click.echo(f"{file.name}  {file.stat().st_size // 1000} kB")
+            return True
+        finally:
+            page.context.close()
+    return False
+
+
+if __name__ == "__main__":
+    remake(prog_name="python -m tools.screenshots")

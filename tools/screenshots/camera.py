@@ -1,0 +1,39 @@
+"""Takes a picture of a page: sharp, and small."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tools.screenshots.system import Credentials
+
+_WIDTH, _HEIGHT = 1280, 860
+# As a screen of twice the pixels shows it.
+_SCALE = 2
+_COLOURS = 256
+_PATIENCE_MILLISECONDS = 30_000
+
+
+def new_page(browser: Browser, credentials: Credentials) -> Page:
+    """A page that remembers nothing; `credentials` are what it gives where a password is asked for."""
+    context = browser.new_context(
+        viewport={"width": _WIDTH, "height": _HEIGHT},
+        device_scale_factor=_SCALE,
+        reduced_motion="reduce",
+        http_credentials={"username": credentials.user, "password": credentials.password},
+    )
+    context.set_default_timeout(_PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=_PATIENCE_MILLISECONDS)
+    return context.new_page()
+
+
+def set_height(page: Page, height: int) -> None:
+    """Makes the page as high as what is to be seen of it."""
+    page.set_viewport_size({"width": _WIDTH, "height": height})
+
+
+def take_picture(of: Page | Locator, file: Path) -> None:
+    """Writes what is to be seen as a PNG with a palette, which suits pages: they have few colours."""
+    taken = Image.open(io.BytesIO(of.screenshot(animations="disabled", caret="hide"))).convert("RGB")
+    taken.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)

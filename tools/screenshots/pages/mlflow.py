@@ -1,0 +1,129 @@
+"""Pages of the MLflow UI."""
+
+import json
+import re
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tools.screenshots.camera import set_height
+from tools.screenshots.system import System
+
+_EXPERIMENT = "loan_approval"
+_MODEL = "loan_approval_model"
+_CANDIDATE = "logistic_regression"
+_PRODUCTION = 3
+# What is closed, and that pages are about training.
+_REMEMBERED = {
+    "mlflow.workflowType_v1": json.dumps("machine_learning"),
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
+    "mlflow.assistant.panelOpen_v1": "false",
+    "_mlflow_model_registry_promo_modal_dismissed_v1": "true",
+}
+# The form of the registry that has a column for stages; the other one names the aliases.
+_WITH_STAGES = {"_mlflow_user_setting_dismiss_next_model_registry_ui": "true"}
+# Away with the button of the assistant, and with where artifacts lie on this machine; room for the values of tags.
+_STYLE = """
+    [data-assistant-ui], div:has(> [title^='file:']) { display: none !important }
+    .du-bois-light-table-container col:nth-child(2) { width: 700px !important }
+"""
+_COLUMNS = {"Dataset": False, "Source": False, "Models": False} | dict.fromkeys(
+    ("cv_f1_mean", "cv_brier_mean", "f1", "roc_auc", "brier"), True
+)
+# Lists that scroll within the page are shown whole.
+_UNROLL = "element => { for (let e = element; e; e = e.parentElement) e.style.maxHeight = 'none' }"
+_COMPARED = ("cv_brier_mean", "cv_f1_mean", "cv_roc_auc_mean", "brier", "f1", "roc_auc")
+
+
+def runs(page: Page, system: System) -> None:
+    """The trainings, the candidates of the last one beneath it, with their metrics."""
+    _open_runs(page, system)
+    page.get_by_test_id("column-selection-dropdown").first.click()
+    chooser = page.get_by_role("dialog")
+    for column, wanted in _COLUMNS.items():
+        chooser.get_by_placeholder("Search columns").fill(column)
+        box = chooser.locator(".du-bois-light-tree-treenode").filter(has_text=re.compile(f"^{column}$"))
+        box.locator(".du-bois-light-tree-checkbox").click()
+        expect(box.locator(".du-bois-light-tree-checkbox-checked")).to_have_count(int(wanted))
+    page.keyboard.press("Escape")
+    expect(chooser).to_have_count(0)
+    page.get_by_test_id("column-selection-dropdown").first.blur()
+    page.mouse.move(0, 0)
+
+
+def charts(page: Page, system: System) -> None:
+    """The same runs, compared by metric."""
+    _open_runs(page, system, "?compareRunsMode=CHART")
+    set_height(page, 1110)
+    page.get_by_test_id("experiment-view-runs-visibility-column-header").click()
+    page.get_by_text("Show all runs").click()
+    search = page.get_by_placeholder("Search metric charts")
+    search.fill(f"^({'|'.join(_COMPARED)})$")
+    expect(page.get_by_role("heading", level=4)).to_have_text(sorted(_COMPARED))
+    expect(page.locator(".js-plotly-plot")).to_have_count(len(_COMPARED))
+    search.blur()
+    # A row under the pointer is brought out in the charts.
+    page.mouse.move(0, 0)
+
+
+def run(page: Page, system: System) -> None:
+    """A candidate's run: its metrics, and where it came from."""
+    _open(page, f"{system.mlflow}/#/{_candidate_path(page, system)}")
+    expect(page.get_by_text("cv_f1_mean")).to_be_visible()
+
+
+def plot(page: Page, system: System) -> None:
+    """One of the plots that are kept of each candidate."""
+    _open(page, f"{system.mlflow}/#/{_candidate_path(page, system)}/artifacts/plots/calibration.png")
+    expect(page.get_by_text("threshold.png")).to_be_visible()
+    expect(page.locator("img[alt='plots/calibration.png']")).to_be_visible()
+
+
+def model(page: Page, system: System) -> None:
+    """The registered model with its versions, of which one is in Production."""
+    set_height(page, 640)
+    _open(page, f"{system.mlflow}/#/models/{_MODEL}", **_WITH_STAGES)
+    page.get_by_role("button", name="Tags").click()
+    expect(page.get_by_role("row")).to_have_count(1 + _PRODUCTION)
+    page.get_by_role("button", name="Tags").blur()
+
+
+def version(page: Page, system: System) -> None:
+    """The version in Production: what it is, its alias, stage and tags."""
+    set_height(page, 1290)
+    _open(page, f"{system.mlflow}/#/models/{_MODEL}/versions/{_PRODUCTION}")
+    expect(page.get_by_text("@ champion")).to_be_visible()
+    page.get_by_text("semantic_version", exact=True).evaluate(_UNROLL)
+
+
+def _open_runs(page: Page, system: System, query: str = "") -> None:
+    """The last training with its candidates, and the trainings before it."""
+    set_height(page, 1000)
+    _open(page, f"{system.mlflow}/#/experiments/{_experiment_id(page, system)}/runs{query}")
+    page.locator("[data-component-id='mlflow.experiment.metadata_editor.expand_button']").click()
+    last = page.get_by_role("row").filter(has=page.locator("a", has_text=" decision_tree")).first
+    last.get_by_role("button").first.click()
+    expect(page.locator("a", has_text=_CANDIDATE)).to_be_visible()
+
+
+def _open(page: Page, url: str, **remembered: str) -> None:
+    for name, value in (_REMEMBERED | remembered).items():
+        page.add_init_script(f"localStorage.setItem({json.dumps(name)}, {json.dumps(value)})")
+    page.goto(url)
+    page.add_style_tag(content=_STYLE)
+
+
+def _experiment_id(page: Page, system: System) -> str:
+    found = _asked(page, system, "experiments/search", filter=f"name = '{_EXPERIMENT}'", max_results=1)
+    return str(found["experiments"][0]["experiment_id"])
+
+
+def _candidate_path(page: Page, system: System) -> str:
+    """The candidate's run of the last training."""
+    experiment, wanted = _experiment_id(page, system), f"attributes.run_name = '{_CANDIDATE}'"
+    found = _asked(page, system, "runs/search", experiment_ids=[experiment], filter=wanted, max_results=1)
+    return f"experiments/{experiment}/runs/{found['runs'][0]['info']['run_id']}"
+
+
+def _asked(page: Page, system: System, path: str, **query: object) -> Any:
+    return page.request.post(f"{system.mlflow}/api/2.0/mlflow/{path}", data=query).json()

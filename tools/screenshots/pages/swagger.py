@@ -1,0 +1,35 @@
+"""Swagger UI of the service."""
+
+from playwright.sync_api import Locator, Page, expect
+
+from tools.screenshots.camera import set_height
+from tools.screenshots.system import System
+
+# Below the answer stands what each status means, which takes pages.
+_WITHOUT_WHAT_COULD_BE_ANSWERED = (
+    ".responses-inner > div > :not(:has(.live-responses-table)), .responses-inner > table { display: none }"
+)
+
+
+def operations(page: Page, system: System) -> None:
+    """What the API can do."""
+    _open(page, system)
+
+
+def predict(page: Page, system: System) -> Locator:
+    """The example of an application, sent from the page, and the decision."""
+    _open(page, system)
+    operation = page.locator("#operations-predictions-predict")
+    operation.click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response")
+    expect(answer.locator(".response-col_status")).to_contain_text("200")
+    expect(answer.locator("code").first).to_contain_text("decision_id")
+    page.add_style_tag(content=_WITHOUT_WHAT_COULD_BE_ANSWERED)
+    return operation
+
+
+def _open(page: Page, system: System) -> None:
+    set_height(page, 1530)
+    page.goto(f"{system.service}/docs")
+    expect(page.locator("#operations-predictions-predict")).to_be_visible()

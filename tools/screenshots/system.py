@@ -1,0 +1,132 @@
+"""The whole system in a LOAN_HOME of its own: each part starts when it is first asked for, and all end together."""
+
+import json
+import os
+import subprocess
+import urllib.parse
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from loan_api.secrets import read_or_make_password
+from prometheus.local.configuration import USER
+from prometheus.local.programs import answers
+from tools.screenshots.processes import StartError, finished, free_ports, running, wait_until
+
+# Each leads to another version: another algorithm, then another threshold.
+_TRAININGS = (
+    ("--candidates", "naive_bayes,logistic_regression,random_forest"),
+    (),
+    ("--wrong-approval-cost", "4"),
+)
+_START_SECONDS = 120.0
+_STEADY_SECONDS = 120.0
+_FIRING = 'count(ALERTS{alertname="LoanModelFeatureDrift", window="1h", alertstate="firing"}) >= 3'
+# The rule waits for ten minutes of drift, which take a few to show in the last hour's applications.
+_FIRING_SECONDS = 1_200.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What Prometheus asks people for."""
+
+    user: str
+    password: str
+
+
+class System:
+    """What runs, by its addresses. `say` is told what takes its time."""
+
+    def __init__(self, home: Path, stack: ExitStack, say: Callable[[str], None]) -> None:
+        self._home = home
+        self._stack = stack
+        self._say = say
+        # The service and the MLflow UI, which takes the port after it; Prometheus and Alertmanager.
+        self._port = free_ports(4)
+        monitor = home / "monitor"
+        monitor.mkdir()
+        self.credentials = Credentials(USER, read_or_make_password(monitor / "password"))
+
+    @cached_property
+    def mlflow(self) -> str:
+        """Where the MLflow UI is, with three versions registered, the last of them in Production."""
+        self._trained  # noqa: B018  # comes first
+        url = f"http://localhost:{self._port + 1}"
+        self._start("mlflow", ("-m", "training", "ui"), f"{url}/health")
+        return url
+
+    @cached_property
+    def service(self) -> str:
+        """Where the API is, with a model."""
+        self._trained  # noqa: B018  # comes first
+        url = f"http://localhost:{self._port}"
+        self._start("service", ("-m", "loan_api", "serve", "--announce"), f"{url}/health/ready")
+        return url
+
+    @cached_property
+    def prometheus(self) -> str:
+        """Where Prometheus is, which has seen traffic go by as usual, then drift, until an alert fires."""
+        url = f"http://localhost:{self._port + 2}"
+        self.service  # noqa: B018  # comes first
+        self._start("monitor", ("-m", "prometheus.local"), f"{url}/-/ready")
+        self._say(f"Steady traffic for {_STEADY_SECONDS / 60:g} minutes.")
+        finished(self._traffic("steady", "--seconds", str(_STEADY_SECONDS)), self._environ, self._log("steady"))
+        self._say("Drift until alerts fire, which takes some thirteen minutes.")
+        drift = self._start("drift", self._traffic("drift", "--rate", "40"))
+        self._wait("drift", drift, lambda: self._finds(url, _FIRING), _FIRING_SECONDS)
+        return url
+
+    def _finds(self, prometheus: str, query: str) -> bool:
+        """Whether an instant query has a result."""
+        request = urllib.request.Request(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}")  # noqa: S310
+        given = b64encode(f"{self.credentials.user}:{self.credentials.password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {given}")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # our own http URL
+                return bool(json.load(answer)["data"]["result"])
+        except OSError:
+            return False
+
+    @cached_property
+    def _environ(self) -> dict[str, str]:
+        """Nothing of the user's own environment: what it configures is not what is to be shown."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._home),
+            "LOGNAME": "lender",
+            "LOAN_HOME": str(self._home),
+            "PORT": str(self._port),
+            "WEB_CONCURRENCY": "2",
+            "PROMETHEUS_PORT": str(self._port + 2),
+            "ALERTMANAGER_PORT": str(self._port + 3),
+        }
+
+    @cached_property
+    def _trained(self) -> bool:
+        for options in _TRAININGS:
+            self._say(f"python -m training run {' '.join(options)}")
+            finished(("-m", "training", "run", *options), self._environ, self._log("training"))
+        return True
+
+    def _traffic(self, scenario: str, *options: str) -> tuple[str, ...]:
+        return ("-m", "loan_api", "simulate", "--scenario", scenario, *options)
+
+    def _start(self, name: str, arguments: tuple[str, ...], url: str | None = None) -> subprocess.Popen[bytes]:
+        """Starts it and waits until it answers at `url`."""
+        process = self._stack.enter_context(running(arguments, self._environ, self._log(name)))
+        if url is not None:
+            self._wait(name, process, lambda: answers(url), _START_SECONDS)
+        return process
+
+    def _wait(self, name: str, process: subprocess.Popen[bytes], condition: Callable[[], bool], seconds: float) -> None:
+        """Until `condition` holds. Raises StartError where `process` has ended before."""
+        wait_until(lambda: process.poll() is not None or condition(), name, seconds)
+        if process.poll() is not None:
+            raise StartError(f"{name} has ended:\n{self._log(name).read_text(encoding='utf-8')}")
+
+    def _log(self, name: str) -> Path:
+        return self._home / f"{name}.log"

@@ -1,0 +1,45 @@
+"""Write the bill of materials of each image (CycloneDX JSON) into LOAN_HOME/sbom: `python -m tools.supply.bill`.
+
+cyclonedx-py reads the lock; licences, which a lock does not have, come from where docs/licences.md has them.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from loan_api.settings import PROJECT_ROOT, read_settings
+from tools.supply.licences import licence_of
+from tools.supply.locks import FOLDER
+
+IMAGES = ("serve", "train")
+
+
+def bill_of(lock: Path) -> dict[str, Any]:
+    """Every package of the lock with version, hashes and licence. The same lock gives the same bill."""
+    command = [sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", str(lock), "--of", "JSON"]
+    command += ["--pyproject", str(PROJECT_ROOT / "pyproject.toml"), "--output-reproducible", "--no-validate"]
+    told = subprocess.run(command, check=True, capture_output=True)
+    bill: dict[str, Any] = json.loads(told.stdout)
+    for component in bill["components"]:
+        # It is the line of the lock, whose hashes have a place of their own.
+        del component["description"]
+        component["licenses"] = [{"expression": licence_of(component["name"]), "acknowledgement": "declared"}]
+    return bill
+
+
+def write_bills(folder: Path) -> list[Path]:
+    """A file for each image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for image in IMAGES:
+        path = folder / f"{image}.cdx.json"
+        path.write_text(json.dumps(bill_of(FOLDER / f"{image}.txt"), indent=2) + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+if __name__ == "__main__":
+    for path in write_bills(read_settings().loan_home / "sbom"):
+        print(path)  # noqa: T201  # what the command is for

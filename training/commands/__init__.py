@@ -1,0 +1,212 @@
+"""`python -m training`: the command line of everything that makes a model."""
+
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from loan_api.settings import SAMPLE_DATASET, Settings, SettingsError, read_settings
+from training.data.sample import ROWS, SEED, write_sample
+from training.errors import GateRefusedError, TrainingError
+from training.interruption import Interrupts, is_interruption
+from training.registry.versions import production_version, semantic_version
+from training.tracking.store import connect
+from training.tracking.ui import ui_process
+
+DEFAULT_SEED = 42
+EXIT_REFUSED = 3
+EXIT_INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the promotion gate, 130 interrupted.",
+)
+def cli() -> None:
+    """Train a loan approval model and put it into production."""
+
+
+@cli.command()
+@click.option("--candidates", metavar="NAMES", default="", help="Comma-separated; every installed one by default.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, show_default=True)
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), help="Processes; one for every CPU by default.")
+@click.option(
+    "--wrong-approval-cost",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="What a wrong approval costs, in wrong rejections; it moves the threshold.",
+)
+@click.option("--unless-in-production", is_flag=True, help="Do nothing where a version is in Production already.")
+def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unless_in_production: bool) -> None:
+    """Ingest the dataset, evaluate every candidate, register the best and promote it to Production."""
+    with _told_in_one_line() as (settings, interrupts):
+        if unless_in_production:
+            serving = production_version(connect(settings), settings.model_name)
+            if serving is not None:
+                number = semantic_version(serving)
+                click.echo(f"{settings.model_name} {number} is in Production; nothing to train.")
+                return
+            click.echo(f"Nothing is in Production as {settings.model_name}; training a model.")
+        # These pull in scikit-learn, which a look at the registry does not need.
+        from training.console import TrainingConsole
+        from training.selection.candidates import select_candidates
+        from training.selection.evaluation import Conditions
+        from training.workflow import train
+
+        names = [name.strip() for name in candidates.split(",") if name.strip()]
+        conditions = Conditions(seed, wrong_approval_cost)
+        train(
+            settings,
+            select_candidates(names),
+            TrainingConsole(),
+            conditions=conditions,
+            jobs=jobs,
+            interrupts=interrupts,
+        )
+
+
+@cli.command()
+@click.argument("version", required=False)
+@click.option(
+    "--despite-broken-champion",
+    is_flag=True,
+    help="Where the champion cannot be run on the holdout, promote without the comparison.",
+)
+def promote(version: str | None, *, despite_broken_champion: bool) -> None:
+    """Put VERSION, or the newest, through the gate and into Production.
+
+    VERSION is a semantic version or the registry's number.
+    """
+    with _told_in_one_line() as (settings, interrupts):
+        from training import promote as promoting
+        from training.console import TrainingConsole
+
+        promoting.promote(
+            settings, version, TrainingConsole(), interrupts, despite_broken_champion=despite_broken_champion
+        )
+
+
+@cli.command()
+def rollback() -> None:
+    """Put the version back that was in Production before."""
+    with _told_in_one_line() as (settings, interrupts):
+        from training import promote as promoting
+        from training.console import TrainingConsole
+
+        promoting.rollback(settings, TrainingConsole(), interrupts)
+
+
+@cli.command()
+def history() -> None:
+    """Show which version was in Production when."""
+    with _told_in_one_line() as (settings, _):
+        from training.console import TrainingConsole
+        from training.registry.history import read_events
+        from training.registry.promotion import unsettled
+
+        client = connect(settings)
+        events = read_events(client, settings.model_name)
+        console = TrainingConsole()
+        if events:
+            serving = production_version(client, settings.model_name)
+            console.show_history(events, still_serving=serving is not None)
+        else:
+            console.say(f"No version of {settings.model_name} was ever in Production.")
+        if unsettled(client, settings.model_name):
+            console.warn(
+                "A promotion was cut short or made by other means; the next promote, rollback or run mends it."
+            )
+
+
+@cli.command()
+@click.argument("before", metavar="RUN")
+@click.argument("after", metavar="RUN")
+def diff(before: str, after: str) -> None:
+    """Show what changed in data, parameters and metrics from one RUN to another.
+
+    RUN is a run id, its beginning, or the semantic version that the run made.
+    """
+    with _told_in_one_line() as (settings, _):
+        from training.console import TrainingConsole
+        from training.tracking.comparison import compare_runs, find_run
+
+        client = connect(settings)
+        runs = [find_run(client, settings.model_name, wanted) for wanted in (before, after)]
+        TrainingConsole().show_differences(compare_runs(client, *runs))
+
+
+@cli.command()
+def ui() -> None:
+    """Open the MLflow UI on the tracking store, on the port after the service's."""
+    with _told_in_one_line() as (settings, _):
+        connect(settings)
+    click.echo(f"MLflow UI on http://localhost:{settings.port + 1}; Ctrl-C stops it.")
+    command, environ = ui_process(settings, os.environ)
+    os.execve(command[0], command, environ)  # noqa: S606  # no shell is wanted
+
+
+@cli.command()
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=SAMPLE_DATASET, show_default=True)
+@click.option("--rows", type=click.IntRange(100, 1_000_000), default=ROWS, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
+def sample(output: Path, rows: int, seed: int) -> None:
+    """Write the synthetic dataset. The same rows and seed give the same bytes."""
+    with _told_in_one_line():
+        write_sample(output, rows=rows, seed=seed)
+    click.echo(f"Wrote {rows} synthetic applications to {output}.")
+
+
+class _Stopped(click.ClickException):
+    """A command was stopped, for a reason that has an exit code of its own."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # a class variable in click, read from the instance
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[tuple[Settings, Interrupts]]:
+    """What a command needs; whatever stops it is told in one line and by the exit code."""
+    interrupts = Interrupts()
+    interrupts.listen()
+    tracking_uri = ""
+    try:
+        settings = read_settings()
+        tracking_uri = settings.mlflow_tracking_uri
+        yield settings, interrupts
+    except BaseException as error:
+        raise _told(error, tracking_uri) from error
+
+
+def _told(error: BaseException, tracking_uri: str) -> BaseException:
+    """The error as click tells it: in a line, with its exit code."""
+    if is_interruption(error):
+        return _Stopped("interrupted before anything was changed in the registry", EXIT_INTERRUPTED)
+    if isinstance(error, GateRefusedError):
+        return _Stopped(str(error), EXIT_REFUSED)
+    if isinstance(error, SettingsError | TrainingError):
+        return click.ClickException(str(error))
+    if isinstance(error, MlflowException | SQLAlchemyError):
+        return click.ClickException(f"the tracking store cannot be used: {_reason(error, tracking_uri)}")
+    if isinstance(error, OSError):
+        return click.ClickException(f"{error.filename or 'a file'} cannot be used: {error.strerror}")
+    # A defect: the stack without the message, as messages of libraries quote what they choke on.
+    click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
+    return click.ClickException(f"unexpected {type(error).__name__}, from the place above")
+
+
+def _reason(error: BaseException, tracking_uri: str) -> str:
+    """The error's text; where the address may hold a password, which texts of MLflow repeat, the kinds of errors."""
+    if "@" not in tracking_uri and "?" not in tracking_uri:
+        return str(error).partition("\n")[0]
+    first = error
+    while cause := first.__cause__ or first.__context__:
+        first = cause
+    kinds = dict.fromkeys(type(each).__name__ for each in (error, first))
+    return f"{' after '.join(kinds)} (no more is told, as MLFLOW_TRACKING_URI may hold a password)"
