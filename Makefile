@@ -40,7 +40,7 @@ torture: .venv/dev  ## Pass all of it; faults and load are told in docs/reliabil
 	@rm -f $(FIGURES)
 	@$(PYTEST) --ignore tests/torture
 	@$(BIN)/python -m pytest tests/torture
-	@$(BIN)/python -m tests.torture.page $(FIGURES)
+	@$(BIN)/python -m tests.support.reliability_page $(FIGURES)
 
 check: .venv/dev  ## Format, lint, types, import contracts, Prometheus and Alertmanager files, Dockerfiles, advisories
 	$(BIN)/ruff format --check .

@@ -14,9 +14,9 @@ from loan_api.adapters.keys.file import add_key
 from loan_api.app import create_app
 from loan_api.settings import SettingsError, read_settings
 from tests.api.conftest import MakeClient
-from tests.api.test_metrics import Credentials, labelled, scrape
 from tests.support.applications import ASSESSMENT_BATCH, application
 from tests.support.fakes import NOW, FakeKeySource, api_key
+from tests.support.scraping import Credentials, labelled, scrape
 
 SHOP, AUDITOR, BOSS = "loan_of-the-shop", "loan_of-the-auditor", "loan_of-the-boss"
 KEYS = (

@@ -1,28 +1,13 @@
 """/metrics: who may read it, and that it counts what happens."""
 
-from collections.abc import Callable
-
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from loan_api.formats.refusals import UNKNOWN
 from tests.api.conftest import MakeClient
 from tests.support.applications import ASSESSMENT_BATCH, application
 from tests.support.fakes import FakeModelSource
-
-Credentials = Callable[[], tuple[str, str]]
-
-
-def scrape(client: FlaskClient, credentials: Credentials) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    response = client.get("/metrics", auth=credentials())
-    assert response.status_code == 200
-    families = text_string_to_metric_families(response.get_data(as_text=True))
-    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
-
-
-def labelled(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return name, tuple(sorted(labels.items()))
+from tests.support.scraping import Credentials, labelled, scrape
 
 
 @pytest.mark.parametrize("auth", [None, ("prometheus", "wrong"), ("other", None), ("prometheus", "")])

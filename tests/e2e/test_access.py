@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.conftest import WORKERS, Service, run_command, started_service
 from tests.support.applications import application
+from tests.support.service import WORKERS, Service, run_command, started_service
 from tests.support.waiting import wait_until
 
 _numbers = itertools.count()

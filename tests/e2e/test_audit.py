@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.e2e.conftest import Service, run_command, started_service
 from tests.support.postgresql import Server
+from tests.support.service import Service, run_command, started_service
 from tests.support.waiting import wait_until
 from tools.benchmarks.requests_made import applications
 

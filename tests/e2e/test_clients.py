@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loan_api.settings import PROJECT_ROOT
-from tests.e2e.conftest import ClosedService
+from tests.support.service import ClosedService
 from tools.clients.__main__ import generate
 from tools.clients.document import api_document, for_generators
 from tools.clients.programs import ProgramFailedError, run

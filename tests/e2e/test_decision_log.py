@@ -1,12 +1,8 @@
 """No acknowledged decision is lost, whoever is killed and whatever becomes of the database."""
 
-import os
 import random
-import signal
-import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,51 +11,17 @@ from sqlalchemy import text
 
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.storage.database import open_engine
-from tests.e2e.conftest import WORKERS, KeptService, Service, run_command, started_service
 from tests.support.applications import application
 from tests.support.decisions import assert_all_are_recorded, load, progress
 from tests.support.disks import fill
 from tests.support.disks import small_disk as small_disk_at
 from tests.support.homes import TrainedHome, copy_of
 from tests.support.postgresql import Server
+from tests.support.processes import checks_of, commands_of, kill, locked, processes_of
+from tests.support.service import WORKERS, KeptService, Service, run_command, started_service
 from tests.support.waiting import wait_until
 
 KILLS = 8
-
-
-def _processes(service: Service) -> Iterator[tuple[int, str]]:
-    """The pid and the command line of each that was started for this home, by whomever; words end with a zero."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes().decode()
-                environ = (entry / "environ").read_bytes().decode().split("\0")
-            except OSError:
-                continue
-            if f"LOAN_HOME={service.home}" in environ:
-                yield int(entry.name), command
-
-
-def processes_of(service: Service, module: str) -> list[int]:
-    """The pids of those that run `module`."""
-    return [pid for pid, command in _processes(service) if module in command.split("\0")]
-
-
-def commands_of(service: Service) -> list[str]:
-    """What anyone on the machine sees of them."""
-    return [command for _, command in _processes(service)]
-
-
-def kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def checks_of(service: Service) -> dict[str, str]:
-    checks: dict[str, str] = requests.get(service.url("/health"), timeout=30).json()["checks"]
-    return checks
 
 
 def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Service) -> None:
@@ -109,15 +71,6 @@ def test_killing_everything_at_once_loses_nothing(kept_service: KeptService) -> 
         service.process.wait()
     assert kept_service.running().is_ready()
     assert_all_are_recorded(told, service.home / "decisions.db")
-
-
-@contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """As a long migration or a backup of another program would do."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(10, marks=pytest.mark.torture)])

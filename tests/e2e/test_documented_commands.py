@@ -16,10 +16,10 @@ import pytest
 import requests
 
 from loan_api.settings import PROJECT_ROOT
-from tests.e2e.conftest import Service, environment, run_command, started_service
 from tests.support.applications import application
 from tests.support.documents import PAGES, Command, blocks, name
 from tests.support.homes import TrainedHome, copy_of
+from tests.support.service import Service, environment, run_command, started_service
 
 # How the commands of the documents become those of the test; everything else is run as it stands.
 REWRITTEN = {

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +9,11 @@ import requests
 from mlflow import MlflowClient
 
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, ReferencePackage, artifact_digest
-from tests.e2e.conftest import started_service
 from tests.support.applications import application
 from tests.support.following import cache_of
-from tests.support.homes import TrainedHome
+from tests.support.homes import TrainedHome, artifact_of, damage
+from tests.support.service import started_service
 from tests.support.waiting import wait_until
-
-GRAPH = "compiled/model.onnx"
 
 
 def test_the_pipeline_serves_where_the_compiled_form_does_not_hold(own_home: TrainedHome) -> None:
@@ -42,18 +39,6 @@ def test_the_pipeline_serves_where_the_compiled_form_does_not_hold(own_home: Tra
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200
         assert any("pipeline" in name and value == 1 for name, value in service.metrics().items() if "info" in name)
         assert any(line["message"] == "the reference pipeline scores" for line in service.log_lines)
-
-
-def damage(home: Path) -> None:
-    """Makes the compiled form useless, and registers that as it should be."""
-    artifact = artifact_of(home)
-    (artifact / GRAPH).write_bytes((artifact / GRAPH).read_bytes()[:100])
-    client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
-    client.set_model_version_tag("loan_approval_model", "1", TAG_ARTIFACT_DIGEST, artifact_digest(artifact))
-
-
-def artifact_of(home: Path) -> Path:
-    return next(home.glob("mlartifacts/models/*/artifacts"))
 
 
 @pytest.mark.torture

@@ -6,8 +6,8 @@ import time
 import pytest
 import requests
 
-from tests.e2e.conftest import WORKERS, Service
 from tests.support.applications import application
+from tests.support.service import WORKERS, Service
 
 HEAD = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{}\r\n\r\n"
 

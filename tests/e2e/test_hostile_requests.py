@@ -10,10 +10,10 @@ import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 
-from tests.e2e.conftest import ClosedService, Service
+from tests.e2e.unharmed import unharmed
+from tests.support.figures import Figure, record_figures
 from tests.support.hostile_requests import CANARY, CLOSED, Attack, Documented, catalogue, drawn
-from tests.support.unharmed import unharmed
-from tests.torture.figures import Figure, record_figures
+from tests.support.service import ClosedService, Service
 
 ANSWER_SECONDS = 20
 PATIENCE_SECONDS = 0.3

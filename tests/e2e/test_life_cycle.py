@@ -15,8 +15,8 @@ from pathlib import Path
 import requests
 from mlflow import MlflowClient
 
-from tests.e2e.conftest import Service
 from tests.support.applications import application
+from tests.support.service import Service
 from tests.support.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version

@@ -6,7 +6,7 @@ import socket
 import pytest
 import requests
 
-from tests.e2e.conftest import Service
+from tests.support.service import Service
 from tests.support.waiting import wait_until
 
 SECRET = "hunter2"

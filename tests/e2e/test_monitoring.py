@@ -18,9 +18,9 @@ import requests
 from loan_api.credit.features import FEATURES
 from loan_api.settings import PROJECT_ROOT
 from prometheus.local.programs import ProgramError, alertmanager_program, prometheus_program
-from tests.e2e.conftest import Service, environment, free_port, started_service
 from tests.support.applications import application
 from tests.support.homes import TrainedHome, copy_of
+from tests.support.service import Service, environment, free_port, started_service
 from tests.support.waiting import wait_until
 
 TURNS, CONNECTIONS = 10, 10

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loan_api.settings import PROJECT_ROOT
-from tests.e2e.conftest import ClosedService
+from tests.support.service import ClosedService
 
 CONFIGURATION = Path(__file__).parent / "conformance" / "schemathesis.toml"
 

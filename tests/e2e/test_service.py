@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from tests.e2e.conftest import WORKERS, Service, started_service
 from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
 from tests.support.homes import TrainedHome
+from tests.support.service import WORKERS, Service, started_service
 from tests.support.waiting import wait_until
 
 

@@ -12,12 +12,12 @@ import pytest
 import requests
 
 from loan_api.formats.codecs import CSV, JSON
-from tests.e2e.conftest import ClosedService
+from tests.e2e.unharmed import unharmed
 from tests.support.applications import application
+from tests.support.figures import Figure, record_figures
 from tests.support.hostile_requests import posted, request
-from tests.support.unharmed import unharmed
+from tests.support.service import ClosedService
 from tests.support.waiting import wait_until
-from tests.torture.figures import Figure, record_figures
 
 # As docs/security.md has them, and some more for a machine that is at work.
 HEAD_SECONDS, BODY_SECONDS, TAKING_SECONDS = 75, 30, 60

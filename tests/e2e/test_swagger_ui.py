@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Service
+from tests.support.service import Service
 from tools.screenshots.browser import MISSING, chromium, started
 
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from rich.console import Console
 
+from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, artifact_digest
 from loan_api.settings import PROJECT_ROOT, Settings, read_settings
 from training.commands import cli
 from training.console import TrainingConsole
@@ -31,6 +32,9 @@ QUICK = ("decision_tree", "naive_bayes")
 USUAL = Conditions(seed=42)
 # Leads to the same tree with another threshold: another model, but as good.
 REFIT = Conditions(seed=42, wrong_approval_cost=4)
+
+
+GRAPH = "compiled/model.onnx"
 
 
 @dataclass(frozen=True)
@@ -141,3 +145,15 @@ def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
                 (str(original.settings.loan_home), str(home)),
             )
     return TrainedHome(settings_of(home), original.output)
+
+
+def damage(home: Path) -> None:
+    """Truncate the compiled graph and register the damaged artifact's digest."""
+    artifact = artifact_of(home)
+    (artifact / GRAPH).write_bytes((artifact / GRAPH).read_bytes()[:100])
+    client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
+    client.set_model_version_tag("loan_approval_model", "1", TAG_ARTIFACT_DIGEST, artifact_digest(artifact))
+
+
+def artifact_of(home: Path) -> Path:
+    return next(home.glob("mlartifacts/models/*/artifacts"))

@@ -6,9 +6,18 @@ from loan_api.adapters.keys.followed import NoKeys
 from loan_api.app import Adapters, create_app
 from loan_api.services.access import KeySource
 from loan_api.services.audit import Archive
-from loan_api.services.model_registry import ModelSource
+from loan_api.services.health import HealthService
+from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.settings import Settings
-from tests.support.fakes import FakeLog, FakeModelSource, InlineBatches, NoArchive, now
+from tests.support.fakes import (
+    FakeKeySource,
+    FakeLog,
+    FakeModelSource,
+    InlineBatches,
+    NoArchive,
+    RecordingObserver,
+    now,
+)
 
 NEW_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
 
@@ -34,3 +43,9 @@ def client_of(
         run_forever=lambda _: None,
     )
     return create_app(settings, adapters).test_client()
+
+
+def health_of(source: FakeModelSource, log: FakeLog) -> HealthService:
+    registry = ModelRegistry(source, RecordingObserver(), now)
+    registry.refresh()
+    return HealthService(registry, log, FakeKeySource(), now)

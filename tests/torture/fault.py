@@ -9,10 +9,10 @@ from typing import Any
 
 import requests
 
-from tests.e2e.conftest import Service
 from tests.support.decisions import Acknowledged, progress
 from tests.support.homes import TrainedHome, copy_of
 from tests.support.postgresql import Server
+from tests.support.service import Service
 from tests.support.waiting import wait_until
 from tests.torture.wall_clock import WallClock
 from training.registry.promotion import put_into_production

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tests.support.decisions import BATCH_ROWS, Acknowledged
-from tests.torture.figures import Figure
+from tests.support.figures import Figure
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from time import monotonic
 
 import pytest
 
-from tests.e2e.conftest import Service, free_port, started_service
 from tests.support.decisions import assert_all_are_recorded, load
+from tests.support.figures import record_figures
 from tests.support.homes import TrainedHome
+from tests.support.service import Service, free_port, started_service
 from tests.support.waiting import wait_until
 from tests.torture.fault import Fault, Scene, Stage
 from tests.torture.faults import FAULTS
-from tests.torture.figures import record_figures
 from tests.torture.observations import observed
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]

@@ -11,7 +11,7 @@ import pytest
 
 from loan_api.settings import PROJECT_ROOT
 from tests.fuzz.targets import targets
-from tests.torture.figures import record_figures
+from tests.support.figures import record_figures
 
 SECONDS = 60
 

@@ -10,11 +10,10 @@ from statistics import median
 
 import pytest
 
-from tests.e2e.conftest import started_service
-from tests.e2e.test_fallback import damage
-from tests.support.homes import TrainedHome, new_home
+from tests.support.figures import record_figures
+from tests.support.homes import TrainedHome, damage, new_home
+from tests.support.service import started_service
 from tests.support.waiting import wait_until
-from tests.torture.figures import record_figures
 from tests.torture.loads import SINGLES, capacity, open_files, seconds_until_prompt, weight, with_batches
 from tools.benchmarks.open_loop import OpenLoop
 from tools.benchmarks.own_process import done

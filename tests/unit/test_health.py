@@ -6,12 +6,7 @@ from loan_api.services.decision_log import LogState
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
 from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, RecordingObserver, now
-
-
-def health_of(source: FakeModelSource, log: FakeLog) -> HealthService:
-    registry = ModelRegistry(source, RecordingObserver(), now)
-    registry.refresh()
-    return HealthService(registry, log, FakeKeySource(), now)
+from tests.support.services import health_of
 
 
 @pytest.mark.parametrize(

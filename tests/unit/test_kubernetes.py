@@ -26,7 +26,7 @@ from loan_api.settings import PROJECT_ROOT, declared_settings, read_settings
 from prometheus import kubernetes
 from tests.support import prometheus_operator
 from tests.support.fakes import FakeLog, FakeModelSource
-from tests.unit.test_health import health_of
+from tests.support.services import health_of
 
 Object = dict[str, Any]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.figures import VARIABLE, record_figures
-from tests.torture.page import markdown, read_tables
+from tests.support.figures import VARIABLE, record_figures
+from tests.support.reliability_page import markdown, read_tables
 
 
 def test_the_last_word_on_a_row_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

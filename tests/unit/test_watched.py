@@ -7,23 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, CategoryFeature, example_application
+from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, example_application
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.scoring.columns import columns_of
 from loan_api.scoring.watched import CONFUSION, WatchedDistribution
 from tests.support.fakes import reference
-
-
-def valid_applications() -> st.SearchStrategy[dict[str, Any]]:
-    values: dict[str, st.SearchStrategy[Any]] = {}
-    for feature in FEATURES:
-        if isinstance(feature, CategoryFeature):
-            values[feature.name] = st.sampled_from(feature.values)
-        else:
-            edges = st.sampled_from([edge for edge in feature.bins if feature.minimum <= edge <= feature.maximum])
-            values[feature.name] = edges | st.integers(feature.minimum, feature.maximum)
-    return st.fixed_dictionaries(values)
-
+from tests.support.valid_applications import valid_applications
 
 DECISIONS = st.lists(st.tuples(valid_applications(), st.floats(0, 1)), min_size=1, max_size=20)
 

@@ -12,9 +12,9 @@ from loan_api.adapters.storage.database import connected
 from loan_api.adapters.storage.decision_stream import stream
 from loan_api.formats.timestamps import parse_time
 from loan_api.services.audit import DecisionName, Search
-from tests.e2e.test_decision_log import processes_of
 from tests.support.decisions import BATCH_ROWS, Acknowledged
 from tests.support.homes import TrainedHome, run_training
+from tests.support.processes import processes_of
 from tests.support.waiting import wait_until
 from tests.torture.fault import Scene, Stage, fault, usual
 from tests.torture.wall_clock import WallClock

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from tests.e2e.test_decision_log import locked as sqlite_locked
 from tests.support.disks import fill, small_disk
 from tests.support.homes import TrainedHome, copy_of
 from tests.support.postgresql import running_server
+from tests.support.processes import locked as sqlite_locked
 from tests.torture.fault import Scene, Stage, fault
 
 _JOURNAL = {"DECISION_JOURNAL_BYTES": str(2 * 2**20)}

@@ -4,8 +4,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 
-from tests.e2e.conftest import Service
-from tests.e2e.test_decision_log import kill, processes_of
+from tests.support.processes import kill, processes_of
+from tests.support.service import Service
 from tests.support.waiting import wait_until
 from tests.torture.fault import BROKEN, Scene, fault
 

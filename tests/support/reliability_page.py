@@ -1,4 +1,4 @@
-"""`python -m tests.torture.page FIGURES`: writes the figures between the markers of `docs/reliability.md`."""
+"""Write measured figures into docs/reliability.md: `python -m tests.support.reliability_page FIGURES`."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from loan_api.settings import PROJECT_ROOT
-from tests.torture.figures import Figure
+from tests.support.figures import Figure
 from tools.benchmarks.machine import describe_machine
 from tools.benchmarks.report import with_results
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import requests
 
-from tests.e2e.conftest import WORKERS, ClosedService, Service
 from tests.fuzz.seeds import bodies
 from tests.support.applications import application
 from tests.support.hostile_requests import CANARY
+from tests.support.service import WORKERS, ClosedService, Service
 from tests.support.waiting import wait_until
 from tools.benchmarks.processes import Process, tree
 
