@@ -39,13 +39,13 @@ class Seen:
             kinds[status // 100] += times
         return {
             "sent": self.sent,
-            "answered 2xx, 3xx": kinds[2] + kinds[3],
+            "2xx, 3xx": kinds[2] + kinds[3],
             "4xx": kinds[4],
             "503 with `Retry-After`": self.statuses[503],
             "other 5xx": kinds[5] - self.statuses[503] - self.statuses[501],
             "501": self.statuses[501],
             "closed": kinds[CLOSED],
-            "grew most, MB": growth,
+            "largest growth, MB": growth,
         }
 
 
@@ -131,4 +131,4 @@ def test_thousands_of_requests_drawn_at_random_are_answered_as_documented(
     closed_service: ClosedService, documented: Documented
 ) -> None:
     figures = all_drawn_answered(closed_service, documented, 20_000)
-    record_figures("drawn at random", figures, table="Hostile requests")
+    record_figures("random", figures, table="Hostile requests")

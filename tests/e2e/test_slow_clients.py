@@ -172,10 +172,10 @@ def test_slow_clients_are_hung_up_on_in_time(closed_service: ClosedService) -> N
     figures: dict[str, Figure] = {
         "slow heads, longest s": round(max(client.seconds for client in slow if not client.allowed), 1),
         "slow bodies, longest s": round(max(client.seconds for client in slow if client.allowed), 1),
-        "answers not taken, given up": len(lazy) - whole,
+        "unread answers, closed": len(lazy) - whole,
         "decisions meanwhile": len(latencies),
         "worst ms": round(max(latencies) * 1000),
-        "grew most, MB": harm.growth,
+        "largest growth, MB": harm.growth,
     }
     record_figures(f"{len(slow) + len(lazy)} at once", figures, table="Slow clients")
 

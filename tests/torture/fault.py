@@ -1,4 +1,4 @@
-"""What a fault is: one declaration of what is promised, how it is injected, and how it is healed."""
+"""Declare faults: the guarantee under test, the injection and the repair."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,7 +18,7 @@ from tests.torture.wall_clock import WallClock
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version, production_version, semantic_version
 
-# What clients see of a process that was killed while it had their request.
+# Client-side errors when a process is killed during a request.
 BROKEN = frozenset(
     {
         "BadStatusLine",
@@ -34,21 +34,21 @@ BROKEN = frozenset(
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a service is started: its LOAN_HOME, its decision log's URL, and what else is set."""
+    """The setting of a service: its LOAN_HOME, its decision log's URL and further settings."""
 
     home: TrainedHome
     url: str
     settings: dict[str, str] = field(default_factory=dict)
-    # A small file system, where there is one.
+    # A small file system, if the fault needs one.
     disk: Path | None = None
-    # PostgreSQL, where the decisions lie there.
+    # The PostgreSQL server, if it holds the decisions.
     server: Server | None = None
-    # The wall clock that the service goes by, where it can be set.
+    # The wall clock of the service, if the fault can set it.
     clock: WallClock | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
-        """What the service is started with."""
+        """Return the environment variables of the service."""
         return {"DATABASE_URL": self.url, **self.settings}
 
 
@@ -57,7 +57,7 @@ MakeStage = Callable[[TrainedHome, Path], AbstractContextManager[Stage]]
 
 @contextmanager
 def usual(original: TrainedHome, folder: Path) -> Iterator[Stage]:
-    """As a user starts it: SQLite, 1.0.0 in Production, 1.0.1 registered."""
+    """Yield the default setting: SQLite, 1.0.0 in Production, 1.0.1 registered."""
     home = copy_of(original, folder / "home")
     yield Stage(home, f"sqlite:///{home.settings.loan_home}/decisions.db")
 
@@ -73,39 +73,39 @@ class Scene:
 
     @property
     def home(self) -> Path:
-        """Its LOAN_HOME."""
+        """Return the service's LOAN_HOME."""
         return self.service.home
 
     def progress(self) -> None:
-        """Returns once clients have been given some more decisions."""
+        """Wait until clients have received some more decisions."""
         progress(self.told, decisions=50)
 
     def wait_for_attempts(self) -> None:
-        """Returns once clients have come to the end of some more requests, good or bad."""
+        """Wait until some more requests have ended, successfully or not."""
         before = len(self.told.attempts)
         wait_until(lambda: len(self.told.attempts) > before + 50, "requests")
 
     def wait_for_refusals(self) -> None:
-        """Returns once some clients were refused."""
+        """Wait until some more requests have been refused."""
         before = sum(attempt.is_refusal for attempt in self.told.attempts)
         wait_until(lambda: sum(attempt.is_refusal for attempt in self.told.attempts) > before + 20, "refusals")
 
     def health(self) -> dict[str, str]:
-        """The checks of `/health`."""
+        """Return the checks of `/health`."""
         checks: dict[str, str] = requests.get(self.service.url("/health"), timeout=30).json()["checks"]
         return checks
 
     def promote(self, semantic: str) -> None:
-        """Into Production past the gate, as somebody may do by hand."""
+        """Move a version into Production without the gate, as someone might by hand."""
         client = self.stage.home.client
         put_into_production(client, find_version(client, self.stage.home.settings.model_name, semantic))
 
     def wait_for_health(self, check: str, *, seconds: float = 90) -> None:
-        """Returns once `/health` says that something is wrong with `check`."""
-        wait_until(lambda: self.health()[check] != "ok", f"/health to tell of {check}", seconds)
+        """Wait until `/health` reports a problem with `check`."""
+        wait_until(lambda: self.health()[check] != "ok", f"/health to report {check}", seconds)
 
     def is_well(self) -> bool:
-        """Whether it is healthy in every respect and serves the version that is in Production."""
+        """Return whether the service is healthy and serves the version in Production."""
         staged = production_version(self.stage.home.client, self.stage.home.settings.model_name)
         wanted = None if staged is None else semantic_version(staged)
         try:
@@ -114,7 +114,7 @@ class Scene:
             return False
 
     def _serves(self, wanted: str | None) -> bool:
-        """As whichever worker says that is asked; each question comes over a connection of its own."""
+        """Ask one worker; every call uses a new connection, so any worker may answer."""
         health = requests.get(self.service.url("/health"), timeout=30).json()
         model = requests.get(self.service.url("/model"), timeout=30).json()
         return (health["status"], health["checks"]["model_version"], model.get("version")) == (
@@ -128,20 +128,19 @@ Strike = Callable[[Scene], AbstractContextManager[None]]
 
 
 def nothing_else(_: Scene) -> None:
-    """What must hold of every fault is all."""
+    """Check nothing beyond the guarantees of every fault."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`strike` injects it, yields while it lasts, and heals it.
+    """A fault that `strike` injects and repairs.
 
-    `allowed`: what clients may see beside answers. `may_refuse`: whether they may be asked to come again later.
-    `good_within`: seconds after the end by which everything is as before. `afterwards`: what else must hold once the
-    load is over.
+    `allowed` names the client-side errors that may occur; `may_refuse` permits refusals. Within `good_within` seconds
+    after the repair everything must be back to normal. `afterwards` runs further checks after the load.
     """
 
     name: str
-    promise: str
+    guarantee: str
     strike: Strike
     stage: MakeStage
     allowed: frozenset[str]
@@ -152,7 +151,7 @@ class Fault:
 
 def fault(
     name: str,
-    promise: str,
+    guarantee: str,
     *,
     stage: MakeStage = usual,
     allowed: frozenset[str] = frozenset(),
@@ -160,14 +159,14 @@ def fault(
     good_within: float = 30,
     afterwards: Callable[[Scene], None] = nothing_else,
 ) -> Callable[[Callable[[Scene], Iterator[None]]], Fault]:
-    """Declares the generator below as a fault: it strikes, yields for the time that it lasts, and heals."""
+    """Declare the decorated generator as a fault: it injects, yields while the fault lasts, and repairs."""
 
     def declare(strike: Callable[[Scene], Iterator[None]]) -> Fault:
-        return Fault(name, promise, contextmanager(strike), stage, allowed, may_refuse, good_within, afterwards)
+        return Fault(name, guarantee, contextmanager(strike), stage, allowed, may_refuse, good_within, afterwards)
 
     return declare
 
 
 def faults_of(module: ModuleType) -> list[Fault]:
-    """Those that a module declares, in its order."""
+    """Return the faults that a module declares, in order."""
     return [each for each in vars(module).values() if isinstance(each, Fault)]

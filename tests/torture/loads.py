@@ -1,4 +1,4 @@
-"""Loads for capacity, soak and overload, each made in a process of its own."""
+"""Loads for capacity, soak and overload, each in a process of its own."""
 
 import time
 from contextlib import suppress
@@ -18,7 +18,7 @@ _BATCH_CONNECTIONS = 4
 
 
 def with_batches(port: int, singles: OpenLoop | ClosedLoop, batches_per_second: int) -> tuple[Tally, Tally]:
-    """What came of the single requests, and of batches on a schedule for as long as those."""
+    """Run single requests and, for as long, scheduled batches; return both tallies."""
     batches = OpenLoop(port, BATCHES, batches_per_second, singles.seconds, _BATCH_CONNECTIONS)
     with begun(batches.run) as beside, begun(partial(_tally_of, singles)) as load:
         return load.result(), beside.result().answers
@@ -29,7 +29,7 @@ def _tally_of(load: OpenLoop | ClosedLoop) -> Tally:
 
 
 def capacity(port: int, connections: int, seconds: float, batches_per_second: int = 0) -> float:
-    """Single requests a second in closed loop, beside batches, after a second to warm up."""
+    """Return single requests per second in a closed loop beside batches, after a second of warm-up."""
     warm_up = ClosedLoop(port, SINGLES, connections, 1.0)
     done(warm_up.run)
     load = ClosedLoop(port, SINGLES, connections, seconds)
@@ -39,7 +39,7 @@ def capacity(port: int, connections: int, seconds: float, batches_per_second: in
 
 
 def seconds_until_prompt(port: int, limit: float, answers: int = 20) -> float:
-    """Seconds from now until that many answers in a row have come within `limit` seconds each."""
+    """Return the seconds until `answers` consecutive requests each took at most `limit` seconds."""
     began = since = time.monotonic()
     in_a_row = 0
     while in_a_row < answers:
@@ -53,7 +53,7 @@ def seconds_until_prompt(port: int, limit: float, answers: int = 20) -> float:
 
 
 def weight(pid: int) -> int:
-    """The memory of a process and all below it, in bytes."""
+    """Return the memory of a process and its descendants, in bytes."""
     total = 0
     for process in tree(pid):
         with suppress(OSError):
@@ -62,7 +62,7 @@ def weight(pid: int) -> int:
 
 
 def open_files(pid: int) -> int:
-    """The open file descriptors of a process and all below it."""
+    """Return the number of open file descriptors of a process and its descendants."""
     total = 0
     for process in tree(pid):
         with suppress(OSError):

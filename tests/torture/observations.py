@@ -1,4 +1,4 @@
-"""What came of a load, as figures."""
+"""Summarise the result of a load as figures."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from tests.support.figures import Figure
 
 @dataclass(frozen=True)
 class Observations:
-    """Requests by what became of them, the worst latency of an answer, and seconds from the fault's end until good."""
+    """Requests by result, the worst latency of an answer, and seconds from the fault's end to recovery."""
 
     sent: int
     answered: int
@@ -21,7 +21,7 @@ class Observations:
     recovery_seconds: float
 
     def figures(self) -> dict[str, Figure]:
-        """As a row of the table."""
+        """Return the row of the table."""
         return {
             "sent": self.sent,
             "answered": self.answered,
@@ -36,9 +36,9 @@ class Observations:
 
 
 def observed(told: Acknowledged, found: int, allowed: frozenset[str], ended: float, well: float) -> Observations:
-    """The figures of a load that is over, so many of whose decisions were `found` in the database.
+    """Summarise a finished load, `found` of whose decisions are in the database.
 
-    The fault `ended`, and the service said that it was `well` (monotonic).
+    `ended` is the end of the fault and `well` the first healthy answer, both in monotonic seconds.
     """
     attempts = told.attempts
     bad = [each for each in attempts if each.problem is not None]

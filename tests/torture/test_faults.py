@@ -1,4 +1,4 @@
-"""Each fault, injected for real while load runs: what is promised holds, and no acknowledged decision is lost."""
+"""Inject every fault for real under load: its guarantee holds, and no acknowledged decision is lost."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
 
 @contextmanager
 def scene_on(stage: Stage, logs: Path) -> Iterator[Scene]:
-    """The service there, with load, which is over after the block."""
+    """Run a service there under load until the block ends."""
     port = free_port()
     with ExitStack() as running:
 
@@ -43,14 +43,14 @@ def test_fault(fault: Fault, two_registered: TrainedHome, tmp_path: Path) -> Non
             with fault.strike(scene):
                 scene.wait_for_attempts()
             ended = monotonic()
-            wait_until(scene.is_well, "everything to be as before")
+            wait_until(scene.is_well, "recovery")
             well = monotonic()
             scene.progress()
-            assert scene.service.metrics(), "metrics are shown"
+            assert scene.service.metrics(), "no metrics after recovery"
         found = assert_all_are_recorded(scene.told, stage.url)
         fault.afterwards(scene)
     seen = observed(scene.told, found, fault.allowed, ended, well)
-    record_figures(fault.name, {"promised": fault.promise, **seen.figures()})
+    record_figures(fault.name, {"guarantee": fault.guarantee, **seen.figures()})
     assert seen.found == seen.acknowledged
     assert seen.failed == {}
     assert fault.may_refuse or seen.refused == 0

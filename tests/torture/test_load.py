@@ -1,6 +1,6 @@
-"""Ten minutes at 70 % of what it can do change nothing; three times what it can do costs little of it.
+"""Ten minutes at 70 % of capacity change nothing; an offer of three times the capacity costs little goodput.
 
-Capacity is measured in the same run, and everything else is told as a ratio to it or to the run's own beginning.
+Capacity is measured in the same run. All other figures are ratios to it or to the beginning of the run.
 """
 
 import os
@@ -28,7 +28,7 @@ CONNECTIONS = 16
 OVERLOAD = 3
 OVERLOAD_SECONDS = 10.0
 OVERLOAD_ROUNDS = 3
-# Enough that what is offered goes out when it is due, whatever is still to be answered.
+# Enough connections to send every request on schedule while others are still unanswered.
 OVERLOAD_CONNECTIONS = 320
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(SOAK_SECONDS * 2 + 240)]
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(SOAK_SECONDS * 2 + 240)]
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the soak: what came of it, and what the service had open and weighed after it."""
+    """A part of the soak: results, then memory and open files of the service."""
 
     answered: int
     refused: int
@@ -50,7 +50,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Overload:
-    """One of the rounds: the mean of what was measured before and after it, and what came of what was offered."""
+    """One round: the mean capacity before and after it, the offered rate and the answers."""
 
     capacity: float
     offered: int
@@ -59,7 +59,7 @@ class Overload:
 
     @property
     def goodput(self) -> float:
-        """Of the capacity."""
+        """Return answers per second as a fraction of capacity."""
         return self.answers.per_second / self.capacity
 
 
@@ -104,14 +104,14 @@ def test_soak(own_home: TrainedHome) -> None:
     assert [each.failed + each.refused for each in windows] == [0] * WINDOWS
     assert median(w.p50 for w in last) < 2 * median(w.p50 for w in first)
     assert median(w.megabytes for w in last) < 1.1 * median(w.megabytes for w in first)
-    # Those of connections that are just being closed come and go.
+    # Connections that are just closing come and go.
     assert median(w.files for w in last) <= median(w.files for w in first) + 2 * CONNECTIONS
 
 
 def test_overload(tmp_path: Path) -> None:
-    """The pipeline of a forest scores, for ten milliseconds each: a client can offer three times that.
+    """Score with a forest's pipeline at ten milliseconds each, so that clients can offer three times the capacity.
 
-    Refusing takes a third of a millisecond, so it would come to more than deciding by the compiled form.
+    A refusal takes a third of a millisecond, more than a decision by the compiled form.
     """
     home = new_home(tmp_path / "home", ("random_forest",)).settings.loan_home
     damage(home)
@@ -141,14 +141,14 @@ def test_overload(tmp_path: Path) -> None:
             "goodput of capacity": ", ".join(f"{each.goodput:.0%}" for each in rounds),
             "p99 ms of answers": round(percentile(answered, 99) * 1000),
             "p50 and p99 ms of refusals": " / ".join(f"{percentile(refusals, each) * 1000:.0f}" for each in (50, 99)),
-            "prompt again after s": round(max(each.recovery for each in rounds), 1),
+            "recovered after s": round(max(each.recovery for each in rounds), 1),
         },
         table="Overload",
     )
     assert [each.answers.failures for each in rounds] == [{}] * OVERLOAD_ROUNDS
     assert all(each.answers.refused for each in rounds)
     assert goodput > 0.8
-    # Turns of a quarter of a second of work, on processors that the client uses, too.
+    # One loop iteration may take a quarter of a second, on processors that the client shares.
     assert median(refusals) < 2.0
     assert max(each.recovery for each in rounds) < 5
 

@@ -11,9 +11,9 @@ from tests.support.reliability_page import markdown, read_tables
 def test_the_last_word_on_a_row_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "figures"
     monkeypatch.setenv(VARIABLE, str(file))
-    record_figures("kill", {"sent": 1, "promised": "nothing"})
-    record_figures("lock", {"sent": 1200, "promised": "all"})
-    record_figures("kill", {"sent": 3, "promised": "much"})
+    record_figures("kill", {"sent": 1, "guarantee": "nothing"})
+    record_figures("lock", {"sent": 1200, "guarantee": "all"})
+    record_figures("kill", {"sent": 3, "guarantee": "much"})
     record_figures("bomb", {"held": 0.5}, table="Input")
     assert list(markdown(read_tables(file.read_text(encoding="utf-8").splitlines()))) == [
         "### Faults\n",

@@ -1,4 +1,4 @@
-"""Every fault."""
+"""All faults."""
 
 from tests.torture.fault import faults_of
 from tests.torture.faults import clock, databases, machine, processes, registry

@@ -76,7 +76,7 @@ def _exported(url: str, since: datetime | None, until: datetime | None) -> list[
 
 @fault(
     "clock set ahead by a day, then back by two",
-    "clients and health notice nothing; promotions are followed; decisions are listed by the time that was told",
+    "clients and health are unaffected; promotions are followed; decisions are listed by the time in their answers",
     stage=with_a_clock,
     afterwards=_each_is_listed_once,
 )

@@ -46,7 +46,7 @@ def on_small_sqlite(original: TrainedHome, folder: Path) -> Iterator[Stage]:
         yield Stage(copy_of(original, folder / "home"), f"sqlite:///{disk}/decisions.db", _JOURNAL, disk=disk)
 
 
-@fault("decision database locked (SQLite)", "the journal takes over, and is drained when the lock is gone")
+@fault("decision database locked (SQLite)", "the journal takes over and is drained once the lock is released")
 def locked(scene: Scene) -> Iterator[None]:
     with sqlite_locked(scene.home / "decisions.db"):
         scene.wait_for_health("decision_log")
@@ -54,7 +54,7 @@ def locked(scene: Scene) -> Iterator[None]:
         yield
 
 
-@fault("PostgreSQL restarted", "the journal takes over meanwhile; clients notice nothing", stage=on_postgresql)
+@fault("PostgreSQL restarted", "the journal takes over meanwhile; clients are unaffected", stage=on_postgresql)
 def restarted(scene: Scene) -> Iterator[None]:
     assert scene.stage.server is not None
     for _ in range(2):
@@ -64,7 +64,7 @@ def restarted(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("PostgreSQL stopped for a while", "the journal takes over, and is drained later", stage=on_postgresql)
+@fault("PostgreSQL stopped for a while", "the journal takes over and is drained later", stage=on_postgresql)
 def stopped(scene: Scene) -> Iterator[None]:
     assert scene.stage.server is not None
     scene.stage.server.stop()
@@ -74,7 +74,7 @@ def stopped(scene: Scene) -> Iterator[None]:
     scene.stage.server.start()
 
 
-@fault("PostgreSQL hangs", "the journal takes over after seconds, and is drained later", stage=on_postgresql)
+@fault("PostgreSQL hangs", "the journal takes over after some seconds and is drained later", stage=on_postgresql)
 def frozen(scene: Scene) -> Iterator[None]:
     assert scene.stage.server is not None
     with scene.stage.server.frozen():
@@ -94,6 +94,6 @@ def _filled(scene: Scene) -> Iterator[None]:
     ballast.unlink()
 
 
-_FULL = "the journal takes over; when it is full, too, decisions are refused, never given unrecorded"
+_FULL = "the journal takes over; once it is full too, decisions are refused, never answered unrecorded"
 full_postgresql = fault("PostgreSQL full", _FULL, stage=on_small_postgresql, may_refuse=True)(_filled)
 full_sqlite = fault("SQLite full", _FULL, stage=on_small_sqlite, may_refuse=True)(_filled)

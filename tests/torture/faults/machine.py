@@ -28,7 +28,7 @@ def on_small_home(original: TrainedHome, folder: Path) -> Iterator[Stage]:
 
 @fault(
     "disk full (all of LOAN_HOME)",
-    "decisions go into the journal, whose space is claimed; when it is full, they are refused; nobody dies",
+    "decisions go into the preallocated journal; once it is full, they are refused; every process survives",
     stage=on_small_home,
     may_refuse=True,
 )
@@ -45,7 +45,7 @@ def full_disk(scene: Scene) -> Iterator[None]:
 
 @fault(
     "file descriptors used up",
-    "who is connected is answered, or asked to come again; who comes anew waits; nobody dies",
+    "open connections are answered or asked to retry; new ones wait; every process survives",
     may_refuse=True,
 )
 def no_descriptors(scene: Scene) -> Iterator[None]:
@@ -65,7 +65,7 @@ def no_descriptors(scene: Scene) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before[pid])
 
 
-@fault("metrics directory deleted", "decisions are given all the same; metrics are whole again after a reload")
+@fault("metrics directory deleted", "decisions continue; metrics are complete again after a reload")
 def no_metrics(scene: Scene) -> Iterator[None]:
     shutil.rmtree(folder_of(scene.home, scene.service.port))
     assert scene.service.metrics(), "what there is of metrics"

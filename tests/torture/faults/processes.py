@@ -19,25 +19,25 @@ def _killed_again_and_again(scene: Scene, victims: Callable[[], list[int]]) -> N
         scene.progress()
 
 
-@fault("kill -9 of a web worker", "another takes its place; only connections of the killed one break", allowed=BROKEN)
+@fault("kill -9 of a web worker", "it is replaced; only its own connections break", allowed=BROKEN)
 def a_web_worker(scene: Scene) -> Iterator[None]:
     _killed_again_and_again(scene, lambda: scene.service.workers)
     yield
 
 
-@fault("kill -9 of a batch process", "its batch is handed to another; clients notice nothing")
+@fault("kill -9 of a batch process", "another process takes its batch; clients are unaffected")
 def a_batch_process(scene: Scene) -> Iterator[None]:
     _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.entrypoints.processes.batch_process"))
     yield
 
 
-@fault("kill -9 of the recorder", "what it had not confirmed is sent to the next; clients notice nothing")
+@fault("kill -9 of the recorder", "unconfirmed decisions go to its successor; clients are unaffected")
 def the_recorder(scene: Scene) -> Iterator[None]:
     _killed_again_and_again(scene, lambda: processes_of(scene.service, "loan_api.entrypoints.processes.recorder"))
     yield
 
 
-@fault("kill -9 of the registry follower", "another takes its place; clients notice nothing")
+@fault("kill -9 of the registry follower", "it is replaced; clients are unaffected")
 def the_registry_follower(scene: Scene) -> Iterator[None]:
     _killed_again_and_again(
         scene, lambda: processes_of(scene.service, "loan_api.entrypoints.processes.registry_follower")
@@ -48,7 +48,7 @@ def the_registry_follower(scene: Scene) -> Iterator[None]:
 # A start asks clients to come again until its model is loaded.
 @fault(
     "kill -9 of the master",
-    "everything ends, and starts again with all that was acknowledged",
+    "every process ends; the next start has every acknowledged decision",
     allowed=BROKEN,
     may_refuse=True,
 )
@@ -60,7 +60,7 @@ def the_master(scene: Scene) -> Iterator[None]:
 
 @fault(
     "kill -9 of all processes",
-    "the next start has all that was acknowledged",
+    "the next start has every acknowledged decision",
     allowed=BROKEN,
     may_refuse=True,
 )
@@ -79,7 +79,7 @@ def all_processes(scene: Scene) -> Iterator[None]:
 
 @fault(
     "SIGTERM, then a start",
-    "what was sent is answered; then connections are refused until the next start",
+    "requests that were sent are answered; connections are refused until the next start",
     allowed=frozenset({"ConnectionRefusedError"}),
     may_refuse=True,
 )
@@ -89,7 +89,7 @@ def a_stop(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("SIGHUP", "other workers take over; clients notice nothing")
+@fault("SIGHUP", "new workers take over; clients are unaffected")
 def a_reload(scene: Scene) -> Iterator[None]:
     for _ in range(_TIMES):
         reload(scene.service)

@@ -30,7 +30,7 @@ def _artifact_of(home: TrainedHome, version: str) -> Path:
     return next(folder for folder in folders if artifact_digest(folder) == digest)
 
 
-@fault("tracking database locked", "what is served is served on; `/health` says so until the lock is gone")
+@fault("tracking database locked", "the served model stays in service; `/health` is degraded until the lock is released")
 def locked(scene: Scene) -> Iterator[None]:
     with closing(sqlite3.connect(scene.home / "mlflow.db", isolation_level=None, timeout=30)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
@@ -39,7 +39,7 @@ def locked(scene: Scene) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-@fault("tracking database deleted", "what is served is served on; once it is put back, promotions are followed again")
+@fault("tracking database deleted", "the served model stays in service; promotions are followed again once the file is restored")
 def deleted(scene: Scene) -> Iterator[None]:
     file, aside = scene.home / "mlflow.db", scene.home / "mlflow.db.aside"
     file.rename(aside)
@@ -49,7 +49,7 @@ def deleted(scene: Scene) -> Iterator[None]:
     _promoted_by_training(scene.stage.home, "1.0.1")
 
 
-@fault("tracking database corrupted", "as where it was deleted")
+@fault("tracking database corrupted", "as if it were deleted")
 def corrupted(scene: Scene) -> Iterator[None]:
     file, aside = scene.home / "mlflow.db", scene.home / "mlflow.db.aside"
     shutil.copyfile(file, aside)
@@ -61,7 +61,7 @@ def corrupted(scene: Scene) -> Iterator[None]:
     _promoted_by_training(scene.stage.home, "1.0.1")
 
 
-@fault("artifact store unreachable", "a version that cannot be fetched stays out until it can; the one before serves")
+@fault("artifact store unreachable", "a version that cannot be fetched is rejected until it can; the previous one serves")
 def unreachable(scene: Scene) -> Iterator[None]:
     store, aside = scene.home / "mlartifacts", scene.home / "mlartifacts.aside"
     store.rename(aside)
@@ -71,7 +71,7 @@ def unreachable(scene: Scene) -> Iterator[None]:
     aside.rename(store)
 
 
-@fault("artifact truncated", "its digest does not hold: it stays out until it is whole; the version before serves")
+@fault("artifact truncated", "its digest does not match, so it is rejected until repaired; the previous version serves")
 def truncated(scene: Scene) -> Iterator[None]:
     graph = _artifact_of(scene.stage.home, "1.0.1") / GRAPH
     whole = graph.read_bytes()
@@ -82,7 +82,7 @@ def truncated(scene: Scene) -> Iterator[None]:
     graph.write_bytes(whole)
 
 
-@fault("promotion of a broken model", "it stays out, though its digest holds; the version before serves")
+@fault("promotion of a broken model", "it is rejected although its digest matches; the previous version serves")
 def broken(scene: Scene) -> Iterator[None]:
     home = scene.stage.home
     artifact = _artifact_of(home, "1.0.1")
@@ -97,7 +97,7 @@ def broken(scene: Scene) -> Iterator[None]:
     scene.promote("1.0.0")
 
 
-@fault("two promotions and a rollback at once", "one after the other: one version is in Production and is served")
+@fault("two promotions and a rollback at once", "they run one after the other: one version is in Production and served")
 def at_once(scene: Scene) -> Iterator[None]:
     home = scene.stage.home
     _promoted_by_training(home, "1.0.1")
