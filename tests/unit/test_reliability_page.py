@@ -17,7 +17,7 @@ def test_the_last_word_on_a_row_stands(tmp_path: Path, monkeypatch: pytest.Monke
     record_figures("bomb", {"held": 0.5}, table="Input")
     assert list(markdown(read_tables(file.read_text(encoding="utf-8").splitlines()))) == [
         "### Faults\n",
-        "|  | sent | promised |",
+        "|  | sent | guarantee |",
         "| --- | --: | --- |",
         "| kill | 3 | much |",
         "| lock | 1,200 | all |",

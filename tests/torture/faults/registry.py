@@ -30,7 +30,9 @@ def _artifact_of(home: TrainedHome, version: str) -> Path:
     return next(folder for folder in folders if artifact_digest(folder) == digest)
 
 
-@fault("tracking database locked", "the served model stays in service; `/health` is degraded until the lock is released")
+@fault(
+    "tracking database locked", "the served model stays in service; `/health` is degraded until the lock is released"
+)
 def locked(scene: Scene) -> Iterator[None]:
     with closing(sqlite3.connect(scene.home / "mlflow.db", isolation_level=None, timeout=30)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
@@ -39,7 +41,10 @@ def locked(scene: Scene) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-@fault("tracking database deleted", "the served model stays in service; promotions are followed again once the file is restored")
+@fault(
+    "tracking database deleted",
+    "the served model stays in service; promotions are followed again once the file is restored",
+)
 def deleted(scene: Scene) -> Iterator[None]:
     file, aside = scene.home / "mlflow.db", scene.home / "mlflow.db.aside"
     file.rename(aside)
@@ -61,7 +66,9 @@ def corrupted(scene: Scene) -> Iterator[None]:
     _promoted_by_training(scene.stage.home, "1.0.1")
 
 
-@fault("artifact store unreachable", "a version that cannot be fetched is rejected until it can; the previous one serves")
+@fault(
+    "artifact store unreachable", "a version that cannot be fetched is rejected until it can; the previous one serves"
+)
 def unreachable(scene: Scene) -> Iterator[None]:
     store, aside = scene.home / "mlartifacts", scene.home / "mlartifacts.aside"
     store.rename(aside)
