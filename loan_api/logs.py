@@ -1,6 +1,7 @@
 """Log lines as JSON, one form for the service and for gunicorn."""
 
 import logging
+import traceback
 from typing import Any
 
 _FIELDS = ("levelname", "name", "message", "process")
@@ -10,6 +11,15 @@ def leave_out_what_no_line_shows() -> None:
     """Spares every log record the search for its caller and thread, as the `logging` documentation describes."""
     logging._srcfile = None  # noqa: SLF001
     logging.logThreads = logging.logMultiprocessing = False
+
+
+def error_location(error: BaseException) -> dict[str, Any]:
+    """Return the log fields `error` (its type) and `stack`. An exception's message may quote an applicant's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error": f"{type(error).__module__}.{type(error).__qualname__}",
+        "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
 
 
 def logging_config(level: str) -> dict[str, Any]:

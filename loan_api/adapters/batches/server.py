@@ -4,14 +4,15 @@ import logging
 import resource
 import select
 import socket
-import traceback
 from collections.abc import Callable, Iterator
 from typing import IO
 
 from loan_api.adapters.batches.protocol import Decided, NotDone, Refused, Reply, receive_job, send_pieces, send_reply
 from loan_api.adapters.ipc.connection_queue import take_with_file
+from loan_api.adapters.ipc.messages import has_hung_up
 from loan_api.errors import BatchTooLargeError, ClientGoneError, NotRecordedError
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
+from loan_api.logs import error_location
 from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord
@@ -89,19 +90,7 @@ class BatchServer:
         except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001
-            # Its text may quote an applicant: the log gets where it happened, the client nothing.
-            frames = traceback.extract_tb(error.__traceback__)
-            stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-            name = f"{type(error).__module__}.{type(error).__qualname__}"
-            _log.error("batch failed", extra={"batch_id": job.batch_id, "error": name, "stack": stack})
-            return NotDone("failed", name), None
+            location = error_location(error)
+            _log.error("batch failed", extra={"batch_id": job.batch_id, **location})
+            return NotDone("failed", location["error"]), None
         return Decided(summary), pieces
-
-
-def has_hung_up(connection: socket.socket) -> bool:
-    """Whether the other side of a socket that has nothing more to say is gone."""
-    readable, _, _ = select.select([connection], [], [], 0)
-    try:
-        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
-    except OSError:
-        return True

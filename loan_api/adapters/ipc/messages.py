@@ -1,5 +1,6 @@
 """Messages over a stream socket: raw bytes, each behind its length."""
 
+import select
 import socket
 import struct
 
@@ -22,6 +23,15 @@ def receive_message(connection: socket.socket) -> bytearray:
     """Waits for one. Raises ConnectionError where the other side hangs up, TimeoutError where it takes too long."""
     (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size))
     return _receive_exactly(connection, length)
+
+
+def has_hung_up(connection: socket.socket) -> bool:
+    """Return whether the peer has closed its side. Bytes that have arrived stay unread."""
+    try:
+        readable, _, _ = select.select([connection], [], [], 0)
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except (OSError, ValueError):
+        return True
 
 
 class Inbox:

@@ -1,12 +1,12 @@
 """Reads a request's body: of an accepted media type, and no larger than allowed."""
 
-import select
-import socket
 import time
 from collections.abc import Callable, Collection, Sequence
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from loan_api.adapters.ipc.messages import has_hung_up
 
 _JSON = "application/json"
 _PIECE_BYTES = 65_536
@@ -54,21 +54,10 @@ def read_in_pieces(request: Request, limit: int, received: Callable[[int], None]
     return pieces
 
 
-def client_socket(request: Request) -> socket.socket | None:
-    """The connection to the client, where the server tells it."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    return connection
-
-
-def is_gone(connection: socket.socket | None) -> bool:
-    """Whether the client has closed its connection."""
-    if connection is None:
-        return False
-    try:
-        readable, _, _ = select.select([connection], [], [], 0)
-        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
-    except (OSError, ValueError):
-        return True
+def has_client_gone(request: Request) -> Callable[[], bool]:
+    """Return a check for whether the client has closed its connection. Only gunicorn reveals the connection."""
+    connection = request.environ.get("gunicorn.socket")
+    return lambda: connection is not None and has_hung_up(connection)
 
 
 def _limit(request: Request, limit: int) -> None:

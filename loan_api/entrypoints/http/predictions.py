@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotAcceptable
 from loan_api.credit.features import example_application
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
-from loan_api.entrypoints.http.body import client_socket, is_gone, media_type, read_at_once, read_in_pieces
+from loan_api.entrypoints.http.body import has_client_gone, media_type, read_at_once, read_in_pieces
 from loan_api.entrypoints.http.requests import current_request
 from loan_api.entrypoints.http.schemas import DecidedApplicationSchema, DecidedBatchSchema
 from loan_api.errors import SaturatedError
@@ -100,11 +100,11 @@ def predictions_blueprint(
         asked = current_request()
         accepts = media_type(asked, MEDIA_TYPES)
         answers = _answer_type(asked, accepts)
-        connection = client_socket(asked)
+        is_gone = has_client_gone(asked)
         try:
             with budget.holding() as holding:
                 body = read_in_pieces(asked, max_request_bytes, holding.grow)
-                batch = BatchRequest(g.request_id, body, accepts, answers, lambda: is_gone(connection))
+                batch = BatchRequest(g.request_id, body, accepts, answers, is_gone)
                 answered = predictions.decide_batch(batch)
                 del body, batch
         except SaturatedError:

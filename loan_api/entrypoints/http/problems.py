@@ -1,7 +1,6 @@
 """Every error as problem details (RFC 9457), and which domain error is which status."""
 
 import logging
-import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +27,7 @@ from loan_api.errors import (
     UnreadableRecordError,
 )
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
+from loan_api.logs import error_location
 
 CONTENT_TYPE = "application/problem+json"
 _WITHOUT_MODEL = {"Retry-After": "10"}
@@ -137,15 +137,9 @@ def _access_problem(error: AccessRefusedError) -> Response:
 
 def _unexpected_problem(error: Exception) -> Response:
     """Tells the client nothing and the log where it happened: an exception's own text may quote an applicant."""
-    frames = traceback.extract_tb(error.__traceback__)
     _log.error(
         "unexpected error",
-        extra={
-            "request_id": g.get("request_id", ""),
-            "route": route_of(request),
-            "error": f"{type(error).__module__}.{type(error).__qualname__}",
-            "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-        },
+        extra={"request_id": g.get("request_id", ""), "route": route_of(request), **error_location(error)},
     )
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side. The request_id finds it in our log."

@@ -1,16 +1,17 @@
 """The answer to what is not HTTP, which no view ever sees. Nothing that was sent comes back, and none of it is logged.
 
-gunicorn's own answer quotes the request, and so does its log. It imports the standard library and gunicorn only, as the
-master imports it.
+gunicorn's own answer and its log quote the request. The master imports this module, so it depends only on the standard
+library, gunicorn, and modules of the service that import nothing else.
 """
 
 import json
-import traceback
 import uuid
 from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, ParseException, UnsupportedTransferCoding
+
+from loan_api.logs import error_location
 
 _STATUS = {
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -22,14 +23,14 @@ _STATUS = {
 def answer_to(error: BaseException, log: Any) -> bytes:
     """What to send before the connection is closed; `log`, gunicorn's, gets a line without the request."""
     request_id = str(uuid.uuid4())
-    told = {"request_id": request_id, "error": f"{type(error).__module__}.{type(error).__qualname__}"}
+    location = error_location(error)
     if isinstance(error, ParseException):
         status = _STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
-        log.warning("malformed request", extra=told | {"status": status.value})
+        log.warning(
+            "malformed request", extra={"request_id": request_id, "error": location["error"], "status": status.value}
+        )
         return _problem(status, "This is not an HTTP request that can be read.", request_id)
-    frames = traceback.extract_tb(error.__traceback__)
-    stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    log.error("unexpected error", extra=told | {"stack": stack})
+    log.error("unexpected error", extra={"request_id": request_id, **location})
     detail = "Something went wrong on our side. The request_id finds it in our log."
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
 
