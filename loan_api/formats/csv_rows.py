@@ -1,16 +1,15 @@
 """A header and an application on each line (CSV, UTF-8), answered by a header and a decision on each line."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from io import StringIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loan_api.credit.features import FEATURES, NUMBERS, CategoryFeature
+from loan_api.credit.features import FEATURE_NAMES, FEATURES, NUMBERS, CategoryFeature
 from loan_api.formats.applications import explained_batch
+from loan_api.formats.csv_text import MalformedCsvError, other_separator, read_csv
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.refusals import MalformedBodyError
 from loan_api.formats.rows import all_valid, check_names, check_size, decided_rows, too_many
@@ -21,9 +20,22 @@ _NUMBER_NAMES = frozenset(number.name for number in NUMBERS)
 
 
 def decode(body: bytes, max_rows: int) -> Columns:
-    """The valid applications in the body. Spaces around a cell do not count; an empty one is missing."""
-    header, rows = _read(body, max_rows)
-    check_names(header)
+    """Decode the applications in the body. An empty cell is a missing value."""
+    try:
+        numbered = read_csv(body)
+        header = [name.strip() for name in next(numbered, (1, []))[1]]
+        if separator := other_separator(header, FEATURE_NAMES):
+            raise MalformedBodyError(f"The cells are separated by {separator}. Separate them by commas.")
+        check_names(header)
+        rows: list[list[str]] = []
+        for line, row in numbered:
+            if len(rows) == max_rows:
+                raise too_many(max_rows)
+            if len(row) != len(header):
+                raise MalformedBodyError(f"Line {line} has {len(row)} cells, but the header has {len(header)}.")
+            rows.append(row)
+    except MalformedCsvError as error:
+        raise MalformedBodyError(str(error)) from None
     check_size(len(rows), max_rows)
     texts = dict(zip(header, zip(*rows, strict=True), strict=True))
     columns = _columns(texts)
@@ -32,30 +44,8 @@ def decode(body: bytes, max_rows: int) -> Columns:
     return columns_of(explained_batch({"instances": [_explained_row(header, row) for row in rows]}, max_rows))
 
 
-def _read(body: bytes, max_rows: int) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    rows: list[list[str]] = []
-    try:
-        text = StringIO(body.decode("utf-8-sig"), newline="")
-        reader = csv.reader(text, skipinitialspace=True, strict=True)
-        header = [name.strip() for name in next(reader, [])]
-        for row in reader:
-            if not row:
-                continue
-            if len(rows) == max_rows:
-                raise too_many(max_rows)
-            if len(row) != len(header):
-                raise MalformedBodyError(
-                    f"Line {reader.line_num} has {len(row)} cells where the header has {len(header)}."
-                )
-            rows.append(row)
-    except (csv.Error, UnicodeDecodeError):
-        # Not chained: the parser's message may quote the body.
-        raise MalformedBodyError("The body is not valid CSV in UTF-8.") from None
-    return header, rows
-
-
 def _columns(texts: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]] | None:
-    """The columns, or None where a cell is not even a number."""
+    """Return the columns, or None if a cell that should be a number is not."""
     columns: dict[str, NDArray[Any]] = {}
     for feature in FEATURES:
         cells = texts[feature.name]
@@ -73,13 +63,13 @@ def _columns(texts: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]] | No
 
 
 def _are_plain(cells: Sequence[str]) -> bool:
-    """Whether they have nothing that Python's `float` knows and CSV does not: 1_000, or digits of other scripts."""
+    """Return False for spellings that only Python reads as numbers: 1_000, or digits of other scripts."""
     joined = "".join(cells)
     return joined.isascii() and "_" not in joined
 
 
 def _explained_row(header: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
-    """The row as JSON would have it; what is not a number stays a text, what is empty is left out."""
+    """Return the row as JSON would have it, leaving out empty cells and keeping as text what is not a number."""
     application: dict[str, Any] = {}
     for name, cell in zip(header, row, strict=True):
         text = cell.strip()
@@ -93,7 +83,7 @@ def _explained_row(header: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:
-    """The header, then a line for each decision, a piece for every thousand."""
+    """Encode the header and a line for each decision, in pieces of a thousand."""
     yield b"row_id,prediction,probability\n"
     rows = len(batch.predictions)
     for start in range(0, rows, _PIECE_ROWS):

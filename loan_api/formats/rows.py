@@ -1,5 +1,6 @@
-"""Rows and columns: what the formats have in common."""
+"""Rows and columns: checks and conversions shared by the formats."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from struct import pack
@@ -16,12 +17,14 @@ from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.refusals import MalformedBodyError, Refusal, Refusals, RequestRefusedError
 from loan_api.scoring.columns import CODES, Columns
 
-# A table with more is none of ours.
-_MOST_COLUMNS = 1000
+# Naming every unknown column of a wider table would cost more than it helps.
+_MAX_COLUMNS = 1000
+# The names that pandas gives to an index, in Arrow and Parquet and in CSV that it read and wrote again.
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0(\.\d+)?")
 
 
 class DecidedRow(msgspec.Struct, gc=False):
-    """The decision on one application, its members in the order of the contract."""
+    """The decision on one application, with its members in the order of the contract."""
 
     prediction: int
     probability: float
@@ -29,14 +32,14 @@ class DecidedRow(msgspec.Struct, gc=False):
 
 
 def decided_rows(batch: DecidedBatch, start: int, stop: int) -> list[DecidedRow]:
-    """The decisions from row `start` up to `stop`."""
+    """Return the decisions from row `start` up to `stop`."""
     predictions, probabilities = batch.predictions[start:stop].tolist(), batch.probabilities[start:stop].tolist()
     return list(map(DecidedRow, predictions, probabilities, range(start, stop)))
 
 
 def columns_of_structs(applications: Sequence[Any]) -> Columns:
-    """The columns of n valid applications as the fast decoder makes them."""
-    # One long list, row after row: tuples that are kept would wake the garbage collector all the time.
+    """Return the columns of n valid applications from the fast decoder."""
+    # One long list, row after row: keeping many tuples would trigger the garbage collector again and again.
     values: list[Any] = []
     for application in applications:
         values += astuple(application)
@@ -46,29 +49,37 @@ def columns_of_structs(applications: Sequence[Any]) -> Columns:
         if isinstance(feature, CategoryFeature):
             columns[feature.name] = np.frombuffer(bytes(map(CODES[feature.name].__getitem__, column)), np.int8)
         else:
-            # Several times as quick as numpy is with Python's floats.
+            # Several times as fast as numpy's own conversion of Python floats.
             columns[feature.name] = np.frombuffer(pack(f"{len(column)}d", *column))
     return columns
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises RequestRefusedError unless a table's columns are the declared features, in any order.
+    """Check that a table's columns are the declared features, in any order.
 
-    MalformedBodyError where none of them is a feature: then they are no names but, it may be, an applicant's values.
+    Raises RequestRefusedError if a column is unknown, missing or repeated, and MalformedBodyError if no column is a
+    feature, because the "names" are then probably an applicant's values.
     """
     known = set(FEATURE_NAMES)
-    if known.isdisjoint(names) or len(names) > _MOST_COLUMNS:
-        raise MalformedBodyError("The table must have the features as its columns, and their names at its head.")
-    messages = {name: [Refusal("This field is not known.", "unknown")] for name in names if name not in known}
+    if known.isdisjoint(names) or len(names) > _MAX_COLUMNS:
+        raise MalformedBodyError("The table must have the features as its columns and their names in its header.")
+    messages = {name: [Refusal(_unknown(name, names), "unknown")] for name in names if name not in known}
     messages |= {name: [Refusal("This field is missing.", "missing")] for name in known.difference(names)}
-    twice = (name for name, times in Counter(names).items() if times > 1)
-    messages |= {name: [Refusal("This field is there twice.", "unknown")] for name in twice}
+    repeated = (name for name, times in Counter(names).items() if times > 1)
+    messages |= {name: [Refusal("This column is repeated.", "unknown")] for name in repeated}
     if messages:
         raise RequestRefusedError(Refusals.of(messages))
 
 
+def _unknown(name: str, names: Sequence[str]) -> str:
+    # In CSV, pandas puts its index first and leaves the name empty.
+    if _PANDAS_INDEX.fullmatch(name) or name == names[0] == "":
+        return "This column is the index of a pandas table. Write the table with index=False."
+    return "This field is not known." if name else "This column has no name."
+
+
 def check_size(rows: int, max_rows: int) -> None:
-    """Raises BatchTooLargeError for more than `max_rows`, RequestRefusedError for none."""
+    """Raise BatchTooLargeError for more than `max_rows` rows and RequestRefusedError for an empty batch."""
     if rows > max_rows:
         raise too_many(max_rows)
     if rows == 0:
@@ -77,12 +88,12 @@ def check_size(rows: int, max_rows: int) -> None:
 
 
 def too_many(max_rows: int) -> BatchTooLargeError:
-    """For a batch whose rows need not all be counted to know that they are too many."""
-    return BatchTooLargeError(f"The batch has more than {max_rows} rows, which is the most that are accepted.")
+    """Return the error for a batch that has more rows than allowed, however many there are."""
+    return BatchTooLargeError(f"The batch has more than {max_rows} rows, the maximum.")
 
 
 def all_valid(columns: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether every number is within its range, and whole where it has to be, and every category has a code."""
+    """Return True if every number is in range, and whole if required, and every category has a code."""
     for number in NUMBERS:
         values = columns[number.name]
         # NaN fails every comparison.

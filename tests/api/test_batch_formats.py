@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
 from tests.api.conftest import MakeClient
 from tests.support.applications import application
+from tests.support.batch_bodies import WRITERS
 from tests.support.fakes import FakeModelSource
-from tests.unit.test_formats import WRITERS
 
 ROWS = [application(cibil_score=score) for score in (300, 600, 900)]
 

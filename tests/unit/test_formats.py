@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,68 +16,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_api.credit.features import FEATURE_NAMES, FEATURES, NUMBERS, CategoryFeature, Feature
+from loan_api.credit.features import FEATURES, NUMBERS, CategoryFeature, Feature
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import Columns, columns_of
 from tests.support.applications import application
+from tests.support.batch_bodies import (
+    WRITERS,
+    Rows,
+    as_arrow,
+    as_csv,
+    as_lines,
+    as_parquet,
+    file_of,
+    stream_of,
+    table_of,
+    with_column,
+)
 from tests.support.bombs import lengths_made_up, saying_small_sizes, varint
 
 MAX_ROWS = 50
-Rows = Sequence[dict[str, Any]]
-
-
-def as_json(rows: Rows) -> bytes:
-    return json.dumps({"instances": rows}).encode()
-
-
-def as_lines(rows: Rows) -> bytes:
-    return "\n".join(json.dumps(row) for row in rows).encode()
-
-
-def as_csv(rows: Rows) -> bytes:
-    text = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row)) or list(FEATURE_NAMES)
-    writer = csv.DictWriter(text, fieldnames=names)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def table_of(rows: Rows) -> Any:
-    return pa.Table.from_pylist(list(rows)) if rows else pa.table({name: pa.array([]) for name in FEATURE_NAMES})
-
-
-def as_arrow(rows: Rows) -> bytes:
-    return stream_of(table_of(rows))
-
-
-def stream_of(table: Any, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema, **options) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def as_parquet(rows: Rows) -> bytes:
-    return file_of(table_of(rows))
-
-
-def file_of(table: Any, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, **options)
-    return sink.getvalue()
-
-
-WRITERS: dict[str, Callable[[Rows], bytes]] = {
-    JSON: as_json,
-    NDJSON: as_lines,
-    CSV: as_csv,
-    ARROW: as_arrow,
-    PARQUET: as_parquet,
-}
 every_format = pytest.mark.parametrize("media_type", MEDIA_TYPES)
 tables = pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
 
@@ -209,8 +169,51 @@ def test_a_broken_csv_is_refused(body: bytes) -> None:
 
 def test_a_row_with_too_few_cells_is_named() -> None:
     body = as_csv([application()] * 2).rpartition(b",")[0]
-    with pytest.raises(MalformedBodyError, match=r"^Line 3 has 10 cells where the header has 11\.$"):
+    with pytest.raises(MalformedBodyError, match=r"^Line 3 has 10 cells, but the header has 11\.$"):
         format_of(CSV).decode(body, MAX_ROWS)
+
+
+def test_spaces_after_a_closing_quote_do_not_matter() -> None:
+    body = as_csv([application()]).replace(b"Graduate", b'"Graduate" ').replace(b"Yes", b'"Yes"\t')
+    assert same(format_of(CSV).decode(body, MAX_ROWS), columns_of([application()]))
+
+
+def test_rows_of_empty_cells_are_skipped() -> None:
+    body = as_csv([application()]) + b",,,,,,,,,,\r\n, ,\r\n"
+    assert same(format_of(CSV).decode(body, MAX_ROWS), columns_of([application()]))
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
+def test_another_separator_is_named(separator: str, name: str) -> None:
+    body = as_csv([application(income_annum="1,5")]).replace(b",", separator.encode())
+    with pytest.raises(MalformedBodyError, match=rf"^The cells are separated by {name}\. Separate them by commas\.$"):
+        format_of(CSV).decode(body, MAX_ROWS)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "name"),
+    [
+        (CSV, ""),
+        (CSV, "Unnamed: 0"),
+        (CSV, "__index_level_0__"),
+        (ARROW, "__index_level_0__"),
+        (PARQUET, "__index_level_0__"),
+    ],
+)
+def test_the_index_column_of_pandas_is_named(media_type: str, name: str) -> None:
+    with pytest.raises(RequestRefusedError) as refused:
+        decode(media_type, [{name: 0} | application()])
+    (shown,) = refused.value.refusals.shown
+    assert shown == {
+        "pointer": f"/{name}",
+        "detail": "This column is the index of a pandas table. Write the table with index=False.",
+    }
+
+
+def test_a_column_without_a_name_elsewhere_is_not_an_index() -> None:
+    with pytest.raises(RequestRefusedError) as refused:
+        decode(CSV, [application() | {"": 0}])
+    assert [shown["detail"] for shown in refused.value.refusals.shown] == ["This column has no name."]
 
 
 def test_a_line_that_is_no_json_is_named() -> None:
@@ -368,11 +371,6 @@ def shared(kind: Any, rows: int) -> Any:
     if pa.types.is_run_end_encoded(kind):
         return pa.RunEndEncodedArray.from_arrays(pa.array([rows], kind.run_end_type), pa.array([LONG]))
     return pa.FixedSizeListArray.from_arrays(pa.nulls(rows * len(LONG)), len(LONG))
-
-
-def with_column(name: str, values: Any) -> Any:
-    table = table_of([application()] * len(values))
-    return table.set_column(table.schema.get_field_index(name), name, values)
 
 
 @pytest.mark.parametrize("name", ["education", "cibil_score"])

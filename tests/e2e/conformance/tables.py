@@ -6,8 +6,8 @@ import schemathesis
 from hypothesis import strategies as st
 
 from loan_api.formats.codecs import JSON, MEDIA_TYPES
+from tests.support.batch_bodies import WRITERS
 from tests.support.valid_applications import valid_applications
-from tests.unit.test_formats import WRITERS
 
 _BATCHES = st.lists(valid_applications(), min_size=1, max_size=3)
 _FORMATS = [media_type for media_type in MEDIA_TYPES if media_type != JSON]
