@@ -15,7 +15,7 @@ from training.registry.versions import find_version
 
 @pytest.fixture(scope="session")
 def kept_service(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptService]:
-    """In a LOAN_HOME with 1.0.0 in Production; 1.0.1 was rolled back."""
+    """Share a service with 1.0.0 in Production, after 1.0.1 was rolled back."""
     home = copy_of(twice_trained_home, tmp_path_factory.mktemp("service") / "home")
     first = find_version(home.client, home.settings.model_name, "1.0.0")
     put_into_production(home.client, first, "rollback")

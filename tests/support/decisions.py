@@ -1,4 +1,4 @@
-"""Clients that remember what was acknowledged, and what the decision log has of it."""
+"""Load that remembers acknowledged decisions, and a comparison of them with the decision log."""
 
 import json
 import threading
@@ -30,9 +30,9 @@ _JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request: when it began and ended (seconds of the monotonic clock), and what went wrong, if anything.
+    """A finished request: start and end in monotonic seconds, and its problem, if any.
 
-    `is_refusal`: the service asked to come again later, with `Retry-After`.
+    `is_refusal` marks a 429 or 503 with `Retry-After`.
     """
 
     began: float
@@ -43,26 +43,26 @@ class Attempt:
 
 @dataclass(frozen=True)
 class AcknowledgedBatch:
-    """A batch, by the seed that its rows were made from, and the answer as it came: taken apart, it takes megabytes."""
+    """A batch as the seed of its rows and the raw answer; decoded, both would take megabytes."""
 
     seed: int
     content: bytes
 
     @property
     def sent(self) -> list[Application]:
-        """Its rows."""
+        """Return the rows that were sent."""
         return applications(BATCH_ROWS, self.seed)
 
     @property
     def answer(self) -> dict[str, Any]:
-        """The answer."""
-        told: dict[str, Any] = json.loads(self.content)
-        return told
+        """Return the decoded answer."""
+        answer: dict[str, Any] = json.loads(self.content)
+        return answer
 
 
 @dataclass
 class Acknowledged:
-    """What clients were told: the input and the answer of each decision, by its id, and of each batch."""
+    """Every acknowledged decision and batch, by id, with its input and its answer."""
 
     decisions: dict[str, tuple[Application, dict[str, Any]]] = field(default_factory=dict)
     batches: dict[str, AcknowledgedBatch] = field(default_factory=dict)
@@ -70,20 +70,20 @@ class Acknowledged:
     attempts: list[Attempt] = field(default_factory=list)
 
     def note(self, began: float, problem: str | None = None, *, is_refusal: bool = False) -> None:
-        """Adds the attempt that has just come to its end."""
+        """Add an attempt that has just ended."""
         self.attempts.append(Attempt(began, monotonic(), problem, is_refusal))
         if problem is not None:
             self.refusals[problem] += 1
 
 
 class _Client:
-    """Asks again and again over one connection; whatever goes wrong was not acknowledged."""
+    """A client that repeats requests over one connection and notes every result."""
 
-    def __init__(self, port: int, number: int, told: Acknowledged) -> None:
+    def __init__(self, port: int, number: int, acknowledged: Acknowledged) -> None:
         self._port = port
         self._random = Random(number)
-        self._told = told
-        # Of eight clients, one asks for batches.
+        self._acknowledged = acknowledged
+        # Every eighth client sends batches.
         self._asks_for_batches = number % 8 == 0
 
     def run(self, is_over: threading.Event) -> None:
@@ -93,10 +93,10 @@ class _Client:
             try:
                 closing_soon = self._ask(connection, began)
             except (OSError, HTTPException, ValueError) as error:
-                self._told.note(began, type(error).__name__)
+                self._acknowledged.note(began, type(error).__name__)
                 closing_soon = True
                 is_over.wait(0.05)
-            # A little idleness: the tests share the machine with the service.
+            # Leave some processor time: the tests share the machine with the service.
             is_over.wait(0.01)
             if closing_soon:
                 connection.close()
@@ -113,13 +113,13 @@ class _Client:
         answer = json.loads(content)
         if response.status != 200:
             is_refusal = response.status in (429, 503) and "Retry-After" in response.headers
-            self._told.note(began, f"{response.status} {answer['type']}", is_refusal=is_refusal)
+            self._acknowledged.note(began, f"{response.status} {answer['type']}", is_refusal=is_refusal)
             return response.will_close
         if self._asks_for_batches:
-            self._told.batches[answer["batch_id"]] = AcknowledgedBatch(seed, content)
+            self._acknowledged.batches[answer["batch_id"]] = AcknowledgedBatch(seed, content)
         else:
-            self._told.decisions[answer["decision_id"]] = (rows[0], answer)
-        self._told.note(began)
+            self._acknowledged.decisions[answer["decision_id"]] = (rows[0], answer)
+        self._acknowledged.note(began)
         return response.will_close
 
     def _connect(self) -> HTTPConnection:
@@ -128,31 +128,34 @@ class _Client:
 
 @contextmanager
 def load(port: int) -> Iterator[Acknowledged]:
-    """Asks over 16 connections while the block runs; what it gives is complete after it."""
-    told = Acknowledged()
+    """Send requests over 16 connections while the block runs; the result is complete after it."""
+    acknowledged = Acknowledged()
     over = threading.Event()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        for number in range(CONNECTIONS):
-            pool.submit(_Client(port, number, told).run, over)
+        clients = [pool.submit(_Client(port, number, acknowledged).run, over) for number in range(CONNECTIONS)]
         try:
-            yield told
+            yield acknowledged
         finally:
             over.set()
+    for client in clients:
+        client.result()
 
 
-def progress(told: Acknowledged, decisions: int, batches: int = 1) -> None:
-    """Waits until so many more decisions and batches are acknowledged."""
-    before = len(told.decisions), len(told.batches)
+def progress(acknowledged: Acknowledged, decisions: int, batches: int = 1) -> None:
+    """Wait until that many more decisions and batches have been acknowledged."""
+    before = len(acknowledged.decisions), len(acknowledged.batches)
     wait_until(
-        lambda: len(told.decisions) >= before[0] + decisions and len(told.batches) >= before[1] + batches,
+        lambda: (
+            len(acknowledged.decisions) >= before[0] + decisions and len(acknowledged.batches) >= before[1] + batches
+        ),
         f"{decisions} more decisions and {batches} more batches",
     )
 
 
-def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> int:
-    """Every acknowledged decision is in the database once, with the input that was sent and the answer to it.
+def assert_all_are_recorded(acknowledged: Acknowledged, database: Path | str) -> int:
+    """Check that every acknowledged decision is recorded once, with its input and answer.
 
-    `database` is SQLite's file, or a URL. How many were found there, rows of batches among them.
+    `database` is a SQLite file or a URL. Return the number of decisions found, including rows of batches.
     """
     single = (decisions.c.id, decisions.c.features, decisions.c.probability, decisions.c.prediction)
     url = f"sqlite:///{database}" if isinstance(database, Path) else database
@@ -160,16 +163,16 @@ def assert_all_are_recorded(told: Acknowledged, database: Path | str) -> int:
         rows = connection.execute(select(*single)).all()
         whole = connection.execute(select(batches.c.id, batches.c.content)).all()
     singles = {row[0]: row[1:] for row in rows}
-    assert len(singles) == len(rows), "no id is there twice"
-    assert [each for each in told.decisions if each not in singles] == []
-    for decision_id, (sent, answer) in told.decisions.items():
+    assert len(singles) == len(rows), "an id is recorded twice"
+    assert [each for each in acknowledged.decisions if each not in singles] == []
+    for decision_id, (sent, answer) in acknowledged.decisions.items():
         features, probability, prediction = singles[decision_id]
         assert features == sent
         assert (probability, prediction) == (answer["probability"], answer["prediction"])
-    found = sum(each in singles for each in told.decisions)
+    found = sum(each in singles for each in acknowledged.decisions)
     contents = {row[0]: row[1] for row in whole}
-    assert [each for each in told.batches if each not in contents] == []
-    for batch_id, batch in told.batches.items():
+    assert [each for each in acknowledged.batches if each not in contents] == []
+    for batch_id, batch in acknowledged.batches.items():
         columns, probabilities, predictions = unpack(contents[batch_id])
         sent_rows, answer = batch.sent, batch.answer
         assert row_count(columns) == len(sent_rows)

@@ -13,7 +13,7 @@ from tests.support.service import Service
 
 
 def _processes(service: Service) -> Iterator[tuple[int, str]]:
-    """The pid and the command line of each that was started for this home, by whomever; words end with a zero."""
+    """Yield pid and NUL-separated command line of every process whose LOAN_HOME is the service's."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -26,12 +26,12 @@ def _processes(service: Service) -> Iterator[tuple[int, str]]:
 
 
 def processes_of(service: Service, module: str) -> list[int]:
-    """The pids of those that run `module`."""
+    """Return the pids of the processes that run `module`."""
     return [pid for pid, command in _processes(service) if module in command.split("\0")]
 
 
 def commands_of(service: Service) -> list[str]:
-    """What anyone on the machine sees of them."""
+    """Return the command lines that any user of the machine can see."""
     return [command for _, command in _processes(service)]
 
 
@@ -49,7 +49,7 @@ def checks_of(service: Service) -> dict[str, str]:
 
 @contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """As a long migration or a backup of another program would do."""
+    """Lock the database, as a long migration or another program's backup would."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield

@@ -29,41 +29,41 @@ class Service:
     log: Path
 
     def url(self, path: str) -> str:
-        """The address of `path`."""
+        """Return the URL of `path`."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     @property
     def credentials(self) -> tuple[str, str]:
-        """For /metrics."""
+        """Return user name and password for /metrics."""
         return "prometheus", (self.home / "metrics_password").read_text(encoding="utf-8").strip()
 
     @property
     def log_lines(self) -> list[dict[str, object]]:
-        """The log so far, each line parsed."""
+        """Return the JSON lines of the log so far, parsed."""
         lines = self.log.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     @property
     def workers(self) -> list[int]:
-        """The pids of the living workers; what announces the service is a child of the master, too, for a while."""
+        """Return the pids of living workers, but not of the announcement, another child of the master."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in children.split() if _runs_gunicorn(Path("/proc", pid))]
 
     def is_all_there(self) -> bool:
-        """Whether each of its workers is there and has a model, and it can decide."""
+        """Return whether every worker runs and has a model, and the service is ready."""
         loaded = {line["process"] for line in self.log_lines if line["message"] == "model loaded"}
         workers = self.workers
         return len(workers) == WORKERS and loaded.issuperset(workers) and self.is_ready()
 
     def is_ready(self) -> bool:
-        """Whether it can decide, as one of its workers says."""
+        """Return whether one of the workers reports that it can decide."""
         try:
             return requests.get(self.url("/health/ready"), timeout=5).status_code == 200
         except requests.RequestException:
             return False
 
     def metrics(self) -> dict[str, float]:
-        """Every sample by its name with labels."""
+        """Return every sample by its name with labels."""
         response = requests.get(self.url("/metrics"), auth=self.credentials, timeout=10)
         samples = [line for line in response.text.splitlines() if line and not line.startswith("#")]
         return {sample.rpartition(" ")[0]: float(sample.rpartition(" ")[2]) for sample in samples}
@@ -77,7 +77,7 @@ def _runs_gunicorn(process: Path) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 
 def environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the documented commands need, `environ`, and nothing of the test's own process."""
+    """Return the environment of a documented command, without the test process's own variables."""
     return {
         "PATH": os.environ["PATH"],
         "LOAN_HOME": str(home),
@@ -98,7 +98,7 @@ def environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, 
 
 
 def run_command(home: Path, *arguments: str, **environ: str) -> str:
-    """Runs `python …` from the project's root and returns what it printed."""
+    """Run `python …` in the project root and return its output."""
     finished = subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT_ROOT,
@@ -113,7 +113,7 @@ def run_command(home: Path, *arguments: str, **environ: str) -> str:
 
 
 class KeptService:
-    """A service in `home` that many tests use one after another; after a test that stopped it, it starts again."""
+    """A service in `home` that many tests share; it is restarted after a test that stopped it."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -121,15 +121,15 @@ class KeptService:
         self._service: Service | None = None
 
     def running(self) -> Service:
-        """It, with all its workers."""
+        """Return the service with all its workers running."""
         if self._service is None or self._service.process.poll() is not None:
             self.stop()
             self._service = self._running.enter_context(started_service(self._home))
-        wait_until(self._service.is_all_there, "the service to be all there")
+        wait_until(self._service.is_all_there, "every worker")
         return self._service
 
     def stop(self) -> None:
-        """As Ctrl-C would."""
+        """Stop the service as Ctrl-C would."""
         self._service = None
         self._running.close()
 
@@ -138,7 +138,7 @@ class KeptService:
 def started_service(
     home: Path, *, ready: bool = True, logs: Path | None = None, port: int | None = None, **environ: str
 ) -> Iterator[Service]:
-    """Starts the service with `environ`, waits until it is ready, interrupts it in the end; its log is in `logs`."""
+    """Start the service, wait until it is ready, and interrupt it after the block. Its log is in `logs`."""
     port = port or free_port()
     log = (logs or home) / f"service-{port}.log"
     with log.open("ab") as output:
@@ -156,7 +156,7 @@ def started_service(
             wait_until(lambda: service.is_ready() or process.poll() is not None, "the service to be ready")
             assert process.poll() is None, log.read_text(encoding="utf-8")
         yield service
-        # As a terminal does: to every process of the group.
+        # A terminal sends Ctrl-C to every process of the group.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=40)
@@ -167,7 +167,7 @@ def started_service(
 
 @dataclass(frozen=True)
 class ClosedService:
-    """A running service that asks for API keys, and one that may do everything."""
+    """A running service that requires API keys, and a key with every scope."""
 
     service: Service
     key: str
