@@ -35,7 +35,7 @@ from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.entrypoints.http.endpoints import Collaborators, Limits, register_endpoints
 from loan_api.entrypoints.http.headers import protect_answers
 from loan_api.entrypoints.http.problems import register_problem_handlers
-from loan_api.entrypoints.http.requests import observe_requests
+from loan_api.entrypoints.http.requests import foreseeable_answers, observe_requests
 from loan_api.secrets import read_or_make_password
 from loan_api.services.access import Access, KeySource
 from loan_api.services.admission import Backlog, ByteBudget
@@ -167,13 +167,14 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     protect_answers(app)
     register_problem_handlers(app)
     expose = partial(multiprocess.expose, metrics_registry, tallies, folder)
-    register_endpoints(
+    document = register_endpoints(
         app,
         Collaborators(predictions, backlog, budget, health, registry, audit, access, expose),
         Limits(settings.max_batch_rows, settings.max_request_bytes),
         (settings.metrics_username, _metrics_password(settings.metrics_password_file)),
     )
 
+    observers.http.expect(foreseeable_answers(app, document))
     registry.refresh()
     adapters.log.start()
     adapters.batches.start()

@@ -9,6 +9,9 @@ from loan_api.credit.features import FEATURE_NAMES
 
 UNKNOWN = "unknown"
 _LABELS = frozenset((*FEATURE_NAMES, "instances", "body"))
+# Every field label and every reason that a metric can carry.
+FIELD_LABELS = (*sorted(_LABELS), UNKNOWN)
+REASONS = ("missing", "unknown", "null", "type", "range", "not_allowed")
 _SHOWN_AT_MOST = 100
 _SHOWN_NAME_LENGTH = 64
 

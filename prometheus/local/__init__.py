@@ -1,1 +1,1 @@
-"""Prometheus and Alertmanager on this machine, as the project configures them, for the service that runs here."""
+"""Prometheus and Alertmanager on this machine, watching the service that runs on it."""

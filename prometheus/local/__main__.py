@@ -1,4 +1,4 @@
-"""`python -m prometheus.local`: watches the service that runs on this machine, until Ctrl-C."""
+"""`python -m prometheus.local`: watch the service on this machine until Ctrl-C."""
 
 import signal
 import time
@@ -8,20 +8,12 @@ from pathlib import Path
 
 import click
 
-from loan_api.secrets import read_or_make_password
 from loan_api.settings import Settings, SettingsError, read_settings
-from prometheus.local.configuration import (
-    USER,
-    Addresses,
-    Credentials,
-    alertmanager_configuration,
-    prometheus_configuration,
-    web_configuration,
-)
-from prometheus.local.programs import ProgramError, alertmanager_program, alone_in, prometheus_program, running
+from prometheus.local.configuration import USER, Addresses, write_configuration
+from prometheus.local.programs import ProgramError, alertmanager_program, exclusive_use, prometheus_program, running
 
 _PORT = click.IntRange(1, 65535)
-_LOOK_EVERY_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 @click.command()
@@ -29,14 +21,14 @@ _LOOK_EVERY_SECONDS = 0.5
 @click.option("--alertmanager-port", type=_PORT, default=9093, envvar="ALERTMANAGER_PORT", show_default=True)
 def monitor(prometheus_port: int, alertmanager_port: int) -> None:
     """Run Prometheus and Alertmanager with the project's configuration against the service on PORT, until Ctrl-C."""
-    # Also where the terminal is closed.
+    # SIGHUP: closing the terminal stops both programs, too.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         settings = read_settings()
         folder = settings.loan_home / "monitor"
         folder.mkdir(parents=True, exist_ok=True)
-        with alone_in(folder) as lock:
+        with exclusive_use(folder) as lock:
             _run(settings, Addresses(settings.port, prometheus_port, alertmanager_port), folder, lock)
     except (SettingsError, ProgramError) as error:
         raise click.ClickException(str(error)) from error
@@ -46,20 +38,8 @@ def monitor(prometheus_port: int, alertmanager_port: int) -> None:
         click.echo("Stopped.")
 
 
-def _write_configuration(settings: Settings, addresses: Addresses, folder: Path) -> None:
-    """Writes all files, and makes the passwords that there are not yet."""
-    credentials = Credentials(settings.metrics_username, settings.metrics_password_file, folder / "password")
-    read_or_make_password(settings.metrics_password_file)
-    for name, content in (
-        ("prometheus.yml", prometheus_configuration(addresses, credentials)),
-        ("alertmanager.yml", alertmanager_configuration()),
-        ("web.yml", web_configuration(read_or_make_password(credentials.password_file))),
-    ):
-        (folder / name).write_text(content, encoding="utf-8")
-
-
 def _run(settings: Settings, addresses: Addresses, folder: Path, lock: int) -> None:
-    _write_configuration(settings, addresses, folder)
+    write_configuration(settings, addresses, folder)
     programs = {
         "alertmanager.log": alertmanager_program(folder, addresses.alertmanager),
         "prometheus.log": prometheus_program(folder, addresses.prometheus),
@@ -68,8 +48,8 @@ def _run(settings: Settings, addresses: Addresses, folder: Path, lock: int) -> N
         processes = [stack.enter_context(running(program, folder / log, lock)) for log, program in programs.items()]
         _announce(settings, addresses, folder)
         while all(process.poll() is None for process in processes):
-            time.sleep(_LOOK_EVERY_SECONDS)
-        raise ProgramError(f"one of the two has ended; their logs are in {folder}")
+            time.sleep(_POLL_SECONDS)
+        raise ProgramError(f"Prometheus or Alertmanager has stopped; their logs are in {folder}")
 
 
 def _announce(settings: Settings, addresses: Addresses, folder: Path) -> None:
@@ -80,9 +60,9 @@ Prometheus and Alertmanager watch the service on {service}. Ctrl-C stops them.
 
   Prometheus     http://localhost:{addresses.prometheus}
   Alertmanager   http://localhost:{addresses.alertmanager}
-  Both ask for   user {USER}, password in {folder / "password"}
+  Sign in as {USER} with the password in {folder / "password"}
 
-Watch an alert fire, after some twelve minutes:
+To see an alert fire after about twelve minutes:
 
   .venv/bin/python -m loan_api simulate --scenario drift --seconds 900
 """

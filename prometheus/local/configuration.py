@@ -1,4 +1,4 @@
-"""The project's configuration of Prometheus and Alertmanager, with the addresses and files of this machine."""
+"""The project's configuration of Prometheus and Alertmanager, adapted to this machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,64 +6,56 @@ from typing import Any
 
 import yaml
 
+from loan_api.adapters.keys.file import replace_file
 from loan_api.adapters.keys.web_access import with_password
+from loan_api.secrets import read_or_make_password
+from loan_api.settings import Settings
 
-_FOLDER = Path(__file__).resolve().parent.parent
-# As prometheus/web.yml names it.
+_TEMPLATES = Path(__file__).resolve().parent.parent
+# The user in prometheus/web.yml.
 USER = "prometheus"
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """The ports of this machine."""
+    """Ports on this machine."""
 
     service: int
     prometheus: int
     alertmanager: int
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """What Prometheus asks the service with, and the file with the password for Prometheus and Alertmanager."""
+def write_configuration(settings: Settings, addresses: Addresses, folder: Path) -> None:
+    """Write the configuration files to `folder`, readable only by their owner, and create missing passwords."""
+    password_file = folder / "password"
+    metrics_access = _basic_auth(settings.metrics_username, settings.metrics_password_file)
+    read_or_make_password(settings.metrics_password_file)
+    password = read_or_make_password(password_file)
 
-    metrics_user: str
-    metrics_password_file: Path
-    password_file: Path
+    prometheus = _template("prometheus.yml")
+    prometheus["rule_files"] = [str(_TEMPLATES / pattern) for pattern in prometheus["rule_files"]]
+    (alertmanagers,) = prometheus["alerting"]["alertmanagers"]
+    alertmanagers |= _target(addresses.alertmanager) | _basic_auth(USER, password_file)
+    (service,) = prometheus["scrape_configs"]
+    service |= _target(addresses.service) | metrics_access
 
+    # Receivers without a channel: alerts are visible on Alertmanager's page, but nobody is notified.
+    alertmanager = _template("alertmanager.yml")
+    alertmanager["receivers"] = [{"name": receiver["name"]} for receiver in alertmanager["receivers"]]
 
-def prometheus_configuration(addresses: Addresses, credentials: Credentials) -> str:
-    """prometheus.yml, its targets on this machine."""
-    configuration = _read("prometheus.yml")
-    configuration["rule_files"] = [str(_FOLDER / pattern) for pattern in configuration["rule_files"]]
-    (alertmanager,) = configuration["alerting"]["alertmanagers"]
-    _point(alertmanager, addresses.alertmanager, USER, credentials.password_file)
-    (service,) = configuration["scrape_configs"]
-    _point(service, addresses.service, credentials.metrics_user, credentials.metrics_password_file)
-    return _written(configuration)
-
-
-def alertmanager_configuration() -> str:
-    """alertmanager.yml, but nobody is told: what it would send can be seen on its page."""
-    configuration = _read("alertmanager.yml")
-    configuration["receivers"] = [{"name": receiver["name"]} for receiver in configuration["receivers"]]
-    return _written(configuration)
+    replace_file(folder / "prometheus.yml", yaml.safe_dump(prometheus, sort_keys=False))
+    replace_file(folder / "alertmanager.yml", yaml.safe_dump(alertmanager, sort_keys=False))
+    replace_file(folder / "web.yml", with_password((_TEMPLATES / "web.yml").read_text(encoding="utf-8"), password))
 
 
-def web_configuration(password: str) -> str:
-    """web.yml, with the hash of the password."""
-    return with_password((_FOLDER / "web.yml").read_text(encoding="utf-8"), password)
+def _target(port: int) -> dict[str, Any]:
+    return {"static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
 
 
-def _point(section: dict[str, Any], port: int, user: str, password_file: Path) -> None:
-    section["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
-    section["basic_auth"] = {"username": user, "password_file": str(password_file)}
+def _basic_auth(user: str, password_file: Path) -> dict[str, Any]:
+    return {"basic_auth": {"username": user, "password_file": str(password_file)}}
 
 
-def _read(name: str) -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((_FOLDER / name).read_text(encoding="utf-8"))
-    return read
-
-
-def _written(configuration: dict[str, Any]) -> str:
-    text: str = yaml.safe_dump(configuration, sort_keys=False)
-    return text
+def _template(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((_TEMPLATES / name).read_text(encoding="utf-8"))
+    return content

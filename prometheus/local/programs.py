@@ -1,4 +1,4 @@
-"""Prometheus and Alertmanager as processes of this machine."""
+"""Prometheus and Alertmanager as child processes."""
 
 import fcntl
 import shutil
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WAIT_SECONDS = 30.0
-_LOOK_EVERY_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _STOP_SECONDS = 20.0
 
 
 class ProgramError(Exception):
-    """A program is missing, or has ended."""
+    """A program is missing, has stopped, or cannot start."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is started: one of `names`, found on the path, with `options`; `package` is Debian's name for it."""
+    """An executable, found on the PATH under one of `names`, with its options. `package` is its Debian package."""
 
     title: str
     names: tuple[str, ...]
@@ -33,12 +33,12 @@ class Program:
 
     @property
     def url(self) -> str:
-        """Where its page is."""
+        """The address of its web page."""
         return f"http://localhost:{self.port}"
 
     @property
     def executable(self) -> str:
-        """Where it is. Raises ProgramError where it is not."""
+        """The path of the executable. Raises ProgramError if it is not on the PATH."""
         found = next(filter(None, map(shutil.which, self.names)), None)
         if found is None:
             raise ProgramError(f"{self.title} is missing: apt-get install {self.package}, or put it on the PATH")
@@ -46,7 +46,7 @@ class Program:
 
 
 def prometheus_program(folder: Path, port: int) -> Program:
-    """With the files in `folder`, and its data there."""
+    """Return Prometheus with its configuration and data in `folder`."""
     return Program(
         "Prometheus",
         ("prometheus",),
@@ -62,7 +62,7 @@ def prometheus_program(folder: Path, port: int) -> Program:
 
 
 def alertmanager_program(folder: Path, port: int) -> Program:
-    """With the files in `folder`, and its data there; it looks for no others to form a cluster with."""
+    """Return Alertmanager with its configuration and data in `folder`, without clustering."""
     return Program(
         "Alertmanager",
         ("alertmanager", "prometheus-alertmanager"),
@@ -86,27 +86,28 @@ def _web_options(folder: Path, port: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[int]:
-    """While the block runs, nobody else is. Gives the lock's descriptor, which programs that use the folder inherit.
+def exclusive_use(folder: Path) -> Iterator[int]:
+    """Lock the folder and yield the lock's descriptor.
 
-    So it is locked for as long as any of them runs. Raises ProgramError where it is.
+    Programs that use the folder inherit the descriptor, so the lock lasts until the last of them has stopped. Raises
+    ProgramError if the folder is already locked.
     """
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ProgramError(
-                f"another one runs with {folder}, or Prometheus or Alertmanager of an earlier one"
+                f"{folder} is in use by another `make monitor`, or by a Prometheus or Alertmanager that one left behind"
             ) from error
         yield lock.fileno()
 
 
 @contextmanager
 def running(program: Program, log: Path, lock: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The program while the block runs, which begins once it answers. Raises ProgramError where it does not."""
-    _claim(program)
+    """Run the program, ready to answer, for the duration of the block. Raises ProgramError if it does not start."""
+    _check_port_is_free(program)
     with log.open("wb") as output:
-        # Not of the terminal's group: on Ctrl-C they are stopped in their turn.
+        # A session of its own keeps the terminal's Ctrl-C away: the programs are stopped one after the other below.
         process = subprocess.Popen(
             [program.executable, *program.options],
             stdout=output,
@@ -126,8 +127,8 @@ def running(program: Program, log: Path, lock: int) -> Iterator[subprocess.Popen
             process.wait()
 
 
-def _claim(program: Program) -> None:
-    """Raises ProgramError where somebody listens on its port already, and would be taken for it."""
+def _check_port_is_free(program: Program) -> None:
+    """Raise ProgramError if another process listens on the port: it would be mistaken for the program."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -135,7 +136,7 @@ def _claim(program: Program) -> None:
         except OSError as error:
             variable = f"{program.title.upper()}_PORT"
             raise ProgramError(
-                f"port {program.port} is taken; {variable} chooses another for {program.title}"
+                f"port {program.port} is in use; set {variable} to choose another port for {program.title}"
             ) from error
 
 
@@ -143,19 +144,19 @@ def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: P
     deadline = time.monotonic() + _WAIT_SECONDS
     while not answers(f"{program.url}/-/ready"):
         if process.poll() is not None:
-            raise ProgramError(f"{program.title} has ended: {_last_line(log)} ({log})")
+            raise ProgramError(f"{program.title} has stopped: {_last_line(log)} ({log})")
         if time.monotonic() > deadline:
-            raise ProgramError(f"{program.title} is not ready after {_WAIT_SECONDS:.0f} s; {log} says more")
-        time.sleep(_LOOK_EVERY_SECONDS)
+            raise ProgramError(f"{program.title} is not ready after {_WAIT_SECONDS:.0f} s; see {log}")
+        time.sleep(_POLL_SECONDS)
 
 
 def answers(url: str) -> bool:
-    """Whether somebody answers there, if only by asking for a password."""
+    """Tell if a server answers at `url`, if only with a request for credentials."""
     try:
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own http URL
             return True
     except urllib.error.HTTPError as error:
-        # Ready or not, it asks who wants to know.
+        # Both programs ask for the password before they answer anything, readiness included.
         return error.code == 401  # noqa: PLR2004
     except OSError:
         return False
@@ -163,4 +164,4 @@ def answers(url: str) -> bool:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return lines[-1] if lines else "it says nothing"
+    return lines[-1] if lines else "its log is empty"

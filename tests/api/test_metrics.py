@@ -1,4 +1,6 @@
-"""/metrics: who may read it, and that it counts what happens."""
+"""Access to /metrics, and what it counts."""
+
+from itertools import product
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,7 +13,7 @@ from tests.support.scraping import Credentials, labelled, scrape
 
 
 @pytest.mark.parametrize("auth", [None, ("prometheus", "wrong"), ("other", None), ("prometheus", "")])
-def test_without_the_right_credentials_it_is_a_401(
+def test_wrong_credentials_get_a_401(
     client: FlaskClient, metrics_credentials: Credentials, auth: tuple[str, str | None] | None
 ) -> None:
     if auth is not None and auth[1] is None:
@@ -26,7 +28,7 @@ def test_without_the_right_credentials_it_is_a_401(
 @pytest.mark.parametrize(
     "header", ["Bearer abc", "Basic", "Basic !!!", "Basic é", "nonsense", "Basic cHJvbWV0aGV1cw=="]
 )
-def test_a_header_that_is_no_basic_auth_is_a_401(client: FlaskClient, header: str) -> None:
+def test_another_kind_of_authorization_gets_a_401(client: FlaskClient, header: str) -> None:
     assert client.get("/metrics", headers={"Authorization": header}).status_code == 401
 
 
@@ -61,8 +63,9 @@ def test_requests_are_counted_by_pattern_not_by_path(client: FlaskClient, metric
     total = "loan_http_requests_total"
     assert samples[labelled(total, method="GET", route="unmatched", status="404")] == 2
     assert samples[labelled(total, method="POST", route="/predict/batch", status="200")] == 1
-    methods = {dict(labels)["method"] for name, labels in samples if name == total}
-    assert methods == {"GET", "POST", "other"}
+    assert samples[labelled(total, method="other", route="unmatched", status="405")] == 1
+    values = {value for name, labels in samples if name == total for _, value in labels}
+    assert not values & {"BREW", "/customers/1", "/customers/2"}
     assert samples[labelled("loan_http_requests_in_progress")] == 1  # the scrape itself
 
 
@@ -79,6 +82,58 @@ def test_refusals_are_counted_by_field_and_reason(client: FlaskClient, metrics_c
     assert not [labels for name, labels in samples if name == errors and "made_up" in str(labels)]
 
 
+def test_every_series_of_the_first_failures_exists_before_they_happen(
+    client: FlaskClient, metrics_credentials: Credentials
+) -> None:
+    """`rate()` ignores the first value of a series: a burst of errors that creates its series would be invisible."""
+    before = scrape(client, metrics_credentials)
+    json_type = {"Content-Type": "application/json"}
+    statuses = {
+        client.post("/predict", json=application()).status_code,
+        client.post("/predict", data=b"{", headers=json_type).status_code,
+        client.post("/predict", json=application(cibil_score="700", made_up=1)).status_code,
+        client.post("/predict", data=b"x", headers={"Content-Type": "text/plain"}).status_code,
+        client.post("/predict", data=b"x" * 20_000, headers=json_type).status_code,
+        client.post("/predict/batch", json={"instances": [application(loan_term=None), {}, 5]}).status_code,
+        client.post("/predict/batch", json={"instances": []}).status_code,
+        client.post("/predict/batch", json=[]).status_code,
+        client.post("/predict/batch", json=ASSESSMENT_BATCH, headers={"Accept": "image/png"}).status_code,
+        client.get("/decisions/no-such-decision").status_code,
+        client.put("/decisions/no-such-decision/outcome", json={"outcome": 1}).status_code,
+        client.get("/metrics").status_code,
+        client.get("/nowhere").status_code,
+        client.delete("/predict").status_code,
+        client.get("/openapi.json").status_code,
+    }
+    after = scrape(client, metrics_credentials)
+    assert statuses >= {200, 400, 401, 403, 404, 405, 406, 413, 415, 422}
+    new = after.keys() - before.keys()
+    assert {dict(labels).get("route") for _, labels in new} <= {"unmatched"}
+    assert not {name for name, _ in new if not name.startswith("loan_http_request_duration_seconds")}
+
+
+def test_every_series_of_a_5xx_and_of_an_invalid_field_starts_at_zero(
+    client: FlaskClient, metrics_credentials: Credentials
+) -> None:
+    samples = scrape(client, metrics_credentials)
+    for route, status in product(("/predict", "/predict/batch"), ("500", "503")):
+        assert samples[labelled("loan_http_requests_total", method="POST", route=route, status=status)] == 0
+    for field, reason in product(
+        ("cibil_score", "education", "instances", "body", UNKNOWN),
+        ("missing", "unknown", "null", "type", "range", "not_allowed"),
+    ):
+        assert samples[labelled("loan_validation_errors_total", field=field, reason=reason)] == 0
+    for endpoint, outcome in product(("single", "batch"), ("approved", "rejected")):
+        counted = labelled("loan_predictions_total", endpoint=endpoint, outcome=outcome, model_version="1.0.0")
+        assert samples[counted] == 0
+    assert samples[labelled("loan_prediction_probability_count", model_version="1.0.0")] == 0
+
+
+def test_the_page_stays_small(client: FlaskClient, metrics_credentials: Credentials) -> None:
+    """Prometheus refuses a scrape of more than 10,000 samples (`sample_limit`); a model version adds some hundred."""
+    assert 500 < len(scrape(client, metrics_credentials)) < 1_200
+
+
 def test_the_served_model_is_named(client: FlaskClient, metrics_credentials: Credentials) -> None:
     samples = scrape(client, metrics_credentials)
     info = labelled(
@@ -88,7 +143,7 @@ def test_the_served_model_is_named(client: FlaskClient, metrics_credentials: Cre
     assert samples[labelled("loan_model_reloads_total", result="success")] == 1
 
 
-def test_a_request_without_a_model_is_an_error_that_is_counted(
+def test_a_request_without_a_model_counts_as_a_prediction_error(
     make_client: MakeClient, metrics_credentials: Credentials
 ) -> None:
     client = make_client(FakeModelSource(wanted=None))
@@ -97,7 +152,7 @@ def test_a_request_without_a_model_is_an_error_that_is_counted(
     assert samples[labelled("loan_prediction_errors_total", reason="no_model")] == 1
 
 
-def test_the_outcomes_of_the_served_model_are_there_before_any_is_told(
+def test_the_outcome_series_of_the_served_model_start_at_zero(
     client: FlaskClient, metrics_credentials: Credentials
 ) -> None:
     samples = scrape(client, metrics_credentials)

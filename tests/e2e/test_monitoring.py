@@ -209,7 +209,7 @@ def test_two_do_not_write_to_one_home(service: Service, monitor: Monitor) -> Non
     ports = {"PROMETHEUS_PORT": str(free_port()), "ALERTMANAGER_PORT": str(free_port())}
     told = second_monitor(service.home, service.port, **ports)
     assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith("Error: another one runs with ")
+    assert told.stderr.startswith(f"Error: {monitor.folder} is in use by another `make monitor`")
     assert (monitor.folder / "prometheus.yml").read_text(encoding="utf-8") == before
 
 
@@ -217,7 +217,7 @@ def test_what_is_in_the_way_is_named(service: Service, tmp_path: Path) -> None:
     taken = {"PROMETHEUS_PORT": str(free_port()), "ALERTMANAGER_PORT": str(service.port)}
     told = second_monitor(tmp_path, service.port, **taken)
     assert told.returncode == 1
-    assert told.stderr.startswith(f"Error: port {service.port} is taken; ALERTMANAGER_PORT chooses another")
+    assert told.stderr.startswith(f"Error: port {service.port} is in use; set ALERTMANAGER_PORT to choose another port")
     file = tmp_path / "file"
     file.touch()
     told = second_monitor(file, service.port)

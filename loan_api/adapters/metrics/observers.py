@@ -1,9 +1,14 @@
-"""Turns what happens in the service into metrics. The services and the API know only the protocols these fulfil."""
+"""Observers that turn events of the service into metrics.
+
+Services and HTTP views know only the protocols implemented here. Every series that can be known in advance exists at 0
+before the first event: `rate()` ignores the first value of a series, so a counter that is born at 60 hides 60 events.
+"""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import Final, Self, get_args
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -13,6 +18,7 @@ from loan_api.adapters.metrics.tallies import Tally, TallyBook, bin_label
 from loan_api.credit.bins import SCORE_BINS
 from loan_api.credit.decision import APPROVED
 from loan_api.errors import AccessRefusal
+from loan_api.formats.refusals import FIELD_LABELS, REASONS
 from loan_api.scoring.columns import Application
 from loan_api.services.audit import NewOutcome
 from loan_api.services.batch_job import BatchSummary
@@ -22,36 +28,49 @@ from loan_api.services.prediction import FailureReason
 
 
 class HttpMetrics:
-    """Requests and refusals. Routes are patterns and methods a fixed set, so that labels stay few."""
+    """Requests and invalid fields. Routes are patterns and methods a closed set, which bounds the labels."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
-        # Looking a series up by its labels costs more than counting.
+        # Looking up a series by its labels costs more than incrementing it.
         self._requests = cache(
             lambda method, route, status: instruments.http_requests.labels(method, route, str(status))
         )
         self._duration = cache(instruments.http_request_duration.labels)
+        for field in FIELD_LABELS:
+            for reason in REASONS:
+                instruments.validation_errors.labels(field, reason)
+
+    def expect(self, answers: Iterable[tuple[str, str, int]]) -> None:
+        """Create the series of these answers, each a method, a route and a status.
+
+        A duration has 16 series, so only operations that can succeed get theirs in advance.
+        """
+        for method, route, status in answers:
+            self._requests(method, route, status)
+            if status == HTTPStatus.OK:
+                self._duration(method, route)
 
     def request_started(self) -> None:
-        """A request is being handled."""
+        """Count a request as in progress."""
         self._instruments.http_requests_in_progress.inc()
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered with `status` after `seconds`."""
+        """Count an answered request and observe its duration."""
         self._requests(method, route, status).inc()
         self._duration(method, route).observe(seconds)
 
     def request_ended(self) -> None:
-        """A request is not being handled any more."""
+        """Count a request as no longer in progress."""
         self._instruments.http_requests_in_progress.dec()
 
     def field_refused(self, field: str, reason: str, times: int) -> None:
-        """`field` was refused for `reason`, `times` times in one request."""
+        """Count the validation errors of one field in one request."""
         self._instruments.validation_errors.labels(field, reason).inc(times)
 
 
 class PredictionMetrics:
-    """Decisions and failures to decide; every reason for one is there, at 0, from the start."""
+    """Decisions, and valid requests that failed."""
 
     def __init__(self, instruments: Instruments, tallies: TallyBook) -> None:
         self._instruments = instruments
@@ -64,7 +83,7 @@ class PredictionMetrics:
     def decided(
         self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
     ) -> None:
-        """Counts one decision by outcome, and where its values fall."""
+        """Count one decision by its outcome and by the bins of its values."""
         version = self._of(model)
         version.tally.add(application, prediction, probability)
         (version.single_approved if prediction == APPROVED else version.single_rejected).inc()
@@ -72,7 +91,7 @@ class PredictionMetrics:
         self._single_duration.observe(seconds)
 
     def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
-        """Counts a batch's decisions by outcome, and where their values fall."""
+        """Count the decisions of a batch by their outcomes and by the bins of their values."""
         version = self._of(model)
         version.tally.add_all(summary.watched)
         version.batch_approved.inc(summary.approved)
@@ -82,8 +101,12 @@ class PredictionMetrics:
         self._instruments.batch_rows.observe(summary.rows)
 
     def failed(self, reason: FailureReason) -> None:
-        """Counts the failure."""
+        """Count a failed request."""
         self._failures[reason].inc()
+
+    def expect(self, model: ServedModel) -> None:
+        """Create the series of a model version that is about to decide."""
+        self._of(model)
 
     def _of(self, model: ServedModel) -> "_VersionMetrics":
         key = model.version.key
@@ -96,7 +119,7 @@ class PredictionMetrics:
 
 
 class _VersionMetrics:
-    """The series of one model version; each is there, at 0, from the version's first decision on."""
+    """The series of one model version."""
 
     def __init__(self, instruments: Instruments, version: str, tally: Tally) -> None:
         self.tally = tally
@@ -109,7 +132,7 @@ class _VersionMetrics:
 
 
 class RecordingMetrics:
-    """How recording decisions goes."""
+    """State and latency of the decision log."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._pending = instruments.decision_log_pending
@@ -119,15 +142,15 @@ class RecordingMetrics:
         self._seen: LogState | None = None
 
     def recorded(self, seconds: float) -> None:
-        """Some records were kept together within `seconds`."""
+        """Observe the time that a group of records took to commit."""
         self._commit.observe(seconds)
 
     def not_recorded(self, records: int) -> None:
-        """So many records were refused."""
+        """Count records that could not be stored."""
         self._failures.inc(records)
 
     def state_seen(self, state: LogState) -> None:
-        """Where records go now."""
+        """Publish where records are written and how many are pending."""
         if state != self._seen:
             self._seen = state
             self._pending.set(state.waiting)
@@ -135,25 +158,25 @@ class RecordingMetrics:
 
 
 class AccessMetrics:
-    """Refusals of access; each reason is there, at 0, from the start."""
+    """Requests refused for lack of an API key or of its scope."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._refusals = {reason: instruments.access_refusals.labels(reason) for reason in get_args(AccessRefusal)}
 
     def access_refused(self, reason: AccessRefusal) -> None:
-        """Counts the refusal."""
+        """Count a refused request."""
         self._refusals[reason].inc()
 
 
-# By prediction, and by what a good and a bad outcome say the prediction should have been.
+# Indexed by a prediction, or by an outcome as the prediction that would have been right.
 _NAMES: Final = ("rejected", "approved")
-# By the labels of a counter.
+# Amounts by the label values of a counter.
 _Sums = defaultdict[tuple[str, ...], float]
 _SCORES: Final = tuple(bin_label(position, name) for position, name in enumerate(SCORE_BINS.labels))
 
 
 def make_outcome_series(instruments: OutcomeInstruments, model_version: str) -> None:
-    """Makes the series of a version, at 0: Prometheus sees no increase in a series that begins with a count."""
+    """Create the outcome series of a model version."""
     for first in _NAMES:
         for actual in _NAMES:
             instruments.told.labels(first, actual, model_version)
@@ -164,13 +187,13 @@ def make_outcome_series(instruments: OutcomeInstruments, model_version: str) -> 
 
 
 class OutcomeMetrics:
-    """What became of decisions."""
+    """Reported outcomes of decisions."""
 
     def __init__(self, instruments: OutcomeInstruments) -> None:
         self._instruments = instruments
 
     def outcomes_told(self, new: Sequence[NewOutcome]) -> None:
-        """Counts them, by what was decided and by how sure the model was."""
+        """Count new outcomes by decision and by approval probability."""
         made = self._instruments
         told: _Sums = defaultdict(float)
         scores: _Sums = defaultdict(float)
@@ -195,25 +218,25 @@ class OutcomeMetrics:
 
 
 class ReloadMetrics:
-    """Which model is served, and whether changing it works; its counts are there, at 0, before its first decision."""
+    """The served model version and the attempts to change it."""
 
-    def __init__(self, instruments: Instruments, tallies: TallyBook) -> None:
+    def __init__(self, instruments: Instruments, predictions: PredictionMetrics) -> None:
         self._instruments = instruments
-        self._tallies = tallies
+        self._predictions = predictions
         for result in ("success", "failure"):
             instruments.model_reloads.labels(result)
 
     def model_loaded(self, model: ServedModel, replaced: ServedModel | None) -> None:
-        """Names the served model; the replaced one's series goes to 0, as series cannot be withdrawn."""
+        """Publish the served version. The info series of the replaced one drops to 0, as series cannot be removed."""
         self._instruments.model_reloads.labels("success").inc()
         if replaced is not None:
             self._info(replaced).set(0)
         self._info(model).set(1)
         make_outcome_series(self._instruments.outcomes, model.version.semantic_version)
-        self._tallies.of(model.version.key, model.version.semantic_version, model.model.watched)
+        self._predictions.expect(model)
 
     def model_load_failed(self) -> None:
-        """Counts the failure."""
+        """Count a failed attempt to load a version."""
         self._instruments.model_reloads.labels("failure").inc()
 
     def _info(self, model: ServedModel) -> Gauge:
@@ -225,7 +248,7 @@ class ReloadMetrics:
 
 @dataclass(frozen=True)
 class Observers:
-    """The observers of every part of the service, counting into one registry."""
+    """The observers of all parts of the service."""
 
     http: HttpMetrics
     predictions: PredictionMetrics
@@ -238,11 +261,12 @@ class Observers:
     def in_registry(cls, registry: CollectorRegistry, tallies: TallyBook) -> Self:
         """Return observers whose metrics live in `registry` and `tallies`."""
         instruments = Instruments(registry)
+        predictions = PredictionMetrics(instruments, tallies)
         return cls(
             http=HttpMetrics(instruments),
-            predictions=PredictionMetrics(instruments, tallies),
+            predictions=predictions,
             recording=RecordingMetrics(instruments),
-            reloads=ReloadMetrics(instruments, tallies),
+            reloads=ReloadMetrics(instruments, predictions),
             outcomes=OutcomeMetrics(instruments.outcomes),
             access=AccessMetrics(instruments),
         )

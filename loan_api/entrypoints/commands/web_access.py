@@ -19,12 +19,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 def web_access(template: Path, file: Path, password_file: Path) -> None:
     """Write to FILE what TEMPLATE says, with the hash of the password in --password-file for each user in it."""
+    from loan_api.adapters.keys.file import replace_file
     from loan_api.adapters.keys.web_access import with_password
 
     try:
         content = with_password(template.read_text(encoding="utf-8"), read_or_make_password(password_file))
-        file.touch(mode=0o600)
-        file.write_text(content, encoding="utf-8")
+        replace_file(file, content)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     except (ValueError, yaml.YAMLError) as error:

@@ -2,8 +2,9 @@
 
 import logging
 import re
+from collections.abc import Iterator, Mapping
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import uuid_utils
 from flask import Flask, Request, Response, g, request
@@ -12,6 +13,9 @@ REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID_VARIABLE = "HTTP_X_REQUEST_ID"
 _UNMATCHED_ROUTE = "unmatched"
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+_OTHER_METHOD = "other"
+# A parameter of a route, with its converter if it has one: <decision_id>, <path:name>.
+_PARAMETER = re.compile(r"<(?:[^:<>]*:)?([^<>]+)>")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _log = logging.getLogger("loan_api.request")
@@ -44,6 +48,22 @@ def route_of(asked: Request) -> str:
     return asked.url_rule.rule if asked.url_rule else _UNMATCHED_ROUTE
 
 
+def foreseeable_answers(app: Flask, document: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Yield the method, route and status of every answer that the OpenAPI document describes.
+
+    A route outside the document can succeed or fail; HEAD and OPTIONS are left out to keep the set small.
+    """
+    for rule in app.url_map.iter_rules():
+        operations = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            described = operations.get(method.lower(), {}).get("responses", ("200",))
+            for status in sorted({int(status) for status in described} | {500}):
+                yield method, rule.rule, status
+    for method in (*sorted(_METHODS), _OTHER_METHOD):
+        for status in (404, 405):
+            yield method, _UNMATCHED_ROUTE, status
+
+
 def note_api_key(name: str | None) -> None:
     """Puts the name of the key that was presented, where it is a known one, into the request's log line."""
     if name is not None:
@@ -62,7 +82,7 @@ def observe_requests(app: Flask, observer: HttpObserver) -> None:
         asked = current_request()
         noted = vars(g._get_current_object())  # noqa: SLF001
         seconds = perf_counter() - noted["started"]
-        method = asked.method if asked.method in _METHODS else "other"
+        method = asked.method if asked.method in _METHODS else _OTHER_METHOD
         route = route_of(asked)
         response.headers[REQUEST_ID_HEADER] = noted["request_id"]
         observer.request_answered(method, route, response.status_code, seconds)
