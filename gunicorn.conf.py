@@ -12,7 +12,6 @@ from loan_api.adapters.keys.kept import forget_kept_keys
 from loan_api.adapters.metrics.slots import (
     FOLDER_VARIABLE,
     SLOT_VARIABLE,
-    folder_of,
     forget_live_values,
     leave_slot,
     lowest_free_slot,
@@ -47,14 +46,14 @@ logger_class = "loan_api.entrypoints.server.server_log.ServerLog"
 logconfig_dict = logging_config(_settings.log_level)
 
 # Chosen before any worker imports prometheus_client.
-_metrics_folder = folder_of(_settings.loan_home, _settings.port)
+_metrics_folder = _settings.home.metrics(_settings.port)
 os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
 
 
 def on_starting(server: Any) -> None:
     """Counters start anew with the server, not with each reload; the queues are one for all workers."""
     reset_folder(_metrics_folder)
-    forget_kept_keys(_settings.loan_home / "run" / f"keys-{_settings.port}.json")
+    forget_kept_keys(_settings.home.kept_keys(_settings.port))
     os.environ[START_VARIABLE] = repr(monotonic())
     for queue in (BATCHES, RECORDER):
         ConnectionQueue.make().hand_on(queue)

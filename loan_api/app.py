@@ -85,7 +85,7 @@ def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
     batches, recorder = ConnectionQueue.inherited(BATCHES), ConnectionQueue.inherited(RECORDER)
     log = _decision_log(settings, recorder, recording)
     process = ChildProcess("loan_api.entrypoints.processes.batch_process", [batches.receiving, recorder.sending])
-    cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
+    cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
         models=CachedModelSource(cache, follower, settings.model_poll_seconds, server_start(), run_aside),
         batches=BatchProcesses(batches, process, log.record),
@@ -101,7 +101,7 @@ def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
 def _decision_log(settings: Settings, queue: ConnectionQueue, observer: RecordingObserver) -> DecisionLog:
     if settings.decision_log == "off":
         _log.warning("decisions are not recorded", extra={"why": "DECISION_LOG is off"})
-        waiting = [str(path) for path in waiting_journals(settings.journals_path)]
+        waiting = [str(path) for path in waiting_journals(settings.home.journals)]
         if waiting:
             _log.warning(
                 "decisions wait in the journal",
@@ -109,7 +109,7 @@ def _decision_log(settings: Settings, queue: ConnectionQueue, observer: Recordin
             )
         return NoDecisionLog()
     process = ChildProcess("loan_api.entrypoints.processes.recorder", [queue.receiving, Lifeline.inherited().reading])
-    recorder = SharedRecorder(RecorderLock.of(settings.loan_home, server_start()), process)
+    recorder = SharedRecorder(RecorderLock(settings.home.recorder_lock(server_start())), process)
     record = RecorderConnection(queue.sending, recorder.ensure_running).record
     if sqlite_file(settings.database_url) is not None:
         record = Shortcut(DecisionWriter(settings.database_url, patience=_SHORTCUT_PATIENCE).write, record).record

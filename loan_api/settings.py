@@ -1,7 +1,7 @@
-"""Every setting, declared once: variable, default and meaning. docs/settings.md is made from here.
+"""Settings, each declared once with its variable, default and meaning. docs/settings.md is generated from them.
 
-`read_settings` reads the environment once, at start; the rest of the code gets plain values. A leaf module: it imports
-nothing of the project, so that the service, training and gunicorn can all use it.
+`read_settings` reads the environment; the rest of the code receives plain values. Standard library only, so that the
+service, training and gunicorn's master can all import it.
 """
 
 import dataclasses
@@ -9,22 +9,29 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
-from string import Template
 from typing import Any
+from urllib.parse import urlsplit
+
+from loan_api.home import Home, sqlite_path, sqlite_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATASET = PROJECT_ROOT / "dataset" / "loan_approval_dataset.csv"
 SAMPLE_DATASET = PROJECT_ROOT / "dataset" / "sample.csv"
-# What SQLAlchemy takes for such a URL, without what it would take for a port, a driver, or a database in memory.
+# The URLs that SQLAlchemy accepts, except for other drivers, malformed ports and databases in memory.
 _DATABASE_URL = re.compile(
     r"sqlite(\+pysqlite)?:///(?!:memory:|file:)[^?]+"
     r"|postgresql(\+psycopg)?://([^:/@]*(:[^@]*)?@)?(\[[^/?\]]+\]|[^/:@?]*)(:\d+)?(/[^?]*)?(\?.*)?"
 )
+_TRACKING_SERVER = re.compile(r"https?|((postgresql|mysql|mssql)(\+\w+)?)")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?")
+# Names appear in `models:/NAME/VERSION` and in MLflow's filter language.
+_MODEL_NAME = re.compile(r"\w[\w .-]*")
 
 
 class SettingsError(Exception):
-    """One or more settings are wrong; the text names each, a line each."""
+    """One or more settings are wrong; the text has a line for each."""
 
 
 def _text(raw: str) -> str:
@@ -36,19 +43,19 @@ def _path(raw: str) -> Path:
 
 
 def _folder(raw: str) -> Path:
-    """One that is there, or may be made."""
+    """Return an existing folder, or one that can be created."""
     path = _path(raw)
     try:
         nearest = next(place for place in (path, *path.parents) if place.exists())
         if not nearest.is_dir():
-            raise ValueError(f"must be a directory; {nearest} is none")
+            raise ValueError(f"must be a directory; {nearest} is not a directory")
     except OSError as error:
         raise ValueError(f"cannot be used: {error.strerror}") from error
     return path
 
 
-def _path_as_named(raw: str) -> Path:
-    """Links are not followed once and for all: what is mounted into a container is changed by turning a link."""
+def _unresolved_path(raw: str) -> Path:
+    """Return an absolute path without resolving links: a mounted secret changes when its link is replaced."""
     return Path(raw).expanduser().absolute()
 
 
@@ -73,17 +80,75 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _host(raw: str) -> str:
+    """Return an IP address or a host name; IPv6 addresses may be in brackets."""
+    bare = raw[1:-1] if raw.startswith("[") and raw.endswith("]") else raw
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        # gunicorn would listen on a Unix socket or an inherited file descriptor.
+        if raw in ("unix", "fd") or not _HOST_NAME.fullmatch(raw):
+            raise ValueError("must be an IP address or a host name, such as 127.0.0.1, :: or localhost") from None
+        return raw
+
+
+def _user_name(raw: str) -> str:
+    if ":" in raw or not raw.isprintable():
+        raise ValueError("must not contain colons or control characters: basic authentication cannot transmit them")
+    return raw
+
+
+def _model_name(raw: str) -> str:
+    if not _MODEL_NAME.fullmatch(raw):
+        raise ValueError(
+            "must consist of letters, digits, spaces and the characters _ . - and start with a letter or digit"
+        )
+    return raw
+
+
+def _tracking_uri(raw: str) -> str:
+    try:
+        parts = urlsplit(raw)
+        is_server = _TRACKING_SERVER.fullmatch(parts.scheme) is not None and raw.startswith(f"{parts.scheme}://")
+        if is_server and (parts.hostname or not parts.scheme.startswith("http")):
+            return raw
+    except ValueError:
+        pass  # such as unbalanced brackets
+    file = sqlite_path(raw)
+    if file is None and raw.partition(":")[0] != "databricks":
+        raise ValueError(
+            "must be sqlite:///FILE, http(s)://HOST:PORT, or a database URL such as postgresql://HOST/DATABASE"
+        )
+    _check_file(file)
+    return raw
+
+
 def _database_url(raw: str) -> str:
     if not _DATABASE_URL.fullmatch(raw):
         raise ValueError(
             "must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE, where an @ in the password is"
             " written %40"
         )
+    _check_file(sqlite_path(raw))
     return raw
 
 
-def _setting(variable: str, parse: Callable[[str], Any], default: str | None, meaning: str, shown: str = "") -> Any:
-    """A dataclass field. `default` may refer to LOAN_HOME; `shown` replaces a default that depends on the machine."""
+def _check_file(path: Path | None) -> None:
+    if path is not None and path.is_dir():
+        raise ValueError(f"must name a file; {path} is a directory")
+
+
+def _setting(
+    variable: str,
+    parse: Callable[[str], Any],
+    default: str | Callable[[Home], object] | None,
+    meaning: str,
+    shown: str = "",
+) -> Any:
+    """Declare a setting as a dataclass field.
+
+    `default` may depend on LOAN_HOME; `shown` describes a default that depends on it or on the machine.
+    """
     return dataclasses.field(
         metadata={
             "variable": variable,
@@ -99,8 +164,8 @@ def _setting(variable: str, parse: Callable[[str], Any], default: str | None, me
 class Settings:
     """The settings of one process. Paths are absolute."""
 
-    loan_home: Path = _setting("LOAN_HOME", _folder, "./instance", "every file that the system writes lives under it")
-    host: str = _setting("HOST", _text, "127.0.0.1", "the address that the API listens on; the image sets 0.0.0.0")
+    loan_home: Path = _setting("LOAN_HOME", _folder, "./instance", "the folder for every file that the system writes")
+    host: str = _setting("HOST", _host, "127.0.0.1", "the address that the API listens on; the image sets 0.0.0.0")
     port: int = _setting("PORT", _number_from(1, 65535), "5000", "the port that the API listens on")
     web_concurrency: int = _setting(
         "WEB_CONCURRENCY",
@@ -114,123 +179,142 @@ class Settings:
         _path,
         None,
         "training data",
-        shown="dataset/loan_approval_dataset.csv where that exists, else the shipped sample (said loudly)",
+        shown="dataset/loan_approval_dataset.csv if it exists, otherwise the shipped sample (announced loudly)",
     )
     mlflow_tracking_uri: str = _setting(
         "MLFLOW_TRACKING_URI",
-        _text,
-        "sqlite:///$LOAN_HOME/mlflow.db",
-        "MLflow tracking and registry; with the default, artifacts lie under $LOAN_HOME/mlartifacts",
+        _tracking_uri,
+        lambda home: sqlite_url(home.tracking_database),
+        "MLflow tracking and registry; with the default, artifacts are under $LOAN_HOME/mlartifacts",
+        shown="sqlite:///$LOAN_HOME/mlflow.db",
     )
     database_url: str = _setting(
-        "DATABASE_URL", _database_url, "sqlite:///$LOAN_HOME/decisions.db", "the decision log's database"
+        "DATABASE_URL",
+        _database_url,
+        lambda home: sqlite_url(home.decisions_database),
+        "the decision log's database",
+        shown="sqlite:///$LOAN_HOME/decisions.db",
     )
-    metrics_username: str = _setting("METRICS_USERNAME", _text, "prometheus", "user name for /metrics")
+    metrics_username: str = _setting("METRICS_USERNAME", _user_name, "prometheus", "user name for /metrics")
     metrics_password_file: Path = _setting(
         "METRICS_PASSWORD_FILE",
         _path,
-        "$LOAN_HOME/metrics_password",
-        "file with the password for /metrics, made at random (mode 0600) at the first start",
+        lambda home: home.metrics_password,
+        "file with the password for /metrics, generated at the first start (mode 0600)",
+        shown="$LOAN_HOME/metrics_password",
     )
     api_keys_file: Path | None = _setting(
         "API_KEYS_FILE",
-        _path_as_named,
+        _unresolved_path,
         None,
         "hashed API keys with scopes; without it scoring is open, and what needs `audit` or `admin` is refused",
     )
-    model_name: str = _setting("MODEL_NAME", _text, "loan_approval_model", "the registered model to train and serve")
+    model_name: str = _setting(
+        "MODEL_NAME", _model_name, "loan_approval_model", "the registered model to train and serve"
+    )
     model_stage: str = _setting(
-        "MODEL_STAGE", _one_of("Staging", "Production"), "Production", "the registry stage that is served"
+        "MODEL_STAGE", _one_of("Staging", "Production"), "Production", "the registry stage to serve"
     )
     model_poll_seconds: int = _setting(
-        "MODEL_POLL_SECONDS", _number_from(1, 3600), "10", "how often a worker looks for a new version in that stage"
+        "MODEL_POLL_SECONDS", _number_from(1, 3600), "10", "how often the service checks that stage for a new version"
     )
     max_batch_rows: int = _setting(
-        "MAX_BATCH_ROWS", _number_from(1, 1_000_000), "10000", "the most applications in one batch; more is a 413"
+        "MAX_BATCH_ROWS", _number_from(1, 1_000_000), "10000", "maximum applications in one batch; more is a 413"
     )
     max_request_bytes: int = _setting(
-        "MAX_REQUEST_BYTES", _number_from(1024, 2**30), "16777216", "the largest request body; more is a 413"
+        "MAX_REQUEST_BYTES", _number_from(1024, 2**30), "16777216", "maximum size of a request body; more is a 413"
     )
     max_held_bytes: int = _setting(
         "MAX_HELD_BYTES",
         _number_from(2**20, 2**36),
         "67108864",
-        "the most bytes of batches that a worker holds at a time; what is beyond waits, then gets a 503",
+        "maximum bytes of batches that a worker holds at a time; further batches wait, then get a 503",
     )
     decision_log: str = _setting(
         "DECISION_LOG",
         _one_of("on", "off"),
         "on",
-        "whether every decision is recorded before it is answered; off is for load tests and the like",
+        "record every decision before answering; off is for load tests",
     )
     decision_journal_bytes: int = _setting(
         "DECISION_JOURNAL_BYTES",
         _number_from(2**20, 2**36),
         "67108864",
-        "the most that the local journal takes while the database is away; when it is full, decisions are refused",
+        "maximum size of the local journal while the database is unavailable; when it is full, requests are refused",
     )
     git_commit: str | None = _setting(
-        "GIT_COMMIT", _text, None, "the commit that the code was built from, where there is no checkout to ask"
+        "GIT_COMMIT", _text, None, "the commit that the code was built from, if there is no checkout"
     )
     log_level: str = _setting(
-        "LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "the least severe log line that is written"
+        "LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "minimum severity of log lines"
     )
 
     @property
-    def listens_locally(self) -> bool:
-        """Whether `localhost` reaches the API."""
-        return self.host in ("127.0.0.1", "0.0.0.0", "::", "localhost")  # noqa: S104  # compared, not bound
+    def home(self) -> Home:
+        """The layout of LOAN_HOME."""
+        return Home(self.loan_home)
 
     @property
-    def artifacts_path(self) -> Path:
-        """Where artifacts lie when the tracking store is a local database."""
-        return self.loan_home / "mlartifacts"
-
-    @property
-    def journals_path(self) -> Path:
-        """Where decisions wait while their database is away."""
-        return self.loan_home / "journal"
-
-    @property
-    def logs_path(self) -> Path:
-        """Where training keeps the execution log of every run."""
-        return self.loan_home / "logs"
+    def base_url(self) -> str:
+        """The API's URL for clients on this machine."""
+        everywhere = self.host in ("127.0.0.1", "0.0.0.0", "::", "localhost")  # noqa: S104  # compared, not bound
+        host = "localhost" if everywhere else f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
 
 def locate_dataset(configured: Path | None) -> Path:
-    """The data to train on: the configured file, else the user's in `dataset/`, else the shipped sample."""
+    """Return the training data: the configured file, or the user's in `dataset/`, or the shipped sample."""
     if configured is not None:
         return configured
     return DEFAULT_DATASET if DEFAULT_DATASET.exists() else SAMPLE_DATASET
 
 
 def declared_settings() -> list[tuple[str, str, str]]:
-    """(variable, default as shown, meaning) of every setting, in declared order."""
+    """Return variable, documented default and meaning of every setting, in the order of declaration."""
     return [
         (field.metadata["variable"], field.metadata["shown"], field.metadata["meaning"])
         for field in dataclasses.fields(Settings)
     ]
 
 
-def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings that `environ` asks for; an empty variable counts as not set.
+def read_settings(
+    environ: Mapping[str, str] = os.environ, checks: Mapping[str, Callable[[Any], object]] | None = None
+) -> Settings:
+    """Read the settings from `environ`, in which an empty variable counts as unset.
 
-    Raises SettingsError naming every wrong variable at once.
+    `checks` maps variables to functions that check what the value names, such as a file's content; they raise OSError,
+    ValueError, or a SettingsError that names the variable. Raises SettingsError with all problems, one on each line.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
     for field in dataclasses.fields(Settings):
         variable, parse, default = (field.metadata[key] for key in ("variable", "parse", "default"))
-        raw = environ.get(variable) or default
-        if raw is None:
-            values[field.name] = None
-            continue
-        if not environ.get(variable):
-            raw = Template(raw).safe_substitute(LOAN_HOME=values.get("loan_home", ""))
+        raw = environ.get(variable)
+        if not raw and callable(default):
+            if "loan_home" not in values:
+                continue  # the problem is reported for LOAN_HOME
+            raw = str(default(Home(values["loan_home"])))
+        raw = raw or default
         try:
-            values[field.name] = parse(raw)
+            value = None if raw is None else parse(raw)
+            if checks and variable in checks and value is not None:
+                checks[variable](value)
+            values[field.name] = value
+        except SettingsError as error:
+            problems.append(str(error))
         except ValueError as error:
             problems.append(f"{variable} {error}")
+        except OSError as error:
+            problems.append(f"{variable} cannot be used: {error.strerror} ({error.filename})")
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise OSError unless files can be created in `folder`, which is created if necessary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Permissions do not tell: the file system may be read-only, and root ignores them.
+    probe = folder / f".writable-{os.getpid()}"
+    probe.touch()
+    probe.unlink()

@@ -20,9 +20,7 @@ def exclusive(file: Path, waiting: Callable[[], None] | None = None) -> Iterator
 
 
 @contextmanager
-def registry_lock(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """The right to change the registry, for whoever shares the LOAN_HOME in `folder`."""
-    with exclusive(
-        folder / "registry.lock", lambda: tell("Another training or promotion is at the registry; waiting for it.")
-    ):
+def registry_lock(lock: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the right to change the registry, against all processes that share `lock`."""
+    with exclusive(lock, lambda: tell("Another training or promotion is changing the registry; waiting for it.")):
         yield

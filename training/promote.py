@@ -36,7 +36,7 @@ def promote(
     it, and TrainingError where the dataset cannot be used or there is no such version.
     """
     client = connect(settings)
-    with registry_lock(settings.loan_home, console.say):
+    with registry_lock(settings.home.registry_lock, console.say):
         _settle(client, settings, console)
         version = find_version(client, settings.model_name, wanted)
         number = semantic_version(version)
@@ -60,7 +60,7 @@ def rollback(settings: Settings, console: TrainingConsole, interrupts: Interrupt
     Raises VersionError where there is none, GateRefusedError where it is broken.
     """
     client = connect(settings)
-    with registry_lock(settings.loan_home, console.say):
+    with registry_lock(settings.home.registry_lock, console.say):
         if _settle(client, settings, console).completed == "rollback":
             # The rollback that was cut short is the one that is asked for again.
             return

@@ -105,7 +105,7 @@ def train(
                 f"{choice.winner.candidate.name} keeps applications that it learnt from inside the model. Who can read"
                 " the artifact can read them."
             )
-        with registry_lock(settings.loan_home, console.say):
+        with registry_lock(settings.home.registry_lock, console.say):
             for sentence in settle(client, settings.model_name).sentences:
                 console.say(sentence)
             judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run)

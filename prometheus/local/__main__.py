@@ -26,7 +26,7 @@ def monitor(prometheus_port: int, alertmanager_port: int) -> None:
         signal.signal(number, signal.default_int_handler)
     try:
         settings = read_settings()
-        folder = settings.loan_home / "monitor"
+        folder = settings.home.monitor
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive_use(folder) as lock:
             _run(settings, Addresses(settings.port, prometheus_port, alertmanager_port), folder, lock)

@@ -88,7 +88,7 @@ def batch_of(rows: int, **changes: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
-    artifact = next(trained_home.settings.artifacts_path.glob("models/*/artifacts"))
+    artifact = next(trained_home.settings.home.artifacts.glob("models/*/artifacts"))
     watched_as_trained = WatchedDistribution(ReferencePackage.read(artifact).distribution)
     model = ScoringModel(CompiledForm.read(artifact).scorer(), watched_as_trained)
     queue = ConnectionQueue.make()
@@ -160,7 +160,7 @@ def test_the_process_that_scored_with_another_model_scores_with_this_one(
     bench: Bench, twice_trained_home: TrainedHome
 ) -> None:
     """Models are told apart by where they lie; a job names its own."""
-    artifacts = twice_trained_home.settings.artifacts_path.glob("models/*/artifacts")
+    artifacts = twice_trained_home.settings.home.artifacts.glob("models/*/artifacts")
     for artifact in artifacts:
         decider = Decider("loan_approval_model", "1", artifact.parent.name, 0.5)
         _, answer = bench.run(batch_of(ROWS), artifact=str(artifact), decider=decider)

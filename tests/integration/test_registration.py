@@ -158,7 +158,7 @@ class TestRuns:
         assert parent.data.tags["same_data_as"] == "no earlier run"
         assert len(parent.data.params["code_digest"]) == 64
         assert "Version 1.0.0 is in Production." in parent.data.tags["mlflow.note.content"]
-        (log,) = trained_home.settings.logs_path.iterdir()
+        (log,) = trained_home.settings.home.logs.iterdir()
         assert {*artifacts_of(trained_home, parent)} == {
             "data/profile.json",
             "data/profile.html",
@@ -177,7 +177,7 @@ class TestRuns:
         self, trained_home: TrainedHome, tmp_path: Path
     ) -> None:
         parent, _ = runs_of(trained_home)
-        (log,) = trained_home.settings.logs_path.iterdir()
+        (log,) = trained_home.settings.home.logs.iterdir()
         copy = trained_home.client.download_artifacts(parent.info.run_id, f"logs/{log.name}", str(tmp_path))
         text = log.read_text(encoding="utf-8")
         assert Path(copy).read_text(encoding="utf-8") == text
@@ -261,7 +261,7 @@ def test_a_tracking_store_that_cannot_be_used_is_one_line(tmp_path: Path) -> Non
 def test_a_home_that_cannot_be_made_is_one_line() -> None:
     finished = run_in_process({"LOAN_HOME": "/proc/no/such/place", "MLFLOW_TRACKING_URI": ""}, "history")
     assert finished.exit_code == 1
-    assert finished.stderr == "Error: /proc/no cannot be used: No such file or directory\n"
+    assert finished.stderr == "Error: LOAN_HOME cannot be used: No such file or directory (/proc/no)\n"
 
 
 def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Pat
     assert client.search_registered_models() == []
     (parent,) = training_runs(client)
     assert parent.info.status == RunStatus.to_string(RunStatus.FAILED)
-    (log,) = settings.logs_path.iterdir()
+    (log,) = settings.home.logs.iterdir()
     assert "ERROR" in log.read_text(encoding="utf-8")
     assert "is no better than the baseline stump" in log.read_text(encoding="utf-8")
 
@@ -303,7 +303,7 @@ def test_the_log_of_a_failure_holds_no_message_of_a_library(tmp_path: Path) -> N
             jobs=1,
             interrupts=Interrupts(),
         )
-    (log,) = settings.logs_path.iterdir()
+    (log,) = settings.home.logs.iterdir()
     assert "ValueError" in log.read_text(encoding="utf-8")
     assert "4711" not in log.read_text(encoding="utf-8")
 

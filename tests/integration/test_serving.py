@@ -132,7 +132,7 @@ def serve_the_first_then_promote_the_second(home: TrainedHome) -> ModelRegistry:
 
 
 def newest_artifact(home: TrainedHome) -> Path:
-    return max(home.settings.artifacts_path.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns)
+    return max(home.settings.home.artifacts.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def sign_anew(home: TrainedHome) -> None:
@@ -153,7 +153,7 @@ def test_a_new_production_version_is_picked_up(two_versions: TrainedHome) -> Non
 def test_a_rollback_needs_no_files_from_the_registry(two_versions: TrainedHome) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
     registry.refresh()
-    shutil.rmtree(two_versions.settings.artifacts_path)
+    shutil.rmtree(two_versions.settings.home.artifacts)
     put_into_production(two_versions.client, find_version(two_versions.client, MODEL, "1.0.0"), "rollback")
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
@@ -262,7 +262,7 @@ def test_without_the_registry_the_last_good_model_serves_also_after_a_restart(ow
     database = own_home.settings.loan_home / "mlflow.db"
     if fate == "deleted":
         database.unlink()
-        shutil.rmtree(own_home.settings.artifacts_path)
+        shutil.rmtree(own_home.settings.home.artifacts)
     else:
         database.write_bytes(b"no database any more")
     registry.refresh()

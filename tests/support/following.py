@@ -22,7 +22,7 @@ class FollowerInThisProcess:
 def cache_of(home: TrainedHome) -> ModelCache:
     """Where the service in that home keeps its models."""
     settings = home.settings
-    return ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
+    return ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
 
 
 def source_of(home: TrainedHome) -> CachedModelSource:

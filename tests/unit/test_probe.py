@@ -33,7 +33,7 @@ def port() -> Iterator[int]:
 
 
 def probe(port: int, path: str) -> int:
-    command = [sys.executable, "-IS", str(PROJECT_ROOT / "loan_api" / "probe.py"), path]
+    command = [sys.executable, "-IS", str(PROJECT_ROOT / "loan_api" / "entrypoints" / "server" / "probe.py"), path]
     return subprocess.run(command, env={"PORT": str(port)}, check=False, timeout=30).returncode
 
 

@@ -31,8 +31,9 @@ def test_whoever_is_first_all_get_the_same(tmp_path: Path) -> None:
     assert len(passwords) == 1
 
 
-def test_an_empty_password_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "problem"), [(b"\n", "empty"), (b"\xff", "not UTF-8 text")])
+def test_a_file_without_a_password_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "password"
-    path.write_text("\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match="empty"):
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=problem):
         read_or_make_password(path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from loan_api import home as layout
 from loan_api.settings import PROJECT_ROOT, declared_settings, read_settings
 from tools.benchmarks.own_process import done
 
@@ -40,7 +41,7 @@ class Home:
     @property
     def model_cache(self) -> Path:
         """Where the service keeps what it has fetched from the registry."""
-        return self.folder / "models"
+        return layout.Home(self.folder).models
 
     def prepare(self, candidate: str) -> None:
         """Trains until two versions of `candidate` have passed the gate, then puts the first one back.

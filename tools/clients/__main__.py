@@ -25,7 +25,7 @@ def generate(folder: Path) -> tuple[Path, Path]:
 def main() -> None:
     """The command."""
     try:
-        folder = read_settings().loan_home / "clients"
+        folder = read_settings().home.clients
         for package in generate(folder):
             sys.stdout.write(f"{package}\n")
     except (SettingsError, ProgramFailedError) as error:

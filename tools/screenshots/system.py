@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from loan_api.home import Home
 from loan_api.secrets import read_or_make_password
 from prometheus.local.configuration import USER
 from prometheus.local.programs import answers
@@ -47,7 +48,7 @@ class System:
         self._say = say
         # The service and the MLflow UI, which takes the port after it; Prometheus and Alertmanager.
         self._port = free_ports(4)
-        monitor = home / "monitor"
+        monitor = Home(home).monitor
         monitor.mkdir()
         self.credentials = Credentials(USER, read_or_make_password(monitor / "password"))
 

@@ -41,5 +41,5 @@ def write_bills(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for path in write_bills(read_settings().loan_home / "sbom"):
+    for path in write_bills(read_settings().home.bills_of_materials):
         print(path)  # noqa: T201  # what the command is for

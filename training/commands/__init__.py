@@ -10,6 +10,7 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from loan_api.secrets import START_CHECKS
 from loan_api.settings import SAMPLE_DATASET, Settings, SettingsError, read_settings
 from training.data.sample import ROWS, SEED, write_sample
 from training.errors import GateRefusedError, TrainingError
@@ -177,7 +178,7 @@ def _told_in_one_line() -> Iterator[tuple[Settings, Interrupts]]:
     interrupts.listen()
     tracking_uri = ""
     try:
-        settings = read_settings()
+        settings = read_settings(checks=START_CHECKS)
         tracking_uri = settings.mlflow_tracking_uri
         yield settings, interrupts
     except BaseException as error:

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunStatus
-from sqlalchemy.engine import make_url
 
+from loan_api.home import sqlite_path, sqlite_url
 from loan_api.settings import Settings
 from training.errors import TrainingError
 from training.interruption import is_interruption
@@ -48,7 +48,7 @@ def open_experiment(client: MlflowClient, settings: Settings) -> None:
     """
     if client.get_experiment_by_name(EXPERIMENT) is None:
         is_local = settings.mlflow_tracking_uri.startswith("sqlite:")
-        location = settings.artifacts_path.as_uri() if is_local else None
+        location = settings.home.artifacts.as_uri() if is_local else None
         experiment_id = client.create_experiment(EXPERIMENT, artifact_location=location)
         client.set_experiment_tag(experiment_id, "mlflow.note.content", _EXPERIMENT_NOTE)
         # Else the UI takes it for one about language models.
@@ -80,7 +80,7 @@ def training_run(settings: Settings, description: str) -> Iterator[mlflow.Active
     try:
         with (
             tracked_run("training", description, tags) as run,
-            execution_log(settings.logs_path, run.info.run_id) as log,
+            execution_log(settings.home.logs, run.info.run_id) as log,
         ):
             try:
                 yield run
@@ -152,15 +152,14 @@ def _make_database(settings: Settings) -> None:
     MLflow makes its tables one by one. A process that opens the database meanwhile fails, and two that make it at once
     both do.
     """
-    url = make_url(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri.startswith("sqlite:") else None
-    if url is None or url.database is None:
+    database = sqlite_path(settings.mlflow_tracking_uri)
+    if database is None:
         return
-    database = Path(url.database)
-    with exclusive(settings.loan_home / "tracking.lock"):
+    with exclusive(settings.home.tracking_lock):
         if not database.exists():
             with TemporaryDirectory(dir=database.parent) as folder:
                 aside = Path(folder, database.name)
-                MlflowClient(tracking_uri=f"sqlite:///{aside}").search_experiments(max_results=1)
+                MlflowClient(tracking_uri=sqlite_url(aside)).search_experiments(max_results=1)
                 aside.rename(database)
 
 

@@ -10,7 +10,7 @@ def ui_process(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[st
     """Its arguments and environment. It listens on 127.0.0.1, on the port after the service's."""
     command = (
         *(sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(settings.port + 1)),
-        *("--workers", "1", "--artifacts-destination", str(settings.artifacts_path)),
+        *("--workers", "1", "--artifacts-destination", str(settings.home.artifacts)),
     )
     return command, {
         # Its job runners are for language models, and take as much memory as it does.

@@ -23,11 +23,6 @@ def metrics_folder() -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def folder_of(home: Path, port: int) -> Path:
-    """Where the workers of the server on that port keep them: servers may share a home."""
-    return home / "run" / f"metrics-{port}"
-
-
 def reset_folder(folder: Path) -> None:
     """Empties the folder of a server that has just started and has no workers yet."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -45,11 +45,6 @@ class RecorderLock:
 
     path: Path
 
-    @classmethod
-    def of(cls, home: Path, server_start: float) -> Self:
-        """The lock of the server that started then."""
-        return cls(home / "run" / f"recorder-{server_start:.6f}.lock")
-
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Holds it while the block runs; False where another process does."""

@@ -49,11 +49,11 @@ class ModelCache:
     folder: Path
 
     @classmethod
-    def of(cls, home: Path, tracking_uri: str, name: str, stage: str) -> "ModelCache":
-        """The cache of one registered model in one stage of one registry."""
+    def of(cls, models: Path, tracking_uri: str, name: str, stage: str) -> "ModelCache":
+        """Return the cache below `models` for one registered model in one stage of one registry."""
         readable = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:64]
         registry = hashlib.sha256("\n".join((tracking_uri, name, stage)).encode()).hexdigest()[:12]
-        return cls(home / "models" / f"{readable}-{stage}-{registry}")
+        return cls(models / f"{readable}-{stage}-{registry}")
 
     def read_wish(self) -> Wish | None:
         """What the follower saw last; None before its first look since the machine was booted."""

@@ -14,9 +14,9 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion as RegistryEntry
 from mlflow.models import Model
-from sqlalchemy.engine import make_url
 
 from loan_api.errors import ModelUnavailableError
+from loan_api.home import sqlite_path
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, TAG_SEMANTIC_VERSION, ModelFacts, ModelVersion
 
 
@@ -101,5 +101,5 @@ class MlflowModels:
 
     def _is_missing_database(self) -> bool:
         """Whether the store is a local database that training has yet to make; MLflow would make it on opening."""
-        url = make_url(self._tracking_uri) if self._tracking_uri.startswith("sqlite:") else None
-        return url is not None and url.database is not None and not Path(url.database).exists()
+        database = sqlite_path(self._tracking_uri)
+        return database is not None and not database.exists()

@@ -144,7 +144,7 @@ def settle(seconds: float) -> None:
     """
     from loan_api.adapters.recording.journal import waiting_journals
 
-    folder = settings_or_exit().journals_path
+    folder = settings_or_exit().home.journals
     deadline = time.monotonic() + seconds
     while waiting := waiting_journals(folder):
         if time.monotonic() >= deadline:
@@ -163,7 +163,7 @@ def _tell_of_waiting() -> None:
     """Says so where some decisions are not in the database yet."""
     from loan_api.adapters.recording.journal import waiting_journals
 
-    if waiting_journals(settings_or_exit().journals_path):
+    if waiting_journals(settings_or_exit().home.journals):
         click.echo("Warning: some decisions wait in the journal for the database; they are not among these.", err=True)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loan_api.adapters.metrics.slots import folder_of
 from loan_api.entrypoints.commands.settings import settings_or_exit
 from loan_api.errors import LoanError
 from loan_api.services.audit import DecisionName, OutcomeObserver, Telling
@@ -50,7 +49,7 @@ def import_file(file: Path) -> None:
             raise click.ClickException(_complaint(file, wrong))
         # Of several lines about one decision the last stands, also where they lie far apart.
         wanted = list({telling.name: telling for telling in tellings}.values())
-        with counted_imports(folder_of(settings.loan_home, settings.port)) as observer:
+        with counted_imports(settings.home.metrics(settings.port)) as observer:
             new = sum(
                 _tell(archive, observer, file, wanted[start : start + _TOLD_AT_ONCE]) for start in _starts(wanted)
             )

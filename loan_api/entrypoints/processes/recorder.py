@@ -24,7 +24,7 @@ _MOST_JOURNALS = 1000
 def main(queue: int, lifeline: int) -> None:
     """Records until master and workers are gone; returns at once where another process does so already."""
     settings = read_settings()
-    with RecorderLock.of(settings.loan_home, server_start()).held() as is_recorder:
+    with RecorderLock(settings.home.recorder_lock(server_start())).held() as is_recorder:
         if is_recorder:
             _record(settings, socket.socket(fileno=queue), lifeline)
 
@@ -39,7 +39,7 @@ def _record(settings: Settings, queue: socket.socket, lifeline: int) -> None:
     from loan_api.adapters.storage.decision_writer import DecisionWriter
     from loan_api.adapters.storage.migration import upgrade_database
 
-    journal, left_over = _journals(settings.journals_path, settings.decision_journal_bytes)
+    journal, left_over = _journals(settings.home.journals, settings.decision_journal_bytes)
     url = settings.database_url
     # A database that was away when the server started, or was put back from an older copy, may have to be migrated.
     drainer = DecisionWriter(url, lambda: upgrade_database(url, may_make=False))

@@ -17,7 +17,7 @@ from loan_api.settings import Settings, read_settings
 def main() -> None:
     """Follows the registry until standard input ends; returns at once where another process follows it already."""
     settings = read_settings()
-    cache = ModelCache.of(settings.loan_home, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
+    cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     with cache.followed() as is_follower:
         if is_follower:
             _follow(settings, cache)

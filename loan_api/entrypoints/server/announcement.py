@@ -19,8 +19,7 @@ _SETTLE_SECONDS = 1.0
 def announce() -> None:
     """Waits until the service is ready and prints its addresses and a request to paste."""
     settings = read_settings()
-    host = "localhost" if settings.listens_locally else settings.host
-    base = f"http://{host}:{settings.port}"
+    base = settings.base_url
     if not _becomes_ready(f"{base}/health/ready"):
         print(f"The service is not ready after {_WAIT_SECONDS} s; {base}/health says why.", flush=True)
         return

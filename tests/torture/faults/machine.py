@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from loan_api.adapters.metrics.slots import folder_of
+from loan_api.home import Home
 from tests.support.decisions import progress
 from tests.support.disks import fill, small_disk
 from tests.support.homes import TrainedHome, copy_of
@@ -67,7 +67,7 @@ def no_descriptors(scene: Scene) -> Iterator[None]:
 
 @fault("metrics directory deleted", "decisions continue; metrics are complete again after a reload")
 def no_metrics(scene: Scene) -> Iterator[None]:
-    shutil.rmtree(folder_of(scene.home, scene.service.port))
+    shutil.rmtree(Home(scene.home).metrics(scene.service.port))
     assert scene.service.metrics(), "what there is of metrics"
     yield
     reload(scene.service)
