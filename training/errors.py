@@ -17,6 +17,10 @@ class NoWinnerError(TrainingError):
     """No candidate is better than the baseline."""
 
 
+class TrackingUnreachableError(TrainingError):
+    """The tracking store does not answer."""
+
+
 class VersionError(TrainingError):
     """The registry has no such version."""
 

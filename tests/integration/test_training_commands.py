@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 
 from loan_api.settings import PROJECT_ROOT
-from tests.support.homes import TrainedHome, command, run_training, train_quickly
+from tests.support.homes import TrainedHome, command, run_in_process, run_training, train_quickly
 from training.commands import cli
 from training.data.sample import write_sample
 from training.registry.history import read_events
@@ -54,13 +55,13 @@ ALL, ONE = slice(None), slice(1)
         ),
         pytest.param(with_column("cibil_score", "NaN", ALL), "row 2, column cibil_score: expected", id="a NaN column"),
         pytest.param(
-            lambda rows: [[";".join(row)] for row in rows], "column loan_id is missing; expected comma-", id="delimiter"
+            lambda rows: [[";".join(row)] for row in rows], "the columns are separated by semicolons", id="delimiter"
         ),
         pytest.param(
             with_column("loan_status", " Pending", ONE), "column loan_status: expected one of Approved, ", id="Pending"
         ),
         pytest.param(
-            lambda rows: [[*row, row[7]] for row in rows], "column cibil_score stands there 2 times", id="a duplicate"
+            lambda rows: [[*row, row[7]] for row in rows], "column cibil_score appears 2 times", id="a duplicate"
         ),
         pytest.param(lambda rows: rows[:2], "there is only one application", id="1 row"),
         pytest.param(without("loan_term"), "column loan_term is missing", id="a missing feature"),
@@ -94,6 +95,26 @@ def test_wrong_names_are_one_line(trained_home: TrainedHome, arguments: list[str
     result = command(trained_home, *arguments)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {expected}")
+
+
+def test_a_run_that_mlflow_would_continue_is_refused_and_the_variable_named(trained_home: TrainedHome) -> None:
+    environ = trained_home.environ | {"MLFLOW_RUN_ID": training_runs(trained_home.client)[0].info.run_id}
+    result = run_in_process(environ, "run")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: MLFLOW_RUN_ID is set, but training starts its own runs; unset the variable\n"
+
+
+def test_an_unreachable_tracking_server_is_one_line(tmp_path: Path) -> None:
+    """Without waiting for MLflow's own attempts, which take minutes."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    environ = {"LOAN_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": f"http://me:hunter2@{address}"}
+    result = run_in_process(environ, "history")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: the tracking store at {address} refuses connections; start it or correct MLFLOW_TRACKING_URI\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,14 @@ def test_the_forms_that_spreadsheets_write_are_read(write: Write, encoding: str,
     assert len(read_dataset(write(HEADER, *ROWS, encoding=encoding, end=end)).applications) == 3
 
 
+@pytest.mark.parametrize("empty", [",,,,,,,,,,,,", ",,", " , ,", '"",""'])
+def test_rows_of_empty_cells_are_skipped(write: Write, empty: str) -> None:
+    """Spreadsheets add them at the end."""
+    dataset = read_dataset(write(HEADER, ROWS[0], empty, *ROWS[1:], empty, empty))
+    assert dataset.digest == read_dataset(write(HEADER, *ROWS)).digest
+    assert dataset.rows_read == 3
+
+
 def test_blank_lines_do_not_matter_and_columns_may_come_in_any_order(write: Write) -> None:
     def turned(line: str) -> str:
         return ",".join(reversed(line.split(",")))
@@ -90,9 +98,9 @@ def test_a_repeated_application_is_dropped_and_counted(write: Write) -> None:
         ((HEADER,), "row 2: there are no applications in the file"),
         ((HEADER.replace(", cibil_score", ""), *ROWS), "row 1: column cibil_score is missing"),
         ((HEADER.replace("loan_term", "cibil_score"), *ROWS), "row 1: column loan_term is missing"),
-        ((HEADER + ", cibil_score", *(row + ",1" for row in ROWS)), "row 1: column cibil_score stands there 2 times"),
+        ((HEADER + ", cibil_score", *(row + ",1" for row in ROWS)), "row 1: column cibil_score appears 2 times"),
         ((HEADER + ", favourite", *(row + ",1" for row in ROWS)), "row 1: column number 14 is not one of loan_id"),
-        ((HEADER.replace(",", ";"), *ROWS), "row 1: column loan_id is missing; expected comma-separated"),
+        ((HEADER.replace(",", ";"), *ROWS), "row 1: the columns are separated by semicolons; use commas"),
         ((HEADER, ROWS[0], ROWS[1] + ",1"), "row 3: 14 values for 13 columns"),
         ((HEADER, ROWS[0], "2,0"), "row 3: 2 values for 13 columns"),
         ((HEADER, ROWS[0], '2,"0'), "row 3: is not valid CSV"),
@@ -109,8 +117,13 @@ def test_a_repeated_application_is_dropped_and_counted(write: Write) -> None:
         (changed(0, "income_annum", "9,6"), "row 2: 14 values for 13 columns"),
         (changed(0, "income_annum", "many"), "row 2, column income_annum: expected a number from 1 to"),
         (changed(0, "loan_term", "-2"), "row 2, column loan_term: expected a whole number from 1 to 50"),
-        (changed(1, "loan_id", "1"), "row 3, column loan_id: this identifier stands in an earlier row, too"),
+        (changed(1, "loan_id", "1"), "row 3, column loan_id: repeats the identifier of row 2"),
         (changed(1, "loan_id", ""), "row 3, column loan_id: is empty"),
+        ((HEADER, *ROWS, HEADER, *ROWS), "row 5: repeats the header (and 3 more)"),
+        ((HEADER, *ROWS, ",".join(reversed(HEADER.split(",")))), "row 5: repeats the header"),
+        ((HEADER.replace(",", "\t"), *ROWS), "row 1: the columns are separated by tabs; use commas"),
+        ((f",{HEADER}", *(f"{index},{row}" for index, row in enumerate(ROWS))), "row 1: there is an index column"),
+        ((f"{HEADER},__index_level_0__", *(f"{row},1" for row in ROWS)), "row 1: there is an index column"),
         ((HEADER, ROWS[1], ROWS[2]), "column loan_status: every application has the same outcome"),
     ],
 )
@@ -126,6 +139,20 @@ def test_further_problems_are_counted(write: Write) -> None:
     lines = (HEADER, *(row.replace("Approved", "Pending").replace("Rejected", "Pending") for row in ROWS))
     with pytest.raises(DatasetError, match=r"row 2, column loan_status: .* \(and 2 more\)$"):
         read_dataset(write(*lines))
+
+
+def test_problems_are_reported_in_the_order_of_the_file(write: Write) -> None:
+    """By row first: a column that comes earlier does not bring a later row forward."""
+    header, first, second, third = changed(0, "loan_status", "Pending")
+    lines = (header, first, second + ",1", third.replace(third.split(",")[0], "", 1))
+    with pytest.raises(DatasetError, match=r"row 2, column loan_status: .* \(and 2 more\)$"):
+        read_dataset(write(*lines))
+    with pytest.raises(DatasetError, match=r"row 3: 14 values for 13 columns \(and 1 more\)$"):
+        read_dataset(write(header, ROWS[0], *lines[2:]))
+    cells = first.split(",")
+    cells[COLUMNS.index("cibil_score")] = "299"
+    with pytest.raises(DatasetError, match=r"row 2, column cibil_score: .* \(and 3 more\)$"):
+        read_dataset(write(header, ",".join(cells), *lines[2:]))
 
 
 @pytest.mark.parametrize("value", ["4711.17", "Secret"])

@@ -1,20 +1,20 @@
-"""Ingest: from a CSV file to checked applications and outcomes.
+"""Ingestion: reads a CSV file into validated applications and outcomes.
 
-Strict on purpose: a row that means something else than it says is worse than no model. Messages name row and column and
-never repeat a value.
+Validation is strict, because a misread row is worse than no model. Messages name the row (its line in the file) and the
+column, and never repeat a value.
 """
 
 import csv
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from loan_api.credit.decision import APPROVED, REJECTED
-from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, NUMBERS
+from loan_api.credit.features import FEATURE_NAMES, FEATURES, NumberFeature
 from loan_api.credit.frame import conform
 from loan_api.settings import SAMPLE_DATASET
 from training.errors import DatasetError
@@ -25,15 +25,19 @@ COLUMNS = (IDENTIFIER, *FEATURE_NAMES, LABEL)
 OUTCOMES = {"Approved": APPROVED, "Rejected": REJECTED}
 
 _HEADER_ROW = 1
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+# Row number and position of the column, and the message.
+_Problem = tuple[tuple[int, int], str]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Checked applications (n rows, the declared features) and their outcomes (n values, 1 approved, 0 rejected).
+    """Validated applications (n rows, the declared features) and their outcomes (n values, 1 approved, 0 rejected).
 
-    They are sorted by their content, so that the order of the file changes nothing; the index of both is the row number
-    in the file (its header is row 1). `digest` is the SHA-256 (hex) of the content, whatever the order of the rows and
-    the name of the file. `repeated_rows` were dropped; `rows_read` counts them, too.
+    Both are sorted by content, so the order of the file has no effect, and indexed by row number in the file (the
+    header is row 1). `digest` is the SHA-256 (hex) of the content; it depends on neither row order nor file name.
+    `rows_read` includes the `repeated_rows`, which were dropped.
     """
 
     path: Path
@@ -46,15 +50,20 @@ class Dataset:
 
 
 def read_dataset(path: Path) -> Dataset:
-    """Reads and checks the file at `path`.
+    """Read and validate the dataset at `path`.
 
-    An application that stands in the file again, under another identifier, is dropped and counted, so that no
-    application can be on both sides of a split.
+    An application that appears again under another identifier is dropped and counted, so that no application can be on
+    both sides of a split.
 
-    Raises DatasetError naming the file and the first row and column that is wrong, and how many more there are.
+    Raises DatasetError, which names the first problem by file, row and column, and counts the others.
     """
-    table = _read_table(path)
-    problems = list(_find_problems(table))
+    table, malformed = _read_table(path)
+    problems = [problem for _, problem in sorted([*malformed, *_invalid_values(table)])]
+    if not problems and len(table) == 0:
+        problems = [f"row {_HEADER_ROW + 1}: there are no applications in the file"]
+    if not problems and table[LABEL].nunique() == 1:
+        rows = "there is only one application" if len(table) == 1 else "every application has the same outcome"
+        problems = [f"column {LABEL}: {rows}; there is nothing to learn"]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DatasetError(f"{path}: {problems[0]}{more}")
@@ -65,7 +74,7 @@ def read_dataset(path: Path) -> Dataset:
         path=path,
         applications=kept[list(FEATURE_NAMES)],
         outcomes=kept[LABEL],
-        digest=_digest(kept),
+        digest=hashlib.sha256("\n".join(row_texts(kept)).encode()).hexdigest(),
         rows_read=len(table),
         repeated_rows=len(table) - len(kept),
         is_sample=path == SAMPLE_DATASET,
@@ -73,78 +82,87 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def row_texts(table: pd.DataFrame) -> list[str]:
-    """Every row's values as one text, the same for the same values wherever and whenever it is made."""
+    """Return each row's values as a text that is identical for identical values on every platform."""
     columns = [table[name].tolist() for name in table.columns]
     return [repr(row) for row in zip(*columns, strict=True)]
 
 
-def _digest(rows: pd.DataFrame) -> str:
-    return hashlib.sha256("\n".join(row_texts(rows)).encode()).hexdigest()
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """The file as stripped text, a column each, indexed by row number in the file (the header is row 1)."""
+def _read_table(path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
+    """Return the cells as stripped text, indexed by row number, and the rows that are not applications."""
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    problems: list[_Problem] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
             header = [name.strip() for name in next(reader, [])]
             _check_header(path, header)
-            rows, numbers = [], []
             for row in reader:
-                if not row:
+                cells = [cell.strip() for cell in row]
+                place = reader.line_num, 0
+                if not any(cells):  # spreadsheets add empty rows at the end
                     continue
-                if len(row) != len(header):
-                    raise DatasetError(f"{path}: row {reader.line_num}: {len(row)} values for {len(header)} columns")
-                rows.append([value.strip() for value in row])
-                numbers.append(reader.line_num)
+                if sorted(cells) == sorted(header):
+                    problems.append((place, f"row {reader.line_num}: repeats the header"))
+                elif len(cells) != len(header):
+                    counts = f"{len(cells)} values for {len(header)} columns"
+                    problems.append((place, f"row {reader.line_num}: {counts}"))
+                else:
+                    rows.append(cells)
+                    numbers.append(reader.line_num)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: is not UTF-8 text") from error
     except csv.Error as error:
         raise DatasetError(f"{path}: row {reader.line_num}: is not valid CSV: {error}") from error
-    if not rows:
-        raise DatasetError(f"{path}: row {_HEADER_ROW + 1}: there are no applications in the file")
-    return pd.DataFrame(rows, columns=header, index=numbers, dtype=object)
+    return pd.DataFrame(rows, columns=header, index=numbers, dtype=object), problems
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    where = f"{path}: row {_HEADER_ROW}"
+    expected = ", ".join(COLUMNS)
     if not header:
-        raise DatasetError(f"{where}: the file is empty")
-    for name in COLUMNS:
-        if name not in header:
-            raise DatasetError(f"{where}: column {name} is missing; expected comma-separated {', '.join(COLUMNS)}")
-        if header.count(name) > 1:
-            raise DatasetError(f"{where}: column {name} stands there {header.count(name)} times")
-    unknown = len(header) - len(COLUMNS)
-    if unknown:
-        first = next(index for index, name in enumerate(header, start=1) if name not in COLUMNS)
-        raise DatasetError(f"{where}: column number {first} is not one of {', '.join(COLUMNS)}")
+        problem = "the file is empty"
+    elif separators := [name for mark, name in _OTHER_SEPARATORS.items() if mark in header[0]]:
+        problem = f"the columns are separated by {separators[0]}; use commas"
+    elif missing := [name for name in COLUMNS if name not in header]:
+        problem = f"column {missing[0]} is missing; expected {expected}"
+    elif header[0] == "" or "__index_level_0__" in header:
+        problem = "there is an index column; write the file without it (pandas: index=False)"
+    elif repeated := [name for name in COLUMNS if header.count(name) > 1]:
+        problem = f"column {repeated[0]} appears {header.count(repeated[0])} times"
+    elif unknown := [number for number, name in enumerate(header, start=1) if name not in COLUMNS]:
+        problem = f"column number {unknown[0]} is not one of {expected}"
+    else:
+        return
+    raise DatasetError(f"{path}: row {_HEADER_ROW}: {problem}")
 
 
-def _find_problems(table: pd.DataFrame) -> Iterator[str]:
-    """Every value that is not what its column promises, column by column."""
-    repeated = table[IDENTIFIER].duplicated()
-    yield from _problems(table.index[repeated], IDENTIFIER, "this identifier stands in an earlier row, too")
-    yield from _problems(table.index[table[IDENTIFIER] == ""], IDENTIFIER, "is empty")
-    expectations = {feature.name: feature.expectation for feature in FEATURES}
-    for number in NUMBERS:
-        values = pd.to_numeric(table[number.name], errors="coerce").to_numpy(dtype="float64")
-        valid = (values >= number.minimum) & (values <= number.maximum)
-        if number.whole:
-            valid &= values == np.floor(values)
-        yield from _problems(table.index[~valid], number.name, f"expected {expectations[number.name]}")
-    for category in CATEGORIES:
-        valid = table[category.name].isin(category.values).to_numpy()
-        yield from _problems(table.index[~valid], category.name, f"expected {expectations[category.name]}")
-    known = table[LABEL].isin(OUTCOMES).to_numpy()
-    yield from _problems(table.index[~known], LABEL, f"expected one of {', '.join(OUTCOMES)}")
-    if known.all() and table[LABEL].nunique() == 1:
-        rows = "there is only one application" if len(table) == 1 else "every application has the same outcome"
-        yield f"column {LABEL}: {rows}; there is nothing to learn"
+def _invalid_values(table: pd.DataFrame) -> list[_Problem]:
+    problems: list[_Problem] = []
+    names = table.columns.tolist()
 
+    def report(column: str, valid: Any, problem: str) -> None:
+        rows = table.index[~np.asarray(valid)].tolist()
+        place = names.index(column)
+        problems.extend(((row, place), f"row {row}, column {column}: {problem}") for row in rows)
 
-def _problems(rows: pd.Index, column: str, problem: str) -> Iterator[str]:
-    for row in rows:
-        yield f"row {row}, column {column}: {problem}"
+    identifiers = table[IDENTIFIER]
+    report(IDENTIFIER, identifiers != "", "is empty")
+    first_rows: dict[str, int] = {}
+    for row, identifier in zip(table.index.tolist(), identifiers.tolist(), strict=True):
+        first = first_rows.setdefault(identifier, row)
+        if identifier and first != row:
+            problem = f"row {row}, column {IDENTIFIER}: repeats the identifier of row {first}"
+            problems.append(((row, names.index(IDENTIFIER)), problem))
+    for feature in FEATURES:
+        if isinstance(feature, NumberFeature):
+            values = pd.to_numeric(table[feature.name], errors="coerce").to_numpy(dtype="float64")
+            valid = (values >= feature.minimum) & (values <= feature.maximum)
+            if feature.whole:
+                valid &= values == np.floor(values)
+        else:
+            valid = table[feature.name].isin(feature.values).to_numpy()
+        report(feature.name, valid, f"expected {feature.expectation}")
+    report(LABEL, table[LABEL].isin(OUTCOMES), f"expected one of {', '.join(OUTCOMES)}")
+    return problems

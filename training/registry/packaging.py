@@ -33,6 +33,7 @@ from training.selection.evaluation import Evaluation
 
 # The distributions that every model needs to be loaded; an estimator of another library adds its own.
 _RUNTIME = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
+_SHIPPED_MODULES = ("__init__.py", "credit/__init__.py", "credit/derivation.py", "credit/features.py")
 _EXAMPLES = 3
 
 
@@ -116,12 +117,16 @@ def identify(winner: Evaluation, dataset: Dataset) -> ModelIdentity:
 
 @contextmanager
 def shipped_code() -> Iterator[Path]:
-    """The code that the pipeline needs when it is loaded elsewhere: `loan_api.credit`, nothing else of the service."""
+    """Yield a copy of the modules of `loan_api` that the pipeline imports when it is loaded elsewhere.
+
+    No others, because this code is part of the model's identity.
+    """
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "loan_api")
-        source = PROJECT_ROOT / "loan_api"
-        shutil.copytree(source / "credit", package / "credit", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(source / "__init__.py", package)
+        for module in _SHIPPED_MODULES:
+            target = package / module
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT_ROOT / "loan_api" / module, target)
         yield package
 
 

@@ -1,9 +1,9 @@
 """Pictures of one candidate, and of all of them side by side."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,9 +17,6 @@ from sklearn.metrics import (
 
 from training.data.split import FOLDS, Split
 from training.selection.metrics import Outcomes, Probabilities
-
-if TYPE_CHECKING:
-    from training.selection.evaluation import Evaluation
 
 _CLASSES = ("rejected", "approved")
 _FIRST, _SECOND = "#20639b", "#d98c3f"
@@ -45,9 +42,12 @@ def draw_plots(
     }
 
 
-def draw_comparison(evaluations: Sequence["Evaluation"], winner: "Evaluation") -> bytes:
-    """Every candidate's cross-validated F1 and Brier score with a standard error, best on top, as a PNG file."""
-    ranked = sorted(evaluations, key=lambda e: e.metrics["cv_f1_mean"])
+def draw_comparison(metrics: Mapping[str, Mapping[str, float]], winner: str) -> bytes:
+    """Return a PNG file of every candidate's cross-validated F1 and Brier score, best on top.
+
+    `metrics` has each candidate's metrics by its name. Bars show one standard error.
+    """
+    ranked = sorted(metrics, key=lambda name: metrics[name]["cv_f1_mean"])
     figure = Figure(figsize=(11, 1.4 + 0.42 * len(ranked)), layout="constrained", dpi=110)
     figure.suptitle("Candidates by cross-validation: mean ± one standard error")
     for axes, (metric, title) in zip(
@@ -55,9 +55,9 @@ def draw_comparison(evaluations: Sequence["Evaluation"], winner: "Evaluation") -
         (("f1", "F1 (larger is better)"), ("brier", "Brier score (smaller is better)")),
         strict=True,
     ):
-        for place, evaluation in enumerate(ranked):
-            mean, spread = (evaluation.metrics[f"cv_{metric}_{part}"] for part in ("mean", "std"))
-            colour = _SECOND if evaluation is winner else _FIRST
+        for place, name in enumerate(ranked):
+            mean, spread = (metrics[name][f"cv_{metric}_{part}"] for part in ("mean", "std"))
+            colour = _SECOND if name == winner else _FIRST
             axes.errorbar(mean, place, xerr=spread / np.sqrt(FOLDS), fmt="o", capsize=3, color=colour)
             axes.annotate(
                 f"{mean:.4f}", (mean, place), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=7
@@ -65,10 +65,7 @@ def draw_comparison(evaluations: Sequence["Evaluation"], winner: "Evaluation") -
         axes.set_title(title, fontsize=10)
         axes.grid(axis="x", alpha=0.3)
         axes.margins(x=0.1)
-        axes.set_yticks(
-            range(len(ranked)),
-            [f"{e.candidate.name} ◀" if e is winner else e.candidate.name for e in ranked],
-        )
+        axes.set_yticks(range(len(ranked)), [f"{name} ◀" if name == winner else name for name in ranked])
         axes.set_ylim(-0.6, len(ranked) - 0.3)
     return _as_png(figure)
 

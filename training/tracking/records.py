@@ -97,7 +97,8 @@ def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None
     )
     mlflow.set_tag("winner", winner.candidate.name)
     with TemporaryDirectory() as folder:
-        Path(folder, "candidates.png").write_bytes(draw_comparison(evaluations, winner))
+        metrics = {evaluation.candidate.name: evaluation.metrics for evaluation in evaluations}
+        Path(folder, "candidates.png").write_bytes(draw_comparison(metrics, winner.candidate.name))
         Path(folder, "candidates.csv").write_text(_comparison_table(evaluations), encoding="utf-8")
         Path(folder, "choice.txt").write_text(choice.reason + "\n", encoding="utf-8")
         mlflow.log_artifacts(folder, "comparison")

@@ -19,6 +19,7 @@ from training.errors import TrainingError
 from training.interruption import is_interruption
 from training.lock import exclusive
 from training.tracking.execution_log import execution_log
+from training.tracking.reachability import check_reachable
 
 EXPERIMENT = "loan_approval"
 TAG_ROLE = "role"
@@ -36,6 +37,7 @@ def connect(settings: Settings) -> MlflowClient:
     """Points MLflow at the tracking store, which is made where it does not exist, and returns a client for it."""
     quieten()
     settings.loan_home.mkdir(parents=True, exist_ok=True)
+    check_reachable(settings.mlflow_tracking_uri)
     _make_database(settings)
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     return MlflowClient(tracking_uri=settings.mlflow_tracking_uri)
@@ -44,8 +46,11 @@ def connect(settings: Settings) -> MlflowClient:
 def open_experiment(client: MlflowClient, settings: Settings) -> None:
     """Makes the experiment the active one, its artifacts under LOAN_HOME where the store is a local database.
 
-    Runs that a killed process has left running are ended as KILLED.
+    Runs that a killed process has left running are ended as KILLED. Raises TrainingError if MLFLOW_RUN_ID is set,
+    because MLflow would continue that run instead of starting one.
     """
+    if os.environ.get("MLFLOW_RUN_ID"):
+        raise TrainingError("MLFLOW_RUN_ID is set, but training starts its own runs; unset the variable")
     if client.get_experiment_by_name(EXPERIMENT) is None:
         is_local = settings.mlflow_tracking_uri.startswith("sqlite:")
         location = settings.home.artifacts.as_uri() if is_local else None
