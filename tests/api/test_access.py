@@ -235,7 +235,7 @@ class TestOpenApi:
         schemes = client.get("/openapi.json").json["components"]["securitySchemes"]
         assert schemes["apiKeyBearer"].items() >= {"type": "http", "scheme": "bearer"}.items()
         assert schemes["apiKeyHeader"].items() >= {"type": "apiKey", "in": "header", "name": "X-API-Key"}.items()
-        assert schemes["metricsBasicAuth"] == {"type": "http", "scheme": "basic"}
+        assert schemes["metricsBasicAuth"].items() >= {"type": "http", "scheme": "basic"}.items()
 
     def test_every_operation_says_what_it_needs(self, client: FlaskClient) -> None:
         keys: list[dict[str, list[str]]] = [{"apiKeyBearer": []}, {"apiKeyHeader": []}]

@@ -159,8 +159,8 @@ class TestOtherProblems:
             )
             assert_problem(response, status)
 
-    @pytest.mark.parametrize("path", ["/predict//batch?cibil_score=777", "/health//live", "/docs/"])
-    def test_a_path_that_is_nearly_one_is_not_led_to_the_host_that_the_client_names(
+    @pytest.mark.parametrize("path", ["/predict//batch?cibil_score=777", "/health//live", "/docs//"])
+    def test_a_misspelled_path_is_not_redirected_to_the_host_that_the_client_names(
         self, client: FlaskClient, path: str
     ) -> None:
         for method in ("GET", "POST"):

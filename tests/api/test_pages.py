@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+from werkzeug.test import Client
 
 from loan_api.credit.features import FEATURES, NUMBERS
 from loan_api.entrypoints.commands import cli
@@ -130,6 +132,19 @@ class TestOpenApi:
         ]
         assert all(operation["summary"] and operation["tags"] for operation in operations)
 
+    def test_summaries_are_headings_and_descriptions_are_flowing_text(self, client: FlaskClient) -> None:
+        document = client.get("/openapi.json").json
+        operations = [
+            each for path in document["paths"].values() for name, each in path.items() if name != "parameters"
+        ]
+        assert [o["summary"] for o in operations if o["summary"].endswith(".") or "\n" in o["summary"]] == []
+        texts = [
+            *(operation["description"] for operation in operations),
+            *(schema["description"] for schema in document["components"]["schemas"].values()),
+        ]
+        # Swagger UI renders a newline within a paragraph as a line break.
+        assert [text for text in texts if re.search(r"[^\n]\n[^\n-]", text)] == []
+
     def test_an_application_is_documented_from_the_feature_declarations(self, client: FlaskClient) -> None:
         schemas = client.get("/openapi.json").json["components"]["schemas"]
         schema = schemas["LoanApplication"]
@@ -191,18 +206,62 @@ class TestOpenApi:
         assert "Retry-After" in responses["503"]["headers"]
 
 
+HEADERS_OF_PROXIES = {
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Prefix": "//evil.example",
+    "X-Script-Name": "//evil.example",
+    "Forwarded": "host=evil.example",
+}
+
+
+@pytest.fixture(params=["", "/loans", "/a/b"])
+def behind_proxy(request: pytest.FixtureRequest, client: FlaskClient) -> tuple[str, Client]:
+    """A path prefix, and a client of a proxy that strips it and tells the service nothing true about it."""
+    prefix: str = request.param
+    service = client.application.wsgi_app
+
+    def proxy(environ: Any, start_response: Any) -> Any:
+        assert environ["PATH_INFO"].startswith(f"{prefix}/")
+        return service({**environ, "PATH_INFO": environ["PATH_INFO"].removeprefix(prefix)}, start_response)
+
+    return prefix, Client(proxy)
+
+
 class TestSwaggerUi:
-    def test_the_page_and_its_assets_come_from_the_service_itself(self, client: FlaskClient) -> None:
-        page = client.get("/docs")
-        assert page.status_code == 200
+    @pytest.mark.parametrize("path", ["/", "/docs", "/docs/"])
+    def test_the_page_its_assets_and_its_document_are_found_behind_any_prefix(
+        self, behind_proxy: tuple[str, Client], path: str
+    ) -> None:
+        prefix, client = behind_proxy
+        url = f"{prefix}{path}"
+        page = client.get(url, headers=HEADERS_OF_PROXIES)
+        if page.status_code == 302:
+            url = urljoin(url, page.headers["Location"])
+            page = client.get(url, headers=HEADERS_OF_PROXIES)
+        assert (page.status_code, url) == (200, f"{prefix}/docs")
         text = page.get_data(as_text=True)
-        assert not re.search(r"https?://", text)
-        assets = re.findall(r'(?:src|href)="([^"]+)"', text)
-        assert len(assets) >= 3
-        for asset in (*assets, "/favicon.ico"):
-            response = client.get(asset)
+        assert not re.search(r"https?://|evil", text)
+        (document,) = re.findall(r'"url": "([^"]+)"', text)
+        references = [*re.findall(r'(?:src|href)="([^"]+)"', text), document]
+        assert len(references) >= 4
+        for reference in references:
+            with client.get(urljoin(url, reference)) as response:
+                assert response.status_code == 200
+        document_url = urljoin(url, document)
+        (server,) = client.get(document_url, headers=HEADERS_OF_PROXIES).json["servers"]  # type: ignore[index]
+        assert urljoin(document_url, server["url"]) == f"{prefix}/"
+
+    @pytest.mark.parametrize(("path", "location"), [("/", "docs"), ("/docs/", "../docs")])
+    def test_redirects_are_relative_whatever_the_client_claims(
+        self, client: FlaskClient, path: str, location: str
+    ) -> None:
+        response = client.get(f"http://evil.example{path}", headers=HEADERS_OF_PROXIES)
+        assert (response.status_code, response.headers["Location"]) == (302, location)
+        assert "evil" not in response.get_data(as_text=True)
+
+    def test_browsers_find_an_icon_for_other_pages(self, client: FlaskClient) -> None:
+        with client.get("/favicon.ico") as response:
             assert response.status_code == 200
-            response.close()
 
     @pytest.mark.parametrize("name", ["../__init__.py", "%2e%2e/__init__.py", "nope.js"])
     def test_only_assets_are_served(self, client: FlaskClient, name: str) -> None:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.api.conftest import MakeClient
 from tests.support.applications import ASSESSMENT_BATCH, application
-from tests.support.fakes import FakeKeySource, api_key
+from tests.support.fakes import FakeKeySource, FakeModelSource, api_key
 
 
 def request_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -43,6 +43,26 @@ def test_a_batch_s_log_line_names_the_batch_and_its_size(client: FlaskClient, ca
     response = client.post("/predict/batch", json=ASSESSMENT_BATCH)
     (line,) = request_lines(caplog)
     assert (line.batch_id, line.rows) == (response.json["batch_id"], 2)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+@pytest.mark.parametrize("wanted", ["1", None])
+def test_health_probes_are_logged_at_debug_only(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture, path: str, wanted: str | None
+) -> None:
+    client = make_client(FakeModelSource(wanted=wanted))
+    caplog.set_level(logging.DEBUG)
+    client.get(path)
+    (line,) = request_lines(caplog)
+    assert (line.levelname, line.__dict__["route"]) == ("DEBUG", path)
+
+
+@pytest.mark.parametrize("path", ["/model", "/health/other", "/docs"])
+def test_other_requests_are_logged_at_info(client: FlaskClient, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    caplog.set_level(logging.DEBUG)
+    client.get(path)
+    (line,) = request_lines(caplog)
+    assert line.levelname == "INFO"
 
 
 def test_an_unknown_path_is_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document, as the service writes it and as generators take it."""
+"""The OpenAPI document, as published and as adapted for code generators."""
 
 import json
 import sys
@@ -14,18 +14,20 @@ _JSON = "application/json"
 
 
 def api_document() -> dict[str, Any]:
-    """The document; no service needs to run. Raises ProgramFailedError."""
+    """Return the document, without a running service. Raises ProgramFailedError."""
     document: dict[str, Any] = json.loads(run([sys.executable, "-m", "loan_api", "openapi"], _ROOT))
     return document
 
 
 def for_generators(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with JSON alone where JSON is one of several formats.
+    """Return the document without alternatives to JSON and without servers.
 
-    Generators make one type of a body. With CSV or Parquet beside JSON they would offer a text or a blob, too, and send
-    it as JSON. Such bodies are bytes that need no type: they are sent with the client's own HTTP session.
+    Given CSV or Parquet beside JSON, generators would also accept text or bytes, and send them as JSON. Such bodies
+    need no type: callers send them with the client's own HTTP session. The server's address is relative to the
+    document, so that clients could not use it as a default.
     """
     narrowed = deepcopy(document)
+    del narrowed["servers"]
     for operation in _operations(narrowed):
         for body in (operation.get("requestBody", {}), *operation["responses"].values()):
             content = body.get("content", {})
@@ -35,12 +37,12 @@ def for_generators(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_optional_security(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without the mention of keys where an operation can do without: for who would demand them there."""
-    open_to_all = deepcopy(document)
-    for operation in _operations(open_to_all):
+    """Return the document without optional security, which openapi-python-client would treat as required."""
+    relaxed = deepcopy(document)
+    for operation in _operations(relaxed):
         if {} in operation.get("security", []):
             del operation["security"]
-    return open_to_all
+    return relaxed
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -49,6 +51,6 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def save(document: dict[str, Any], path: Path) -> Path:
-    """Writes the document to `path`."""
+    """Write the document to `path`."""
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

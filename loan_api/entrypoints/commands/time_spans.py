@@ -1,4 +1,4 @@
-"""Options that choose decisions by time and model version, the same for every command."""
+"""Options that select decisions by time and model version, shared by several commands."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,26 +6,28 @@ from typing import Any
 
 import click
 
-from loan_api.formats.timestamps import parse_time
+from loan_api.formats.timestamps import TIME_EXAMPLES, parse_time
 
 
 class _Time(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment, or a usage error."""
-        moment = value if isinstance(value, datetime) else parse_time(value if "T" in value else f"{value}T00:00:00Z")
+        """Return the time, or fail with a usage error."""
+        moment = value if isinstance(value, datetime) else parse_time(value)
         if moment is None:
-            self.fail("is no time such as 2024-03-13 or 2024-03-13T10:30:00Z", param, ctx)
+            self.fail(f"must be {TIME_EXAMPLES}", param, ctx)
         return moment
 
 
 def chosen_decisions(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--from`, `--to` and `--model-version`, handed over as `since`, `until` and `model_version`."""
+    """Add `--from`, `--to` and `--model-version`, passed as `since`, `until` and `model_version`."""
     for option in (
-        click.option("--model-version", metavar="VERSION", help="Only those of this semantic version."),
-        click.option("--to", "until", type=_Time(), help="Only those decided before."),
-        click.option("--from", "since", type=_Time(), help="Only those decided then or later."),
+        click.option("--model-version", metavar="VERSION", help="Select decisions of this semantic version."),
+        click.option("--to", "until", type=_Time(), help="Select decisions made before this time or date (UTC)."),
+        click.option(
+            "--from", "since", type=_Time(), help="Select decisions made at or after this time or date (UTC)."
+        ),
     ):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""The guard before a view: which API key was presented, and whether it allows what the view does."""
+"""Authentication and authorization of requests by API key."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,15 +12,15 @@ _AUTHORIZATION_VARIABLE = "HTTP_AUTHORIZATION"
 
 
 class Guard:
-    """What a view asks first, before it reads anything that the client sent."""
+    """A check that views make first, before they read anything else of the request."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
 
     def require(self, scope: Scope) -> str | None:
-        """The name of the request's API key, which allows `scope`; None where no key is needed.
+        """Return the name of the request's API key, or None if scoring is open to everyone.
 
-        Raises NotAuthenticatedError or NotAllowedError.
+        Raises NotAuthenticatedError if the key is missing or unknown, and NotAllowedError if it lacks `scope`.
         """
         name = self._access.check(_presented_key(current_request().environ), scope)
         note_api_key(name)
@@ -28,7 +28,7 @@ class Guard:
 
 
 def _presented_key(environ: Mapping[str, Any]) -> str | None:
-    """The key of `X-API-Key`, else of `Authorization: Bearer`, which may be meant for a gateway in between."""
+    """Return the key in `X-API-Key`, or else the bearer token, which may be meant for a gateway instead."""
     key: str | None = environ.get(_KEY_VARIABLE)
     if key is None:
         scheme, _, key = environ.get(_AUTHORIZATION_VARIABLE, "").partition(" ")

@@ -1,7 +1,7 @@
-"""What the audit endpoints take: outcomes, and what decisions are searched by. Every error is found at once.
+"""Requests of the audit endpoints: outcome reports and searches. Validation reports all errors at once.
 
-Many outcomes are accepted by a C decoder; what it refuses is looked at again by the schema, which takes a second for
-ten thousand and finds everything that is wrong.
+A fast decoder accepts bulk reports. Only what it rejects is validated by the marshmallow schema, which takes a second
+for ten thousand reports but finds every error.
 """
 
 import base64
@@ -14,10 +14,11 @@ import msgspec
 from marshmallow import Schema, ValidationError, fields, pre_load
 
 from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME, OUTCOME_FILTER
+from loan_api.entrypoints.http.schemas import EXAMPLE_ID
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import FAST_REFUSALS, parse_json
 from loan_api.formats.refusals import Refusal, Refusals, RequestRefusedError
-from loan_api.formats.timestamps import parse_time
+from loan_api.formats.timestamps import TIME_EXAMPLES, parse_time
 from loan_api.services.audit import NAME_PATTERN, DecisionName, Search, Telling
 
 MOST_OUTCOMES = 10_000
@@ -25,21 +26,20 @@ MOST_ON_A_PAGE = 500
 _USUAL_ON_A_PAGE = 100
 _LONGEST_TEXT = 128
 _REPEATED = Refusal("Must be given once.", "not_allowed")
-_EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
 
 
 class _Field(fields.Field[Any]):
-    """A field whose refusals carry their reason; `expected` completes 'Must be'."""
+    """A field whose errors carry a reason code. `expected` completes the message 'Must be'."""
 
     expected: str
 
     def make_error(self, key: str, **_: Any) -> ValidationError:
-        """The refusal for marshmallow's own checks."""
+        """Return the error for marshmallow's own checks."""
         texts = {"required": ("This field is missing.", "missing"), "null": ("Must not be null.", "null")}
         return ValidationError(Refusal(*texts[key]))
 
     def refuse(self, reason: str) -> ValidationError:
-        """The refusal of a value."""
+        """Return the error for an invalid value."""
         return ValidationError(Refusal(f"Must be {self.expected}.", reason))
 
 
@@ -55,7 +55,7 @@ class _Outcome(_Field):
 
 
 class _DecisionId(_Field):
-    expected = "the id of a decision, or BATCH_ID:ROW"
+    expected = "a decision_id or BATCH_ID:ROW"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> DecisionName:
         name = DecisionName.parse(value) if isinstance(value, str) else None
@@ -65,7 +65,7 @@ class _DecisionId(_Field):
 
 
 class _Time(_Field):
-    expected = "a time such as 2024-03-13T10:30:00Z"
+    expected = TIME_EXAMPLES
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         moment = parse_time(value)
@@ -96,7 +96,7 @@ class _Limit(_Field):
 
 
 class _Text(_Field):
-    expected = f"a text of 1 to {_LONGEST_TEXT} characters"
+    expected = f"a text of 1 to {_LONGEST_TEXT} characters without NUL"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not 1 <= len(value) <= _LONGEST_TEXT or "\0" in value:
@@ -105,7 +105,7 @@ class _Text(_Field):
 
 
 class _Cursor(_Field):
-    expected = "the next_cursor of another page"
+    expected = "the next_cursor of a previous page"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> DecisionName:
         try:
@@ -124,33 +124,33 @@ class _StrictSchema(Schema):
     }
 
 
-_TIME = {"type": "string", "format": "date-time"}
-# PostgreSQL keeps no NUL in a text.
+_TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+# PostgreSQL cannot store NUL in a text.
 _TEXT = {"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT, "pattern": r"^[^\u0000]*$"}
 _OUTCOME = OUTCOME.documented(example=1)
 _ID = {
     "type": "string",
     "pattern": f"^{NAME_PATTERN}$",
-    "description": "The id of a decision, or BATCH_ID:ROW.",
-    "example": _EXAMPLE_ID,
+    "description": "Id of the decision. For a row of a batch, `BATCH_ID:ROW`.",
+    "example": EXAMPLE_ID,
 }
 
 
 class OutcomeReportSchema(_StrictSchema):
-    """What became of one decision."""
+    """The outcome of the decision in the path."""
 
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
 class DecisionOutcomeSchema(_StrictSchema):
-    """What became of which decision."""
+    """The outcome of a decision."""
 
     decision_id = _DecisionId(required=True, metadata=_ID)
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
 class OutcomeReportsSchema(_StrictSchema):
-    """What became of many decisions."""
+    """Outcomes in bulk."""
 
     outcomes = fields.List(
         fields.Nested(DecisionOutcomeSchema),
@@ -160,28 +160,41 @@ class OutcomeReportsSchema(_StrictSchema):
 
     @pre_load
     def check_size(self, body: Any, **_: Any) -> Any:
-        """Refuses them by their number before anything is spent on each."""
-        told = body.get("outcomes") if isinstance(body, dict) else None
-        if isinstance(told, list):
-            if not told:
+        """Reject a list that is empty or too long before validating its items."""
+        outcomes = body.get("outcomes") if isinstance(body, dict) else None
+        if isinstance(outcomes, list):
+            if not outcomes:
                 raise ValidationError({"outcomes": [Refusal("Must hold at least one outcome.", "range")]})
-            if len(told) > MOST_OUTCOMES:
-                raise BatchTooLargeError(f"There are {len(told)} outcomes; at most {MOST_OUTCOMES} are accepted.")
+            if len(outcomes) > MOST_OUTCOMES:
+                raise BatchTooLargeError(f"There are {len(outcomes)} outcomes; at most {MOST_OUTCOMES} are accepted.")
         return body
 
 
 class SearchSchema(_StrictSchema):
-    """Which decisions are asked for; all that is given must hold."""
+    """Filters for decisions, combined with AND."""
 
-    since = _Time(data_key="from", metadata={**_TIME, "description": "Decided then or later."})
-    until = _Time(data_key="to", metadata={**_TIME, "description": "Decided before."})
-    model_version = _Text(metadata={**_TEXT, "description": "Semantic version of the model that decided."})
-    prediction = _OneOf("0", "1", metadata=DECISION.documented(description="What was decided: 1 approved, 0 rejected."))
-    endpoint = _OneOf("single", "batch", metadata=ENDPOINT.documented(description="Asked for alone or in a batch."))
-    outcome = _OneOf(
-        "0", "1", "none", metadata=OUTCOME_FILTER.documented(description="The last one told, or that none was.")
+    since = _Time(
+        data_key="from",
+        metadata={**_TIME, "description": "Earliest time of decision (inclusive). A plain date means midnight UTC."},
     )
-    request_id = _Text(metadata={**_TEXT, "description": "The X-Request-ID."})
+    until = _Time(
+        data_key="to",
+        metadata={**_TIME, "description": "Latest time of decision (exclusive). A plain date means midnight UTC."},
+    )
+    model_version = _Text(metadata={**_TEXT, "description": "Semantic version of the model."})
+    prediction = _OneOf("0", "1", metadata=DECISION.documented(description="1 approved, 0 rejected."))
+    endpoint = _OneOf(
+        "single",
+        "batch",
+        metadata=ENDPOINT.documented(description="`single` for `/predict`, `batch` for `/predict/batch`."),
+    )
+    outcome = _OneOf(
+        "0",
+        "1",
+        "none",
+        metadata=OUTCOME_FILTER.documented(description="Latest reported outcome, or `none` if there is no report."),
+    )
+    request_id = _Text(metadata={**_TEXT, "description": "`X-Request-ID` of the request."})
     limit = _Limit(
         load_default=_USUAL_ON_A_PAGE,
         metadata={
@@ -189,10 +202,10 @@ class SearchSchema(_StrictSchema):
             "minimum": 1,
             "maximum": MOST_ON_A_PAGE,
             "default": _USUAL_ON_A_PAGE,
-            "description": "How many at most.",
+            "description": "Maximum number of decisions on the page.",
         },
     )
-    cursor = _Cursor(metadata={"type": "string", "minLength": 1, "description": "next_cursor of the page before."})
+    cursor = _Cursor(metadata={"type": "string", "minLength": 1, "description": "`next_cursor` of the previous page."})
 
 
 class _FastOutcome(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -209,13 +222,13 @@ _outcome, _outcomes, _search = OutcomeReportSchema(), OutcomeReportsSchema(), Se
 
 
 def decode_outcome(body: bytes) -> int:
-    """The outcome in a JSON body. Raises MalformedBodyError or RequestRefusedError."""
+    """Decode the report of one outcome. Raises MalformedBodyError or RequestRefusedError."""
     outcome: int = _loaded(_outcome, parse_json(body))["outcome"]
     return outcome
 
 
 def decode_outcomes(body: bytes) -> list[Telling]:
-    """Those in a JSON body. Raises MalformedBodyError, RequestRefusedError or BatchTooLargeError."""
+    """Decode a bulk report. Raises MalformedBodyError, RequestRefusedError or BatchTooLargeError."""
     accepted = _accepted_outcomes(body)
     if accepted is not None:
         return accepted
@@ -223,7 +236,7 @@ def decode_outcomes(body: bytes) -> list[Telling]:
 
 
 def _accepted_outcomes(body: bytes) -> list[Telling] | None:
-    """None where the schema is to look at them."""
+    """Return the reports, or None if the schema must explain what is wrong."""
     try:
         told = _fast_outcomes.decode(body).outcomes
     except FAST_REFUSALS:
@@ -238,24 +251,24 @@ def _accepted_outcomes(body: bytes) -> list[Telling] | None:
 
 
 def decode_search(query: Mapping[str, Sequence[str]]) -> tuple[Search, DecisionName | None, int]:
-    """What is searched for, from where on, and how many at most. Raises RequestRefusedError naming the parameters."""
+    """Decode the filters, the decision to start from, and the page size. Raises RequestRefusedError."""
     repeated = {name: [_REPEATED] for name, values in query.items() if len(values) > 1}
     if repeated:
         raise RequestRefusedError(Refusals.of(repeated))
-    asked = dict(_loaded(_search, {name: value for name, (value,) in query.items()}))
-    limit, start = asked.pop("limit"), asked.pop("cursor", None)
-    if "prediction" in asked:
-        asked["prediction"] = int(asked["prediction"])
-    return Search(**asked), start, limit
+    filters = dict(_loaded(_search, {name: value for name, (value,) in query.items()}))
+    limit, start = filters.pop("limit"), filters.pop("cursor", None)
+    if "prediction" in filters:
+        filters["prediction"] = int(filters["prediction"])
+    return Search(**filters), start, limit
 
 
 def cursor_of(following: DecisionName | None) -> str | None:
-    """The text that `decode_search` takes to go on there."""
+    """Encode the decision to start the next page from, as `decode_search` accepts it."""
     return None if following is None else base64.urlsafe_b64encode(str(following).encode()).decode()
 
 
 def refusals_of_unknown(positions: list[int]) -> RequestRefusedError:
-    """For outcomes (positions in the request) whose decisions are not recorded."""
+    """Return the error for outcomes, given by their positions, of unknown decisions."""
     unknown = Refusal("No decision with this id is recorded.", "not_allowed")
     return RequestRefusedError(Refusals.of({"outcomes": {place: {"decision_id": [unknown]} for place in positions}}))
 

@@ -1,5 +1,6 @@
-"""The blueprint that all endpoints are registered on."""
+"""The blueprint class that every endpoint is registered on."""
 
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -9,9 +10,10 @@ from marshmallow import Schema
 
 from loan_api.entrypoints.http.problems import CONTENT_TYPE
 from loan_api.entrypoints.http.requests import REQUEST_ID_HEADER
+from loan_api.entrypoints.http.schemas import EXAMPLE_ID
 from loan_api.services.access import OPEN_SCOPE, Scope
 
-# The names of the security schemes for API keys; a client may present its key in either way.
+# Names of the security schemes for API keys. Clients may use either.
 BEARER = "apiKeyBearer"
 HEADER = "apiKeyHeader"
 SCOPE_MEMBER = "x-required-scope"
@@ -19,67 +21,94 @@ SCOPE_MEMBER = "x-required-scope"
 View = Callable[..., Any]
 Headers = Mapping[str, Any] | None
 
-# Of the components that describe the header, and every problem. Named rather than given, as flask-smorest copies what
-# it is given with each of the decorators around a view.
+# Components are referenced by name because flask-smorest copies inline definitions with every decorator of a view.
 REQUEST_ID = "RequestId"
 PROBLEM = "Problem"
-_EVERYWHERE = {REQUEST_ID_HEADER: REQUEST_ID}
+_COMMON_HEADERS = {REQUEST_ID_HEADER: REQUEST_ID}
 
 _HEADERS: Mapping[int, dict[str, Any]] = {
-    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "How to authenticate."}},
-    503: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try."}},
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "The authentication scheme to use."}},
+    503: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before retrying."}},
+}
+_PROBLEMS: Mapping[int, str] = {
+    400: "The body is malformed.",
+    401: "The credentials are missing or invalid.",
+    403: "The API key lacks the required scope.",
+    404: "No such decision is recorded.",
+    406: "The service cannot produce any format in `Accept`.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large or has too many items.",
+    415: "The media type or encoding of the body is not supported.",
+    422: "The request is invalid. `errors` lists all invalid fields.",
+    500: "Unexpected error. Use `request_id` to find it in the service's log.",
+    503: "Temporarily unavailable. Retry after the time in `Retry-After`.",
 }
 
 
-class LoanBlueprint(Blueprint):
-    """A flask-smorest blueprint that documents bodies and problem details without handling them.
+def unwrapped(text: str) -> str:
+    """Join the lines of each paragraph and list item, because Swagger UI renders every newline as a line break."""
+    return re.sub(r"(?<!\n)\n(?!\n|- )", " ", text.strip()).replace("  ", " ")
 
-    `loan_api.formats` decodes bodies, and views return what Flask accepts: flask-smorest's own handling is too slow
-    for the hot path.
+
+def _example(status: int) -> dict[str, Any] | None:
+    """Return an example of a problem, or None for a 422, which the schema's own example shows."""
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return None
+    texts = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": _PROBLEMS[status]}
+    return {**texts, "request_id": EXAMPLE_ID}
+
+
+class LoanBlueprint(Blueprint):
+    """A flask-smorest blueprint that only documents request bodies, responses and problem details.
+
+    `loan_api.formats` decodes bodies, and views return Flask responses: flask-smorest's own handling is too slow for
+    the hot path.
     """
 
+    def register_views_in_doc(self, *args: Any, **kwargs: Any) -> None:
+        """Document the views, with summaries as headings (no full stop) and descriptions as flowing text."""
+        for operations in self._docs.values():
+            for name, operation in operations.items():
+                if name != "parameters":
+                    texts = operation["docstring"]
+                    texts.update({key: unwrapped(text) for key, text in texts.items()})
+                    texts["summary"] = texts["summary"].removesuffix(".")
+        super().register_views_in_doc(*args, **kwargs)
+
     def response(self, status_code: int, schema: Any = None, *, headers: Headers = None, **kwargs: Any) -> Any:
-        """As in flask-smorest; documents the headers that every answer has, too."""
-        return super().response(status_code, schema, headers={**_EVERYWHERE, **(headers or {})}, **kwargs)
+        """Document the successful response, including the headers common to all responses."""
+        return super().response(status_code, schema, headers={**_COMMON_HEADERS, **(headers or {})}, **kwargs)
 
     def alt_response(self, status_code: int, *, headers: Headers = None, **kwargs: Any) -> Any:
-        """As in flask-smorest; documents the headers that every answer has, too."""
-        return super().alt_response(status_code, headers={**_EVERYWHERE, **(headers or {})}, **kwargs)
+        """Document another response, including the headers common to all responses."""
+        return super().alt_response(status_code, headers={**_COMMON_HEADERS, **(headers or {})}, **kwargs)
 
     def accepts(self, content: Mapping[str, Any]) -> Callable[[View], View]:
-        """Declares in the OpenAPI document the bodies that an operation takes: the schema of each media type."""
+        """Document the request body: a schema for each media type."""
         bodies = {media_type: {"schema": schema} for media_type, schema in content.items()}
-
-        def decorate(view: View) -> View:
-            documented: View = self.doc(requestBody={"required": True, "content": bodies})(view)
-            return documented
-
-        return decorate
+        document: Callable[[View], View] = self.doc(requestBody={"required": True, "content": bodies})
+        return document
 
     def searches(self, schema: type[Schema]) -> Callable[[View], View]:
-        """Declares in the OpenAPI document the query parameters of an operation."""
+        """Document the query parameters."""
         parameters = [
             {
                 "name": field.data_key or name,
                 "in": "query",
                 "required": False,
-                # Described in both places: some generators look at the schema alone.
+                # Some generators read the description only from the schema.
                 "schema": field.metadata,
                 "description": field.metadata["description"],
             }
             for name, field in schema().fields.items()
         ]
-
-        def decorate(view: View) -> View:
-            documented: View = self.doc(parameters=parameters)(view)
-            return documented
-
-        return decorate
+        document: Callable[[View], View] = self.doc(parameters=parameters)
+        return document
 
     def needs(self, scope: Scope) -> Callable[[View], View]:
-        """Declares in the OpenAPI document that an operation needs an API key with that scope.
+        """Document that an operation requires an API key with `scope`.
 
-        To score, no key is needed where none are configured, which the document says by an empty requirement.
+        Scoring requires none unless keys are configured, which OpenAPI expresses as an empty alternative.
         """
         security: list[dict[str, list[str]]] = [{BEARER: []}, {HEADER: []}]
         if scope == OPEN_SCOPE:
@@ -92,7 +121,7 @@ class LoanBlueprint(Blueprint):
         return decorate
 
     def problems(self, *statuses: int) -> Callable[[View], View]:
-        """Declares in the OpenAPI document that an operation may answer with these problems."""
+        """Document the problem details that an operation may respond with."""
 
         def decorate(view: View) -> View:
             for status in statuses:
@@ -100,7 +129,8 @@ class LoanBlueprint(Blueprint):
                     status,
                     schema=PROBLEM,
                     content_type=CONTENT_TYPE,
-                    description=HTTPStatus(status).phrase,
+                    description=_PROBLEMS[status],
+                    example=_example(status),
                     headers=_HEADERS.get(status),
                 )(view)
             return view

@@ -1,4 +1,4 @@
-"""Reads a request's body: of an accepted media type, and no larger than allowed."""
+"""Request bodies: media type, size limits and reading."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -13,22 +13,23 @@ _PIECE_BYTES = 65_536
 
 
 def media_type(request: Request, accepted: Collection[str]) -> str:
-    """The body's media type, any kind of JSON as application/json. Raises UnsupportedMediaType."""
-    if request.headers.get("Content-Encoding", "").lower() not in {"", "identity"} or _is_coded(request):
-        raise UnsupportedMediaType("The body must be sent as it is, not compressed.")
+    """Return the media type of the body, with every JSON type as application/json.
+
+    Raises UnsupportedMediaType if the type is not in `accepted` or the body is compressed.
+    """
+    # gunicorn ignores transfer codings other than chunked.
+    coding = request.headers.get("Content-Encoding", "").lower()
+    if coding not in {"", "identity"} or request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise UnsupportedMediaType("The body must not be compressed.")
     given = _JSON if request.is_json else request.mimetype
     if given not in accepted:
         raise UnsupportedMediaType(f"The body must be sent as {' or '.join(accepted)}.")
     return given
 
 
-def _is_coded(request: Request) -> bool:
-    """Whether it is compressed on its way, which gunicorn passes over."""
-    return request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked"
-
-
-def read_at_once(request: Request, limit: int) -> bytes:
-    """A small body. Raises RequestEntityTooLarge."""
+def read_json(request: Request, limit: int) -> bytes:
+    """Read a small JSON body. Raises UnsupportedMediaType, or RequestEntityTooLarge above `limit` bytes."""
+    media_type(request, (_JSON,))
     _limit(request, limit)
     body = request.get_data(cache=False)
     _check_whole(len(body), limit)
@@ -36,16 +37,17 @@ def read_at_once(request: Request, limit: int) -> bytes:
 
 
 def read_in_pieces(request: Request, limit: int, received: Callable[[int], None]) -> Sequence[bytes]:
-    """A body that may be large, as it comes; `received` is told of each piece, and others get their turn between them.
+    """Read a body that may be large, yielding to other requests between pieces.
 
-    Raises RequestEntityTooLarge, or what `received` raises.
+    `received` is called with the size of each piece, and may raise an exception to stop reading. Raises
+    RequestEntityTooLarge above `limit` bytes.
     """
     _limit(request, limit)
     pieces: list[bytes] = []
     while piece := request.stream.read(_PIECE_BYTES):
         received(len(piece))
         if pieces and len(pieces[-1]) + len(piece) <= _PIECE_BYTES:
-            # Of many small ones, each would take more memory than it counts.
+            # Merge small pieces, whose overhead in memory would exceed their size.
             pieces[-1] += piece
         else:
             pieces.append(piece)
@@ -63,7 +65,7 @@ def has_client_gone(request: Request) -> Callable[[], bool]:
 def _limit(request: Request, limit: int) -> None:
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
-    # The stream refuses what comes after it, without looking whether anything does.
+    # werkzeug's stream raises at its limit even if the body ends there, so allow one more byte.
     request.max_content_length = limit + 1
 
 
@@ -73,4 +75,4 @@ def _check_whole(received: int, limit: int) -> None:
 
 
 def _too_large(limit: int) -> RequestEntityTooLarge:
-    return RequestEntityTooLarge(f"The body is larger than {limit} bytes, which is the most that is accepted.")
+    return RequestEntityTooLarge(f"The body exceeds the limit of {limit} bytes.")

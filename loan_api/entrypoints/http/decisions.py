@@ -1,4 +1,4 @@
-"""`/decisions` and `/outcomes`: what was decided, and what became of it."""
+"""`/decisions` and `/outcomes`: the audit trail, and outcome reports."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from loan_api.entrypoints.http.audit_schemas import (
     OutcomeStateSchema,
 )
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
-from loan_api.entrypoints.http.body import media_type, read_at_once
+from loan_api.entrypoints.http.body import read_json
 from loan_api.entrypoints.http.requests import current_request
 from loan_api.errors import UnknownDecisionsError
 from loan_api.formats.codecs import JSON
@@ -33,7 +33,7 @@ from loan_api.services.decision_log import Decider
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
 _WHOLE = tuple(number.name for number in NUMBERS if number.whole)
-_ID_DESCRIPTION = "A decision_id, a batch_id, or BATCH_ID:ROW."
+_ID_DESCRIPTION = "A `decision_id`, a `batch_id`, or `BATCH_ID:ROW` for one row of a batch (rows count from 0)."
 _ID_PARAMETER = {
     "name": "decision_id",
     "in": "path",
@@ -44,16 +44,22 @@ _ID_PARAMETER = {
 
 
 def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: int) -> LoanBlueprint:
-    """The endpoints for auditors, and for those who learn what became of decisions."""
-    blueprint = LoanBlueprint("decisions", __name__, description="Recorded decisions and their outcomes.")
+    """Create the endpoints for looking up decisions and reporting outcomes."""
+    blueprint = LoanBlueprint(
+        "decisions", __name__, description="Look up recorded decisions and report how the loans turned out."
+    )
 
     @blueprint.route("/decisions/<decision_id>", parameters=[_ID_PARAMETER])
     @blueprint.doc(operationId="getDecision")
     @blueprint.needs("audit")
-    @blueprint.response(200, FOUND_SCHEMA)
+    @blueprint.response(200, FOUND_SCHEMA, description="The decision, or the summary of a batch.")
     @blueprint.problems(404, 500, 503)
     def get_decision(decision_id: str) -> dict[str, Any]:
-        """Look one decision up, or a batch as a whole."""
+        """Get a decision.
+
+        Returns the decision with the application, the model version and all outcome reports. For a `batch_id`, returns
+        a summary of the batch; for `BATCH_ID:ROW`, the decision on that row.
+        """
         guard.require("audit")
         found = audit.find(decision_id)
         return _batch(found) if isinstance(found, RecordedBatch) else _found(found)
@@ -62,12 +68,14 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
     @blueprint.doc(operationId="listDecisions")
     @blueprint.searches(SearchSchema)
     @blueprint.needs("audit")
-    @blueprint.response(200, DecisionPageSchema)
+    @blueprint.response(200, DecisionPageSchema, description="A page of decisions.")
     @blueprint.problems(422, 500, 503)
     def list_decisions() -> dict[str, Any]:
-        """List decisions, the newest first, those of a batch row by row.
+        """Search decisions.
 
-        A page may be short while `next_cursor` is there, as the work for one page is bounded.
+        Returns the decisions that match all filters, newest first, with one entry for each row of a batch. To get the
+        next page, pass `next_cursor` as `cursor`, until it is null. A page can be short, or even empty, before the
+        end: the work per request is bounded.
         """
         guard.require("audit")
         page = audit.search(*decode_search(current_request().args.to_dict(flat=False)))
@@ -81,14 +89,17 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
     @blueprint.doc(operationId="recordOutcome")
     @blueprint.accepts({JSON: OutcomeReportSchema})
     @blueprint.needs("audit")
-    @blueprint.response(200, OutcomeStateSchema)
+    @blueprint.response(200, OutcomeStateSchema, description="The outcome in force and its history.")
     @blueprint.problems(400, 404, 408, 413, 415, 422, 500, 503)
     def record_outcome(decision_id: str) -> dict[str, Any]:
-        """Record what really happened. It may be recorded again; the last word stands, and all are kept."""
+        """Report the outcome of a decision.
+
+        Reports whether the loan turned out good or bad. The latest report wins and earlier ones are kept as history.
+        Retrying is safe: a report that repeats the latest one is ignored.
+        """
         told_by = guard.require("audit")
-        asked = current_request()
-        media_type(asked, (JSON,))
-        state = audit.tell(decision_id, decode_outcome(read_at_once(asked, _OUTCOME_BYTES)), told_by)
+        outcome = decode_outcome(read_json(current_request(), _OUTCOME_BYTES))
+        state = audit.tell(decision_id, outcome, told_by)
         return {
             "decision_id": state.decision_id,
             "outcome": state.outcomes[-1].outcome,
@@ -99,14 +110,15 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
     @blueprint.doc(operationId="recordOutcomes")
     @blueprint.accepts({JSON: OutcomeReportsSchema})
     @blueprint.needs("audit")
-    @blueprint.response(200, OutcomeCountSchema)
+    @blueprint.response(200, OutcomeCountSchema, description="The numbers of new and duplicate reports.")
     @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
     def record_outcomes() -> dict[str, int]:
-        """Record what became of many decisions: of all of them or, where one is not recorded, of none."""
+        """Report outcomes in bulk.
+
+        All are stored, or none if any decision is unknown. Retrying is safe: duplicates are ignored.
+        """
         told_by = guard.require("audit")
-        asked = current_request()
-        media_type(asked, (JSON,))
-        tellings = decode_outcomes(read_at_once(asked, min(_OUTCOMES_BYTES, max_request_bytes)))
+        tellings = decode_outcomes(read_json(current_request(), min(_OUTCOMES_BYTES, max_request_bytes)))
         try:
             count = audit.tell_all(tellings, told_by)
         except UnknownDecisionsError as error:
@@ -122,7 +134,7 @@ def _found(found: FoundDecision) -> dict[str, Any]:
 
 def _decision(decision: RecordedDecision) -> dict[str, Any]:
     features = dict(decision.features)
-    # As they were sent: they are scored as floats.
+    # Features are scored as floats. Return whole numbers as they were sent.
     features |= {name: int(features[name]) for name in _WHOLE}
     return {
         "decision_id": decision.decision_id,

@@ -1,4 +1,4 @@
-"""All endpoints, put on an app together with their document."""
+"""Registration of all endpoints, and the OpenAPI document that describes them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ from loan_api.entrypoints.http.health import health_blueprint
 from loan_api.entrypoints.http.keys import keys_blueprint
 from loan_api.entrypoints.http.metrics import metrics_blueprint
 from loan_api.entrypoints.http.model import model_blueprint
-from loan_api.entrypoints.http.openapi import document_api, route_to_views
+from loan_api.entrypoints.http.openapi import bypass_documentation_wrappers, document_api
 from loan_api.entrypoints.http.predictions import predictions_blueprint
 from loan_api.services.access import Access
 from loan_api.services.admission import Backlog, ByteBudget
@@ -24,7 +24,7 @@ from loan_api.services.prediction import PredictionService
 
 @dataclass(frozen=True)
 class Collaborators:
-    """What the views call."""
+    """The services that the views call."""
 
     predictions: PredictionService
     backlog: Backlog
@@ -38,7 +38,7 @@ class Collaborators:
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest requests."""
+    """Limits on the size of requests."""
 
     batch_rows: int
     request_bytes: int
@@ -47,26 +47,26 @@ class Limits:
 def register_endpoints(
     app: Flask, views: Collaborators, limits: Limits, metrics_user: tuple[str, str]
 ) -> dict[str, Any]:
-    """Makes the app answer; the OpenAPI document of what it answers. `metrics_user`: name and password for /metrics."""
+    """Register all endpoints and return their OpenAPI document. `metrics_user` is the login for /metrics."""
     api = document_api(app)
     guard = Guard(views.access)
     for blueprint in (
         predictions_blueprint(
             views.predictions, guard, views.backlog, views.budget, limits.batch_rows, limits.request_bytes
         ),
-        health_blueprint(views.health),
-        model_blueprint(views.registry),
         decisions_blueprint(views.audit, guard, limits.request_bytes),
+        model_blueprint(views.registry),
+        health_blueprint(views.health),
         keys_blueprint(views.access, guard),
         metrics_blueprint(views.expose_metrics, *metrics_user),
     ):
         api.register_blueprint(blueprint)
-    route_to_views(app)
+    bypass_documentation_wrappers(app)
     document: dict[str, Any] = api.spec.to_dict()
     return document
 
 
 def openapi_document(limits: Limits) -> dict[str, Any]:
-    """The document of the API, made without a service: the views are registered and never asked."""
-    nobody: Any = {field.name: None for field in fields(Collaborators)}
-    return register_endpoints(Flask("loan_api", static_folder=None), Collaborators(**nobody), limits, ("", ""))
+    """Return the OpenAPI document without starting a service: the views are registered but never called."""
+    unused: Any = {field.name: None for field in fields(Collaborators)}
+    return register_endpoints(Flask("loan_api", static_folder=None), Collaborators(**unused), limits, ("", ""))

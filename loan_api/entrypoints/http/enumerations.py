@@ -1,4 +1,4 @@
-"""The closed sets of values in the API, but for the features of an application, which are their own declaration."""
+"""The enumerations of the API. Those of an application's features are derived from their declaration."""
 
 from typing import get_args
 
@@ -8,21 +8,23 @@ from loan_api.services.audit import Endpoint
 from loan_api.services.health import HealthStatus
 
 DECISION = Enumeration("Decision", "1 approved, 0 rejected.", {"REJECTED": 0, "APPROVED": 1})
-OUTCOME = Enumeration("Outcome", "What really happened: 1 good, 0 bad.", {"BAD": 0, "GOOD": 1})
+OUTCOME = Enumeration("Outcome", "The actual outcome of the loan: 1 good, 0 bad.", {"BAD": 0, "GOOD": 1})
 OUTCOME_FILTER = Enumeration(
-    "OutcomeFilter", "The last outcome told, or that none was.", {"BAD": "0", "GOOD": "1", "NONE": "none"}
+    "OutcomeFilter",
+    "The latest reported outcome, or `none` if there is no report.",
+    {"BAD": "0", "GOOD": "1", "NONE": "none"},
 )
-ENDPOINT = Enumeration.of("Endpoint", "Whether it was asked for alone or in a batch.", *get_args(Endpoint))
-SCOPE = Enumeration.of("Scope", "What an API key allows; `admin` includes the others.", *SCOPES)
+ENDPOINT = Enumeration.of("Endpoint", "`single` for `/predict`, `batch` for `/predict/batch`.", *get_args(Endpoint))
+SCOPE = Enumeration.of("Scope", "A permission of an API key. `admin` includes all others.", *SCOPES)
 HEALTH_STATUS = Enumeration.of(
     "HealthStatus",
-    "`degraded`: it decides, but something needs attention. `unhealthy`: it cannot decide.",
+    "`degraded`: decisions are made, but something needs attention. `unhealthy`: no decisions are made.",
     *get_args(HealthStatus),
 )
-FEATURE_TYPE = Enumeration.of("FeatureType", "What kind of value a feature has.", "integer", "number", "category")
+FEATURE_TYPE = Enumeration.of("FeatureType", "The type of a feature's values.", "integer", "number", "category")
 SCORER = Enumeration.of(
     "Scorer",
-    "What computes the probabilities: the model's compiled form, or the reference pipeline.",
+    "The implementation that computes probabilities: the model's compiled form or its reference pipeline.",
     "compiled",
     "pipeline",
 )

@@ -1,8 +1,8 @@
-"""Headers that keep browsers, and whatever caches in between, from doing more with an answer than is meant."""
+"""Security and caching headers."""
 
 from flask import Flask, Response
 
-# Swagger UI's page has a script and styles of its own in it; everything else it needs comes from here.
+# Swagger UI needs its inline script and styles. Everything else comes from this service.
 _PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -10,12 +10,12 @@ _PAGE_POLICY = (
 
 
 def protect_answers(app: Flask) -> None:
-    """No content type is guessed, no answer kept but files, and no page framed or given anything from elsewhere."""
+    """Disable content sniffing, caching (except of assets), framing, and content from other origins."""
 
     def protect(response: Response) -> Response:
         headers = response.headers
         headers.add("X-Content-Type-Options", "nosniff")
-        # Files, which are Swagger UI's, say themselves for how long they may be kept.
+        # Swagger UI's assets are the only files, and bring their own Cache-Control.
         if not response.direct_passthrough:
             headers.add("Cache-Control", "no-store")
         if response.content_type and response.content_type.startswith("text/html"):

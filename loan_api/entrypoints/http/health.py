@@ -1,4 +1,4 @@
-"""`/health` for people and monitors, `/health/live` and `/health/ready` for orchestrators."""
+"""`/health` for people and monitoring, `/health/live` and `/health/ready` for orchestrators."""
 
 from typing import Any
 
@@ -9,15 +9,19 @@ from loan_api.services.health import HealthService
 
 
 def health_blueprint(health: HealthService) -> LoanBlueprint:
-    """The endpoints that say whether the service works."""
-    blueprint = LoanBlueprint("health", __name__, description="Whether the service works.")
+    """Create the health endpoints."""
+    blueprint = LoanBlueprint("health", __name__, description="Monitor the service and its dependencies.")
 
     @blueprint.route("/health")
     @blueprint.doc(operationId="getHealth")
-    @blueprint.response(200, HealthSchema, description="healthy or degraded")
-    @blueprint.alt_response(503, schema=HealthSchema, description="unhealthy")
+    @blueprint.response(200, HealthSchema, description="Healthy or degraded: decisions are made.")
+    @blueprint.alt_response(503, schema=HealthSchema, description="Unhealthy: no decisions are made.")
     def get_health() -> tuple[dict[str, Any], int]:
-        """Report the state of every part."""
+        """Check the health of the service.
+
+        Reports the state of the model, decision log, database, registry and API keys. A degraded service still makes
+        decisions but needs attention.
+        """
         report = health.report()
         body = {
             "status": report.status,
@@ -36,17 +40,24 @@ def health_blueprint(health: HealthService) -> LoanBlueprint:
 
     @blueprint.route("/health/live")
     @blueprint.doc(operationId="getLiveness")
-    @blueprint.response(200, ProbeSchema, description="The process serves.")
+    @blueprint.response(200, ProbeSchema, description="The process responds.")
     def get_liveness() -> dict[str, str]:
-        """Answer while the process serves."""
+        """Check that the service is alive.
+
+        A liveness probe. It succeeds for as long as the process responds, even without a model.
+        """
         return {"status": "ok"}
 
     @blueprint.route("/health/ready")
     @blueprint.doc(operationId="getReadiness")
-    @blueprint.response(200, ProbeSchema, description="Applications can be decided.")
-    @blueprint.alt_response(503, schema=ProbeSchema, description="No model yet, or decisions cannot be recorded.")
+    @blueprint.response(200, ProbeSchema, description="The service can make decisions.")
+    @blueprint.alt_response(503, schema=ProbeSchema, description="No model is loaded, or decisions cannot be recorded.")
     def get_readiness() -> tuple[dict[str, str], int]:
-        """Say whether applications can be decided."""
+        """Check that the service can make decisions.
+
+        A readiness probe, also for load balancers. It fails until a model is loaded, and while decisions cannot be
+        recorded.
+        """
         obstacle = health.obstacle
         return ({"status": "ok"}, 200) if obstacle is None else ({"status": obstacle}, 503)
 

@@ -1,4 +1,4 @@
-"""`/keys`: which API keys are in force."""
+"""`/keys`: the API keys in force."""
 
 from typing import Any
 
@@ -10,16 +10,20 @@ from loan_api.services.access import Access
 
 
 def keys_blueprint(access: Access, guard: Guard) -> LoanBlueprint:
-    """The endpoint that names the API keys in force."""
-    blueprint = LoanBlueprint("keys", __name__, description="API keys.")
+    """Create the endpoint that lists API keys."""
+    blueprint = LoanBlueprint("keys", __name__, description="Review who has access.")
 
     @blueprint.route("/keys")
     @blueprint.doc(operationId="listKeys")
     @blueprint.needs("admin")
-    @blueprint.response(200, ApiKeysSchema)
+    @blueprint.response(200, ApiKeysSchema, description="The API keys in force.")
     @blueprint.problems(500)
     def list_keys() -> dict[str, Any]:
-        """List the API keys in force: names, scopes and since when, never the keys."""
+        """List API keys.
+
+        Returns the name, scopes and creation time of every key in force. Keys themselves are never returned: the
+        service stores only their hashes. Create and revoke keys with `python -m loan_api keys`.
+        """
         guard.require("admin")
         return {
             "keys": [

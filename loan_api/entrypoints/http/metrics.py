@@ -11,15 +11,20 @@ from loan_api.entrypoints.http.blueprint import LoanBlueprint
 
 
 def metrics_blueprint(expose: Callable[[], tuple[bytes, str]], username: str, password: str) -> LoanBlueprint:
-    """The endpoint that Prometheus scrapes; `expose` gives its text and content type."""
-    blueprint = LoanBlueprint("metrics", __name__, description="Metrics for Prometheus.")
+    """Create the endpoint that Prometheus scrapes. `expose` returns the text and its content type."""
+    blueprint = LoanBlueprint("metrics", __name__, description="Scrape metrics into Prometheus.")
 
     @blueprint.route("/metrics")
     @blueprint.doc(operationId="getMetrics", security=[{"metricsBasicAuth": []}])
-    @blueprint.response(200, {"type": "string"}, content_type="text/plain", description="Prometheus text format.")
+    @blueprint.response(
+        200, {"type": "string"}, content_type="text/plain", description="Metrics in the Prometheus text format."
+    )
     @blueprint.problems(401, 500)
     def get_metrics() -> Response:
-        """Expose the metrics of all workers."""
+        """Get metrics.
+
+        Request rates and latencies, decisions, data drift, outcomes and resource usage, aggregated over all workers.
+        """
         _require(username, password)
         text, content_type = expose()
         return Response(text, content_type=content_type)
@@ -28,11 +33,11 @@ def metrics_blueprint(expose: Callable[[], tuple[bytes, str]], username: str, pa
 
 
 def _require(username: str, password: str) -> None:
-    """Raises Unauthorized unless the request carries these credentials; takes as long for a near miss as for a far."""
+    """Raise Unauthorized unless the request has these credentials, in time that does not depend on the mismatch."""
     try:
         given = request.authorization
     except ValueError:
-        # werkzeug reads base64 that is none as nothing, but stumbles over what is not ASCII.
+        # werkzeug ignores invalid base64 but raises ValueError if the header is not ASCII.
         given = None
     is_basic = given is not None and given.type == "basic"
     given_username = (given.username if is_basic and given is not None else None) or ""
@@ -41,6 +46,6 @@ def _require(username: str, password: str) -> None:
     same_password = hmac.compare_digest(given_password.encode(), password.encode())
     if not (same_username and same_password):
         raise Unauthorized(
-            "Metrics need the user name and password of METRICS_USERNAME and METRICS_PASSWORD_FILE.",
+            "Metrics require the username METRICS_USERNAME and the password in METRICS_PASSWORD_FILE.",
             www_authenticate=WWWAuthenticate("basic", {"realm": "metrics"}),
         )

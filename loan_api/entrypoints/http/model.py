@@ -1,4 +1,4 @@
-"""`/model`: what is served."""
+"""`/model`: the served model."""
 
 from typing import Any
 
@@ -10,15 +10,19 @@ from loan_api.services.model_registry import ModelRegistry
 
 
 def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
-    """The endpoint that describes the served model."""
-    blueprint = LoanBlueprint("model", __name__, description="The served model.")
+    """Create the endpoint that describes the served model."""
+    blueprint = LoanBlueprint("model", __name__, description="Inspect the model that makes the decisions.")
 
     @blueprint.route("/model")
     @blueprint.doc(operationId="getModel")
-    @blueprint.response(200, ModelSchema)
+    @blueprint.response(200, ModelSchema, description="The served model.")
     @blueprint.problems(500, 503)
     def get_model() -> dict[str, Any]:
-        """Describe the served model, its features and where it came from."""
+        """Get the served model.
+
+        Returns its version, threshold, evaluation metrics and provenance, and the features of an application with
+        their units, ranges and allowed values.
+        """
         served = registry.current
         version, facts = served.version, served.version.facts
         return {

@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotAcceptable
 from loan_api.credit.features import example_application
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
-from loan_api.entrypoints.http.body import has_client_gone, media_type, read_at_once, read_in_pieces
+from loan_api.entrypoints.http.body import has_client_gone, media_type, read_in_pieces, read_json
 from loan_api.entrypoints.http.requests import current_request
 from loan_api.entrypoints.http.schemas import DecidedApplicationSchema, DecidedBatchSchema
 from loan_api.errors import SaturatedError
@@ -23,7 +23,7 @@ from loan_api.formats.timestamps import utc_text
 from loan_api.services.admission import Backlog, ByteBudget
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
 
-# An application takes some hundred bytes. What is refused is explained right here, and that must not take long.
+# An application takes a few hundred bytes. Explaining an invalid one must not hold up the worker.
 _APPLICATION_BYTES = 2**14
 _VERSION_HEADER = "X-Model-Version"
 _BATCH_ID_HEADER = "X-Batch-ID"
@@ -32,7 +32,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 class _Prediction(msgspec.Struct):
-    """The answer to one application, its members in the order of the contract."""
+    """The response to one application, with its members in the order of the contract."""
 
     prediction: int
     probability: float
@@ -52,27 +52,30 @@ def predictions_blueprint(
     max_batch_rows: int,
     max_request_bytes: int,
 ) -> LoanBlueprint:
-    """The endpoints that decide applications."""
+    """Create the endpoints that decide applications."""
     application_bytes = min(_APPLICATION_BYTES, max_request_bytes)
-    blueprint = LoanBlueprint("predictions", __name__, description="Decide loan applications.")
+    blueprint = LoanBlueprint("predictions", __name__, description="Get decisions on loan applications.")
 
     @blueprint.route("/predict", methods=["POST"])
     @blueprint.doc(operationId="predict")
     @blueprint.needs("score")
     @blueprint.accepts({JSON: ApplicationSchema})
-    @blueprint.response(200, DecidedApplicationSchema)
+    @blueprint.response(200, DecidedApplicationSchema, description="The decision.")
     @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
     def predict() -> Response:
-        """Decide one application."""
+        """Decide an application.
+
+        Returns the decision and the probability of approval. The decision is recorded before the response is sent: use
+        its `decision_id` to look it up, or to report the outcome of the loan.
+        """
         guard.require("score")
         try:
             backlog.check()
         except SaturatedError:
             predictions.note_saturation()
             raise
-        asked = current_request()
-        media_type(asked, (JSON,))
-        decided = predictions.decide(decode_application(read_at_once(asked, application_bytes)), g.request_id)
+        application = decode_application(read_json(current_request(), application_bytes))
+        decided = predictions.decide(application, g.request_id)
         g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
         answer = _Prediction(
             decided.prediction,
@@ -87,24 +90,26 @@ def predictions_blueprint(
     @blueprint.doc(operationId="predictBatch")
     @blueprint.needs("score")
     @blueprint.accepts(_batch_bodies(max_batch_rows))
-    @blueprint.response(200, DecidedBatchSchema, headers=_BATCH_HEADERS)
+    @blueprint.response(
+        200, DecidedBatchSchema, description="The decisions, in the order of the applications.", headers=_BATCH_HEADERS
+    )
     @blueprint.doc(responses={200: {"content": _BATCH_ANSWERS}})
     @blueprint.problems(400, 406, 408, 413, 415, 422, 500, 503)
     def predict_batch() -> Response:
-        """Decide many applications with the same model version.
+        """Decide a batch of applications.
 
-        A batch comes as JSON, NDJSON, CSV, Arrow or Parquet, and the answer goes back in the same format or in the one
-        that `Accept` asks for. It is decided whole or, if one of its rows is not valid, not at all.
+        Accepts JSON, NDJSON, CSV, Arrow and Parquet. The response has the format of the request, unless `Accept` names
+        another one. All rows are decided by the same model version, or none if any row is invalid.
         """
         guard.require("score")
-        asked = current_request()
-        accepts = media_type(asked, MEDIA_TYPES)
-        answers = _answer_type(asked, accepts)
-        is_gone = has_client_gone(asked)
+        current = current_request()
+        body_type = media_type(current, MEDIA_TYPES)
+        response_type = _response_type(current, body_type)
+        is_gone = has_client_gone(current)
         try:
             with budget.holding() as holding:
-                body = read_in_pieces(asked, max_request_bytes, holding.grow)
-                batch = BatchRequest(g.request_id, body, accepts, answers, is_gone)
+                body = read_in_pieces(current, max_request_bytes, holding.grow)
+                batch = BatchRequest(g.request_id, body, body_type, response_type, is_gone)
                 answered = predictions.decide_batch(batch)
                 del body, batch
         except SaturatedError:
@@ -114,33 +119,33 @@ def predictions_blueprint(
             "batch_id": answered.batch_id,
             "model_version": answered.model_version,
             "rows": answered.summary.rows,
-            "format": accepts,
+            "format": body_type,
         }
-        return _batch_response(answered, answers)
+        return _batch_response(answered, response_type)
 
     return blueprint
 
 
-def _answer_type(asked: Request, accepts: str) -> str:
-    """The media type of the answer: that of the body, unless the client prefers another. Raises NotAcceptable."""
-    if not asked.accept_mimetypes:
-        return accepts
-    # Formats have no variants: a charset or the like says nothing.
-    wanted = MIMEAccept([(kind.partition(";")[0].strip(), quality) for kind, quality in asked.accept_mimetypes])
-    best = wanted.best_match([accepts, *(other for other in MEDIA_TYPES if other != accepts)])
+def _response_type(request: Request, body_type: str) -> str:
+    """Return the media type of the response: the client's preference, or else the body's. Raises NotAcceptable."""
+    if not request.accept_mimetypes:
+        return body_type
+    # Ignore parameters such as charset, because the formats have no variants.
+    wanted = MIMEAccept([(kind.partition(";")[0].strip(), quality) for kind, quality in request.accept_mimetypes])
+    best = wanted.best_match([body_type, *(other for other in MEDIA_TYPES if other != body_type)])
     if best is None:
-        raise NotAcceptable(f"The answer can be {', '.join(MEDIA_TYPES)}.")
+        raise NotAcceptable(f"The response can be {', '.join(MEDIA_TYPES)}.")
     return best
 
 
-def _batch_response(answered: AnsweredBatch, answers: str) -> Response:
+def _batch_response(answered: AnsweredBatch, response_type: str) -> Response:
     headers = {
         _VERSION_HEADER: answered.model_version,
         _BATCH_ID_HEADER: answered.batch_id,
         _TIMESTAMP_HEADER: utc_text(answered.decided_at),
     }
-    body = iter(answered.pieces) if answers in STREAMED else b"".join(answered.pieces)
-    return Response(body, headers=headers, content_type=answers)
+    body = iter(answered.pieces) if response_type in STREAMED else b"".join(answered.pieces)
+    return Response(body, headers=headers, content_type=response_type)
 
 
 def _header(description: str, **schema: str) -> dict[str, Any]:
@@ -148,9 +153,9 @@ def _header(description: str, **schema: str) -> dict[str, Any]:
 
 
 _BATCH_HEADERS = {
-    _VERSION_HEADER: _header("Semantic version of the model that decided."),
-    _BATCH_ID_HEADER: _header("Names this batch."),
-    _TIMESTAMP_HEADER: _header("When it was decided, UTC.", format="date-time"),
+    _VERSION_HEADER: _header("Semantic version of the model that made the decisions."),
+    _BATCH_ID_HEADER: _header("Identifies the batch, for example in `GET /decisions/{decision_id}`."),
+    _TIMESTAMP_HEADER: _header("Time of the decisions.", format="date-time"),
 }
 _BATCH_ANSWERS: Mapping[str, Any] = {
     NDJSON: {
@@ -171,14 +176,14 @@ def _batch_bodies(max_rows: int) -> dict[str, Any]:
         JSON: batch_schema(max_rows),
         NDJSON: {
             "type": "string",
-            "description": "An application, as JSON, on each line.",
+            "description": "One application per line, as JSON.",
             "example": f"{line}\n{line}\n",
         },
         CSV: {
             "type": "string",
-            "description": "A header with the names of the features, an application on each line.",
+            "description": "A header with the names of the features in any order, then one application per line.",
             "example": f"{head}\n{row}\n{row}\n",
         },
-        ARROW: {**_BINARY, "description": "An Arrow IPC stream with a column for each feature."},
-        PARQUET: {**_BINARY, "description": "A Parquet file with a column for each feature."},
+        ARROW: {**_BINARY, "description": "An Arrow IPC stream with one column per feature."},
+        PARQUET: {**_BINARY, "description": "A Parquet file with one column per feature."},
     }

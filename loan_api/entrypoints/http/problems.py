@@ -1,4 +1,4 @@
-"""Every error as problem details (RFC 9457), and which domain error is which status."""
+"""Error responses as problem details (RFC 9457), and the mapping from domain errors to HTTP statuses."""
 
 import logging
 from collections.abc import Mapping
@@ -34,12 +34,12 @@ _WITHOUT_MODEL = {"Retry-After": "10"}
 _WITHOUT_DATABASE = {"Retry-After": "5"}
 _SATURATED = {"Retry-After": "1"}
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="loan-api"'}
-# As nginx logs it. Only who has closed one side of a connection, and waits on the other, receives it.
+# nginx's status for this. Only a client that has closed just its sending side can receive it.
 _CLIENT_GONE = 499
 _TITLES = {_CLIENT_GONE: "Client Closed Request"}
 _TYPES = "urn:loan-api:problem:"
 
-# status, type, headers; an error that is not here is a defect of ours.
+# Status, problem type and headers. An error that is missing here is a bug.
 _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     NoModelError: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model", _WITHOUT_MODEL),
     NotRecordedError: (HTTPStatus.SERVICE_UNAVAILABLE, "not-recorded", _SATURATED),
@@ -66,7 +66,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> Response:
-    """A problem response; `kind` names a type of ours, without it the status says all."""
+    """Create a problem response. `kind` is one of our problem types; by default, the status says it all."""
     body = {
         "type": f"{_TYPES}{kind}" if kind else "about:blank",
         "title": _TITLES.get(status) or HTTPStatus(status).phrase,
@@ -79,7 +79,7 @@ def problem(
 
 
 def register_problem_handlers(app: Flask) -> None:
-    """Makes every error that leaves a view a problem response."""
+    """Turn every error that a view raises into a problem response."""
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(RequestRefusedError, _refused_problem)
     app.register_error_handler(MalformedBodyError, _malformed_problem)
@@ -91,7 +91,7 @@ def register_problem_handlers(app: Flask) -> None:
 
 def _http_problem(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
-    # Allow, WWW-Authenticate and Retry-After belong to the answer; its content type is ours.
+    # Keep Allow, WWW-Authenticate and Retry-After, but not the content type of werkzeug's HTML page.
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     return problem(status, error.description or status.description, headers=headers)
 
@@ -105,7 +105,7 @@ def _refused_problem(error: RequestRefusedError) -> Response:
 
 
 def _gone_problem(_: ClientGoneError) -> Response:
-    return problem(_CLIENT_GONE, "The connection was closed before the batch was decided.")
+    return problem(_CLIENT_GONE, "The client closed the connection before the batch was decided.")
 
 
 def _malformed_problem(error: MalformedBodyError) -> Response:
@@ -120,8 +120,8 @@ def _domain_problem(error: LoanError) -> Response:
 
 
 def _access_problem(error: AccessRefusedError) -> Response:
-    """Tells the log what the client is not told: whether its key is missing or unknown."""
-    who = {} if error.key_name is None else {"api_key": error.key_name}
+    """Log the reason in full: clients cannot tell an unknown key from a missing one."""
+    key = {} if error.key_name is None else {"api_key": error.key_name}
     note_api_key(error.key_name)
     _log.warning(
         "access refused",
@@ -129,18 +129,18 @@ def _access_problem(error: AccessRefusedError) -> Response:
             "request_id": g.get("request_id", ""),
             "route": route_of(request),
             "reason": error.reason,
-            **who,
+            **key,
         },
     )
     return _domain_problem(error)
 
 
 def _unexpected_problem(error: Exception) -> Response:
-    """Tells the client nothing and the log where it happened: an exception's own text may quote an applicant."""
+    """Log the location of an unexpected error, and tell the client only how to find it in the log."""
     _log.error(
         "unexpected error",
         extra={"request_id": g.get("request_id", ""), "route": route_of(request), **error_location(error)},
     )
     return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side. The request_id finds it in our log."
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error. Use the request_id to find it in the service's log."
     )

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, its metrics."""
+"""Request ids, request logging and HTTP metrics."""
 
 import logging
 import re
@@ -16,36 +16,38 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _OTHER_METHOD = "other"
 # A parameter of a route, with its converter if it has one: <decision_id>, <path:name>.
 _PARAMETER = re.compile(r"<(?:[^:<>]*:)?([^<>]+)>")
+# Probed every few seconds: logged at INFO, they would drown everything else.
+_PROBES = frozenset({"/health", "/health/live", "/health/ready"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _log = logging.getLogger("loan_api.request")
 
 
 class HttpObserver(Protocol):
-    """Is told of every request."""
+    """An observer of requests."""
 
     def request_started(self) -> None:
-        """A request is being handled."""
+        """Count a request that is being handled."""
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered with `status` after `seconds`."""
+        """Count a response with `status` after `seconds`."""
 
     def request_ended(self) -> None:
-        """A request is not being handled any more."""
+        """Count a request that is no longer being handled."""
 
     def field_refused(self, field: str, reason: str, times: int) -> None:
-        """`field` was refused for `reason`, `times` times in one request."""
+        """Count the refusals of `field` for `reason` in one request."""
 
 
 def current_request() -> Request:
-    """The request itself: each look through Flask's proxy for it costs as much as counting does."""
-    asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-    return asked
+    """Return the request itself. Each access through Flask's proxy costs as much as updating a metric."""
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    return current
 
 
-def route_of(asked: Request) -> str:
-    """The pattern that the path matches: a path itself may hold anything."""
-    return asked.url_rule.rule if asked.url_rule else _UNMATCHED_ROUTE
+def route_of(given: Request) -> str:
+    """Return the pattern that the path matches. The path itself could contain anything."""
+    return given.url_rule.rule if given.url_rule else _UNMATCHED_ROUTE
 
 
 def foreseeable_answers(app: Flask, document: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
@@ -65,13 +67,13 @@ def foreseeable_answers(app: Flask, document: Mapping[str, Any]) -> Iterator[tup
 
 
 def note_api_key(name: str | None) -> None:
-    """Puts the name of the key that was presented, where it is a known one, into the request's log line."""
+    """Add the name of the request's API key, if known, to its log line."""
     if name is not None:
         g.caller = {"api_key": name}
 
 
 def observe_requests(app: Flask, observer: HttpObserver) -> None:
-    """Gives every request an id, a log line and metrics. The log line never holds a value of an applicant."""
+    """Give every request an id, a log line without applicant data, and metrics."""
 
     def start() -> None:
         g.started = perf_counter()
@@ -79,16 +81,17 @@ def observe_requests(app: Flask, observer: HttpObserver) -> None:
         observer.request_started()
 
     def finish(response: Response) -> Response:
-        asked = current_request()
+        current = current_request()
         noted = vars(g._get_current_object())  # noqa: SLF001
         seconds = perf_counter() - noted["started"]
-        method = asked.method if asked.method in _METHODS else _OTHER_METHOD
-        route = route_of(asked)
+        method = current.method if current.method in _METHODS else _OTHER_METHOD
+        route = route_of(current)
         response.headers[REQUEST_ID_HEADER] = noted["request_id"]
         observer.request_answered(method, route, response.status_code, seconds)
         for (field, reason), times in noted.get("refused", {}).items():
             observer.field_refused(field, reason, times)
-        _log.info(
+        _log.log(
+            logging.DEBUG if route in _PROBES else logging.INFO,
             "request",
             extra={
                 "request_id": noted["request_id"],

@@ -1,15 +1,16 @@
-"""What the API answers with, as documented."""
+"""Schemas of responses, used for documentation only."""
 
 from marshmallow import Schema, fields
 
 from loan_api.entrypoints.http.enumerations import DECISION, FEATURE_TYPE, HEALTH_STATUS, SCOPE, SCORER
 
 _PREDICTION = DECISION.documented(description="1 approved, 0 rejected.", example=1)
-_PROBABILITY = {"description": "P(approved).", "minimum": 0, "maximum": 1, "example": 0.85}
-_MODEL_VERSION = {"description": "Semantic version of the model that decided.", "example": "1.0.0"}
-_TIMESTAMP = {"description": "When it was decided, UTC.", "format": "date-time", "example": "2024-03-13T10:30:00Z"}
-# A text, as ids are to who keeps them: that of a decision in a batch is BATCH_ID:ROW.
-_IDENTIFIER = {"example": "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"}
+_PROBABILITY = {"description": "Probability of approval.", "minimum": 0, "maximum": 1, "example": 0.85}
+_MODEL_VERSION = {"description": "Semantic version of the model that made the decision.", "example": "1.0.0"}
+_TIMESTAMP = {"description": "Time of the decision, in UTC.", "format": "date-time", "example": "2024-03-13T10:30:00Z"}
+# Not format uuid: the id of a decision in a batch is BATCH_ID:ROW.
+EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
+_IDENTIFIER = {"example": EXAMPLE_ID}
 
 
 class DecidedApplicationSchema(Schema):
@@ -19,7 +20,10 @@ class DecidedApplicationSchema(Schema):
     probability = fields.Float(required=True, metadata=_PROBABILITY)
     model_version = fields.String(required=True, metadata=_MODEL_VERSION)
     timestamp = fields.String(required=True, metadata=_TIMESTAMP)
-    decision_id = fields.String(required=True, metadata={"description": "Names this decision.", **_IDENTIFIER})
+    decision_id = fields.String(
+        required=True,
+        metadata={"description": "Identifies the decision in lookups and outcome reports.", **_IDENTIFIER},
+    )
 
 
 class DecidedRowSchema(Schema):
@@ -28,7 +32,7 @@ class DecidedRowSchema(Schema):
     prediction = fields.Raw(required=True, metadata=_PREDICTION)
     probability = fields.Float(required=True, metadata=_PROBABILITY)
     row_id = fields.Integer(
-        required=True, metadata={"description": "Its position in `instances`, from 0.", "minimum": 0, "example": 0}
+        required=True, metadata={"description": "Position in `instances`, counting from 0.", "minimum": 0, "example": 0}
     )
 
 
@@ -38,47 +42,54 @@ class DecidedBatchSchema(Schema):
     predictions = fields.List(fields.Nested(DecidedRowSchema), required=True)
     model_version = fields.String(required=True, metadata=_MODEL_VERSION)
     timestamp = fields.String(required=True, metadata=_TIMESTAMP)
-    batch_size = fields.Integer(required=True, metadata={"description": "Rows decided.", "example": 2})
+    batch_size = fields.Integer(required=True, metadata={"description": "Number of applications.", "example": 2})
     processing_time = fields.String(
-        required=True, metadata={"description": "Time to score and decide, in seconds.", "example": "0.150s"}
+        required=True, metadata={"description": "Time taken to decide the batch, in seconds.", "example": "0.150s"}
     )
-    batch_id = fields.String(required=True, metadata={"description": "Names this batch.", **_IDENTIFIER})
+    batch_id = fields.String(required=True, metadata={"description": "Identifies the batch in lookups.", **_IDENTIFIER})
 
 
 class HealthChecksSchema(Schema):
-    """The state of each part."""
+    """The state of the service and of each dependency."""
 
-    model_loaded = fields.Boolean(required=True)
-    api_status = fields.String(required=True, metadata={"example": "ok"})
+    model_loaded = fields.Boolean(required=True, metadata={"example": True})
+    api_status = fields.String(
+        required=True, metadata={"description": "`ok`, or the reason for failure.", "example": "ok"}
+    )
     model_version = fields.String(
-        required=True, metadata={"description": "`none` without a model.", "example": "1.0.0"}
+        required=True, metadata={"description": "Semantic version of the served model, or `none`.", "example": "1.0.0"}
     )
-    timestamp = fields.String(required=True, metadata={**_TIMESTAMP, "description": "When this was looked at, UTC."})
-    database = fields.String(required=True, metadata={"description": "`ok`, or what is wrong.", "example": "ok"})
+    timestamp = fields.String(required=True, metadata={**_TIMESTAMP, "description": "Time of this report, in UTC."})
+    database = fields.String(
+        required=True, metadata={"description": "`ok`, or the problem with the database.", "example": "ok"}
+    )
     decision_log = fields.String(
-        required=True, metadata={"description": "`ok`, `off`, or what is wrong.", "example": "ok"}
+        required=True,
+        metadata={"description": "`ok`, `off`, or the problem with recording decisions.", "example": "ok"},
     )
-    registry = fields.String(required=True, metadata={"description": "`ok`, or what is wrong.", "example": "ok"})
+    registry = fields.String(
+        required=True, metadata={"description": "`ok`, or the problem with the registry.", "example": "ok"}
+    )
     access = fields.String(
-        required=True, metadata={"description": "`ok`, or what is wrong with the API keys.", "example": "ok"}
+        required=True, metadata={"description": "`ok`, or the problem with the file of API keys.", "example": "ok"}
     )
 
 
 class HealthSchema(Schema):
-    """Whether the service can do its work."""
+    """The health of the service."""
 
     status = fields.Raw(required=True, metadata=HEALTH_STATUS.documented(example="healthy"))
     checks = fields.Nested(HealthChecksSchema, required=True)
 
 
 class ProbeSchema(Schema):
-    """The answer to a probe."""
+    """The result of a probe."""
 
-    status = fields.String(required=True, metadata={"example": "ok"})
+    status = fields.String(required=True, metadata={"description": "`ok`, or the reason for failure.", "example": "ok"})
 
 
 class FeatureSchema(Schema):
-    """One feature of an application. Numbers have unit, minimum and maximum; categories have allowed values."""
+    """A feature of an application. Numbers have a unit and a range, categories have allowed values."""
 
     name = fields.String(required=True, metadata={"example": "cibil_score"})
     type = fields.Raw(required=True, metadata=FEATURE_TYPE.documented(example="integer"))
@@ -90,11 +101,13 @@ class FeatureSchema(Schema):
 
 
 class ModelSchema(Schema):
-    """The model that is served."""
+    """The served model."""
 
     name = fields.String(required=True, metadata={"example": "loan_approval_model"})
     version = fields.String(required=True, metadata={"description": "Semantic version.", "example": "1.0.0"})
-    registry_version = fields.String(required=True, metadata={"description": "Version in MLflow.", "example": "1"})
+    registry_version = fields.String(
+        required=True, metadata={"description": "Version number in the MLflow registry.", "example": "1"}
+    )
     stage = fields.String(required=True, metadata={"example": "Production"})
     aliases = fields.List(fields.String(), required=True, metadata={"example": ["champion"]})
     algorithm = fields.String(required=True, metadata={"example": "random_forest"})
@@ -102,30 +115,36 @@ class ModelSchema(Schema):
     scorer_reason = fields.String(
         allow_none=True,
         required=True,
-        metadata={"description": "Why the reference pipeline computes them; null where the compiled form does."},
+        metadata={"description": "Reason for serving the reference pipeline, or null for the compiled form."},
     )
     threshold = fields.Float(
-        required=True, metadata={"description": "Approved from this probability on.", "example": 0.5}
+        required=True, metadata={"description": "Lowest probability that is approved.", "example": 0.5}
     )
     metrics = fields.Dict(
-        keys=fields.String(), values=fields.Float(), required=True, metadata={"example": {"f1": 0.99}}
+        keys=fields.String(),
+        values=fields.Float(),
+        required=True,
+        metadata={"description": "Evaluation on the holdout set.", "example": {"f1": 0.99}},
     )
     features = fields.List(fields.Nested(FeatureSchema), required=True)
     dataset_digest = fields.String(required=True, metadata={"description": "SHA-256 of the training data."})
-    feature_schema_digest = fields.String(required=True, metadata={"description": "SHA-256 of the features."})
-    run_id = fields.String(required=True, metadata={"description": "MLflow run that made it."})
-    git_commit = fields.String(required=True, metadata={"description": "Code that made it."})
+    feature_schema_digest = fields.String(
+        required=True, metadata={"description": "SHA-256 of the feature declarations."}
+    )
+    run_id = fields.String(required=True, metadata={"description": "MLflow run that produced the model."})
+    git_commit = fields.String(required=True, metadata={"description": "Commit of the training code."})
     loaded_at = fields.String(
-        required=True, metadata={**_TIMESTAMP, "description": "When the worker that answers has loaded it, UTC."}
+        required=True,
+        metadata={**_TIMESTAMP, "description": "Time at which the responding worker loaded the model, in UTC."},
     )
 
 
 class ApiKeySchema(Schema):
-    """An API key; of the key itself nothing is known."""
+    """An API key, without the key itself."""
 
     name = fields.String(required=True, metadata={"example": "web-shop"})
     scopes = fields.List(fields.Raw(metadata=SCOPE.documented()), required=True, metadata={"example": ["score"]})
-    created_at = fields.String(required=True, metadata={**_TIMESTAMP, "description": "When it was made, UTC."})
+    created_at = fields.String(required=True, metadata={**_TIMESTAMP, "description": "Time of creation, in UTC."})
 
 
 class ApiKeysSchema(Schema):
@@ -135,15 +154,21 @@ class ApiKeysSchema(Schema):
 
 
 class FieldErrorSchema(Schema):
-    """One refused field."""
+    """An invalid field."""
 
     pointer = fields.String(
         required=True,
-        metadata={"description": "JSON pointer (RFC 6901) into the request.", "example": "/instances/3/cibil_score"},
+        metadata={
+            "description": "JSON pointer (RFC 6901) to the field in the request.",
+            "example": "/instances/3/cibil_score",
+        },
     )
     detail = fields.String(
         required=True,
-        metadata={"description": "What was expected.", "example": "Must be a whole number from 300 to 900."},
+        metadata={
+            "description": "Description of the valid values.",
+            "example": "Must be a whole number from 300 to 900.",
+        },
     )
 
 
@@ -153,21 +178,21 @@ class ProblemSchema(Schema):
     type = fields.String(
         required=True,
         metadata={
-            "description": "What kind of problem it is; `about:blank` where the status says all.",
+            "description": "Problem type. `about:blank` if the status says it all.",
             "format": "uri",
             "example": "urn:loan-api:problem:invalid-request",
         },
     )
     title = fields.String(
-        required=True, metadata={"description": "The status in words.", "example": "Unprocessable Entity"}
+        required=True, metadata={"description": "The HTTP status in words.", "example": "Unprocessable Entity"}
     )
     status = fields.Integer(required=True, metadata={"description": "The HTTP status.", "example": 422})
     detail = fields.String(
-        required=True, metadata={"description": "What is wrong this time.", "example": "1 error in the request."}
+        required=True, metadata={"description": "Explanation of this occurrence.", "example": "1 error in the request."}
     )
     request_id = fields.String(
-        required=True, metadata={"description": "The X-Request-ID of the answer.", "example": _IDENTIFIER["example"]}
+        required=True, metadata={"description": "`X-Request-ID` of the response.", "example": EXAMPLE_ID}
     )
     errors = fields.List(
-        fields.Nested(FieldErrorSchema), metadata={"description": "Of a 422: the refused fields, 100 at most."}
+        fields.Nested(FieldErrorSchema), metadata={"description": "For a 422: the invalid fields, up to 100."}
     )
