@@ -14,18 +14,17 @@ from prometheus_client import CollectorRegistry
 from loan_api.adapters.batches.pool import BatchProcesses
 from loan_api.adapters.ipc.aside import run_aside, run_forever, turns_of_the_loop, wait_until_idle
 from loan_api.adapters.ipc.child_process import ChildProcess
-from loan_api.adapters.ipc.connection_queue import BATCHES, RECORDER, ConnectionQueue
-from loan_api.adapters.ipc.server_start import server_start
+from loan_api.adapters.ipc.connection_queue import ConnectionQueue
+from loan_api.adapters.ipc.handover import Handover
 from loan_api.adapters.keys.followed import FollowedKeys, NoKeys
-from loan_api.adapters.keys.kept import kept_keys
 from loan_api.adapters.metrics import multiprocess
 from loan_api.adapters.metrics.observers import Observers
-from loan_api.adapters.metrics.slots import metrics_folder, worker_slot
+from loan_api.adapters.metrics.slots import metrics_folder
 from loan_api.adapters.metrics.tallies import TallyBook
 from loan_api.adapters.recording.connection import RecorderConnection
 from loan_api.adapters.recording.group_commit import GroupCommit, RecordingObserver
 from loan_api.adapters.recording.journal import waiting_journals
-from loan_api.adapters.recording.lifetime import Lifeline, RecorderLock, SharedRecorder
+from loan_api.adapters.recording.lifetime import RecorderLock, SharedRecorder
 from loan_api.adapters.recording.shortcut import Shortcut
 from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
@@ -75,20 +74,23 @@ class Adapters:
     run_forever: Callable[[Callable[[], None]], None]
 
 
-def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
+def real_adapters(settings: Settings, handover: Handover, recording: RecordingObserver) -> Adapters:
     """The model registry, processes for batches, the decision log, API keys, the clock, time-ordered UUIDs, threads.
 
     Raises SettingsError where the file of API keys cannot be used.
     """
-    keys = FollowedKeys(settings.api_keys_file, kept_keys()) if settings.api_keys_file else NoKeys()
+    keys = FollowedKeys(settings.api_keys_file, handover.kept_keys) if settings.api_keys_file else NoKeys()
     follower = ChildProcess("loan_api.entrypoints.processes.registry_follower")
-    batches, recorder = ConnectionQueue.inherited(BATCHES), ConnectionQueue.inherited(RECORDER)
-    log = _decision_log(settings, recorder, recording)
-    process = ChildProcess("loan_api.entrypoints.processes.batch_process", [batches.receiving, recorder.sending])
+    log = _decision_log(settings, handover, recording)
+    process = ChildProcess(
+        "loan_api.entrypoints.processes.batch_process",
+        handover,
+        [handover.batch_queue.receiving, handover.recorder_queue.sending],
+    )
     cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
-        models=CachedModelSource(cache, follower, settings.model_poll_seconds, server_start(), run_aside),
-        batches=BatchProcesses(batches, process, log.record),
+        models=CachedModelSource(cache, follower, settings.model_poll_seconds, handover.server_start, run_aside),
+        batches=BatchProcesses(ConnectionQueue.of(handover.batch_queue), process, log.record),
         log=log,
         archive=DatabaseArchive(settings.database_url, run_aside),
         keys=keys,
@@ -98,7 +100,7 @@ def real_adapters(settings: Settings, recording: RecordingObserver) -> Adapters:
     )
 
 
-def _decision_log(settings: Settings, queue: ConnectionQueue, observer: RecordingObserver) -> DecisionLog:
+def _decision_log(settings: Settings, handover: Handover, observer: RecordingObserver) -> DecisionLog:
     if settings.decision_log == "off":
         _log.warning("decisions are not recorded", extra={"why": "DECISION_LOG is off"})
         waiting = [str(path) for path in waiting_journals(settings.home.journals)]
@@ -108,8 +110,13 @@ def _decision_log(settings: Settings, queue: ConnectionQueue, observer: Recordin
                 extra={"files": waiting, "remedy": "start with DECISION_LOG=on: they go into the database then"},
             )
         return NoDecisionLog()
-    process = ChildProcess("loan_api.entrypoints.processes.recorder", [queue.receiving, Lifeline.inherited().reading])
-    recorder = SharedRecorder(RecorderLock(settings.home.recorder_lock(server_start())), process)
+    process = ChildProcess(
+        "loan_api.entrypoints.processes.recorder",
+        handover,
+        [handover.recorder_queue.receiving, handover.lifeline.receiving],
+    )
+    recorder = SharedRecorder(RecorderLock(settings.home.recorder_lock(handover.server_start)), process)
+    queue = ConnectionQueue.of(handover.recorder_queue)
     record = RecorderConnection(queue.sending, recorder.ensure_running).record
     if sqlite_file(settings.database_url) is not None:
         record = Shortcut(DecisionWriter(settings.database_url, patience=_SHORTCUT_PATIENCE).write, record).record
@@ -138,9 +145,10 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     settings = settings or read_settings()
     metrics_registry = CollectorRegistry()
     folder = metrics_folder()
-    tallies = TallyBook(folder, worker_slot() or 0)
+    handover = Handover.read()
+    tallies = TallyBook(folder, handover.slot if handover else 0)
     observers = Observers.in_registry(metrics_registry, tallies)
-    adapters = adapters or real_adapters(settings, observers.recording)
+    adapters = adapters or real_adapters(settings, handover or Handover.create(), observers.recording)
 
     registry = ModelRegistry(adapters.models, observers.reloads, adapters.now)
     predictions = PredictionService(

@@ -82,6 +82,10 @@ class Home:
         """State of running servers, which may share a home: file names contain the port or the start time."""
         return self.folder / "run"
 
+    def server_lock(self, port: int) -> Path:
+        """Return the lock held by the server on `port`."""
+        return self.run / f"server-{port}.lock"
+
     def metrics(self, port: int) -> Path:
         """Return the folder in which the workers on `port` keep their metrics."""
         return self.run / f"metrics-{port}"

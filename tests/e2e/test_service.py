@@ -30,7 +30,7 @@ def test_it_is_healthy_and_its_pages_are_there(service: Service) -> None:
 
 
 def test_it_tells_where_to_go_and_what_to_paste(service: Service) -> None:
-    wait_until(lambda: "Ask for a decision" in service.log.read_text(encoding="utf-8"), "the announcement")
+    wait_until(lambda: "Request a decision" in service.log.read_text(encoding="utf-8"), "the announcement")
     announcement = service.log.read_text(encoding="utf-8")
     assert f"http://localhost:{service.port}/docs" in announcement
     command = next(line for line in announcement.splitlines() if line.strip().startswith("curl"))

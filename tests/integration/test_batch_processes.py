@@ -15,7 +15,8 @@ import pytest
 
 from loan_api.adapters.batches.pool import BatchProcesses
 from loan_api.adapters.ipc.child_process import ChildProcess
-from loan_api.adapters.ipc.connection_queue import ConnectionQueue
+from loan_api.adapters.ipc.connection_queue import ConnectionQueue, Ends
+from loan_api.adapters.ipc.handover import Handover
 from loan_api.adapters.recording.protocol import Receipt, decode_records
 from loan_api.adapters.recording.server import RecorderServer
 from loan_api.errors import (
@@ -63,6 +64,13 @@ def recorder() -> FakeRecorder:
     return FakeRecorder()
 
 
+def batch_process(batches: ConnectionQueue, recorder: ConnectionQueue) -> ChildProcess:
+    """One that takes from `batches` and records through `recorder`."""
+    descriptors = batches.receiving.fileno(), recorder.sending.fileno()
+    handover = Handover(0.0, Ends(-1, descriptors[0]), Ends(descriptors[1], -1), Ends(-1, -1))
+    return ChildProcess("loan_api.entrypoints.processes.batch_process", handover, descriptors)
+
+
 @dataclass
 class Bench:
     """A worker's side of the queue, one batch process, and the model that it is to score with."""
@@ -92,7 +100,7 @@ def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
     watched_as_trained = WatchedDistribution(ReferencePackage.read(artifact).distribution)
     model = ScoringModel(CompiledForm.read(artifact).scorer(), watched_as_trained)
     queue = ConnectionQueue.make()
-    own = ChildProcess("loan_api.entrypoints.processes.batch_process", [queue.receiving, recorder.queue.sending])
+    own = batch_process(queue, recorder.queue)
     job = BatchJob(str(artifact), "compiled", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
     yield Bench(BatchProcesses(queue, own, FakeLog().record), own, model, job)
     own.end()
@@ -242,7 +250,7 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
 
 def test_a_process_ends_when_its_parent_does() -> None:
     queue = ConnectionQueue.make()
-    own = ChildProcess("loan_api.entrypoints.processes.batch_process", [queue.receiving, queue.sending])
+    own = batch_process(queue, queue)
     assert own.ensure_running()
     assert not own.ensure_running()
     pid = own.pid

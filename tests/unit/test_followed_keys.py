@@ -8,7 +8,6 @@ import pytest
 
 from loan_api.adapters.keys.file import add_key, remove_key
 from loan_api.adapters.keys.followed import FollowedKeys, NoKeys, check_key_file
-from loan_api.adapters.keys.kept import forget_kept_keys, kept_keys
 from loan_api.settings import SettingsError
 from tests.support.fakes import NOW
 
@@ -155,19 +154,6 @@ class TestKeptKeys:
         add_key(path, "newcomer", ["score"], NOW)
         remove_key(path, "shop")
         assert names(FollowedKeys(path, kept)) == ["newcomer"]
-
-    def test_a_server_that_starts_forgets_those_of_the_one_before(
-        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("LOAN_KEPT_KEYS", "")
-        assert kept_keys() is None
-        kept = tmp_path / "kept.json"
-        FollowedKeys(path, kept)
-        forget_kept_keys(kept)
-        assert kept_keys() == kept
-        path.unlink()
-        with pytest.raises(SettingsError):
-            FollowedKeys(path, kept_keys())
 
     def test_where_they_cannot_be_kept_the_file_counts_all_the_same(self, path: Path, tmp_path: Path) -> None:
         assert names(FollowedKeys(path, tmp_path / "missing" / "kept.json")) == ["shop"]

@@ -1,34 +1,37 @@
-"""A child process that ends with its parent, and is started again when it dies."""
+"""A child process that ends with its parent and is restarted when it dies."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from socket import socket
 from time import monotonic
 
-# A child that dies at once is not started again at once.
+from loan_api.adapters.ipc.handover import Handover
+
+# A child that dies at once must not be restarted in a tight loop.
 _PAUSE_SECONDS = 2.0
 
 
 class ChildProcess:
-    """`python -m MODULE DESCRIPTOR …`, run beside this process. It reads its standard input and ends when that does.
+    """`python -m MODULE`, which reads its standard input and ends at end of file.
 
-    It gets the descriptors of what is in `handed_over`: sockets, or descriptors themselves.
+    It reads `handover` as the workers do, but of its descriptors only those in `descriptors` are open there.
     """
 
-    def __init__(self, module: str, handed_over: Sequence[socket | int] = ()) -> None:
-        self._handed_over = tuple(handed_over)
+    def __init__(self, module: str, handover: Handover | None = None, descriptors: Sequence[int] = ()) -> None:
         self._module = module
+        self._handed_over = {} if handover is None else handover.as_environ()
+        self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None
         self._started = float("-inf")
 
     @property
     def pid(self) -> int | None:
-        """Its process id, once it was started."""
+        """Its process id; None before the first start."""
         return None if self._process is None else self._process.pid
 
     def ensure_running(self) -> bool:
-        """Starts it where it does not run; whether that was done."""
+        """Start it unless it runs. Return True if it was started."""
         if self._process is not None and self._process.poll() is None:
             return False
         if monotonic() - self._started < _PAUSE_SECONDS:
@@ -36,18 +39,18 @@ class ChildProcess:
         self._started = monotonic()
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-        # In a session of its own, as Ctrl-C is meant for the master; the child ends when its parent does.
-        descriptors = [each if isinstance(each, int) else each.fileno() for each in self._handed_over]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", self._module, *map(str, descriptors)],
+            [sys.executable, "-m", self._module],
             stdin=subprocess.PIPE,
-            pass_fds=descriptors,
+            env=os.environ | self._handed_over,
+            pass_fds=self._descriptors,
+            # Its own session, because Ctrl-C in a terminal is meant for the master.
             start_new_session=True,
         )
         return True
 
     def end(self) -> None:
-        """Ends it as the end of this process would, and waits for that."""
+        """End it as the end of this process would, and wait until it has ended."""
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()

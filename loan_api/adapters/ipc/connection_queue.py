@@ -1,73 +1,76 @@
-"""A queue of connections that many processes put in and others take out.
+"""A queue of connections that many processes fill and many empty.
 
-It is a pair of datagram sockets made before the workers are forked. A message is one end of a socket that the two sides
-will talk over, with a file or without. The kernel holds the queue, so it outlives any of them.
+A message is one end of a socket over which the two sides will talk, with or without a file. The queue is a pair of
+datagram sockets created before the workers are forked; the kernel holds its content, so it outlives every process.
 """
 
 import os
 import socket
 from dataclasses import dataclass
-from typing import IO, Self
+from typing import IO, NamedTuple, Self
 
-# The environment variables that name the descriptors of the two ends, handed from the master to the workers.
-BATCHES = "LOAN_BATCH_QUEUE"
-RECORDER = "LOAN_RECORDER_QUEUE"
 _MESSAGE = b"connection"
 _FULL_SECONDS = 20.0
 
 
+class Ends(NamedTuple):
+    """The descriptors of both ends of a queue, or of a pipe."""
+
+    sending: int
+    receiving: int
+
+
 @dataclass(frozen=True)
 class ConnectionQueue:
-    """Both ends of the queue."""
+    """Both ends of the queue, as sockets of this process."""
 
     sending: socket.socket
     receiving: socket.socket
 
     @classmethod
     def make(cls) -> Self:
-        """A new, empty queue."""
+        """Return a new, empty queue."""
         return cls(*socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
 
     @classmethod
-    def inherited(cls, variable: str) -> Self:
-        """The queue that the master has made and named in `variable`; outside gunicorn, one of this process alone."""
-        descriptors = os.environ.get(variable)
-        if descriptors is None:
-            return cls.make()
-        sending, receiving = (socket.socket(fileno=os.dup(int(descriptor))) for descriptor in descriptors.split(","))
-        return cls(sending, receiving)
+    def of(cls, ends: Ends) -> Self:
+        """Return the queue with these descriptors, which stay open."""
+        return cls(*(socket.socket(fileno=os.dup(descriptor)) for descriptor in ends))
 
-    def hand_on(self, variable: str) -> None:
-        """Names the queue in `variable` for the processes that are forked later."""
-        os.environ[variable] = f"{self.sending.detach()},{self.receiving.detach()}"
+    def detach(self) -> Ends:
+        """Return the descriptors, which nobody closes any more."""
+        return Ends(self.sending.detach(), self.receiving.detach())
 
     def close(self) -> None:
-        """Gives the ends back."""
+        """Close both ends."""
         self.sending.close()
         self.receiving.close()
 
 
 def put(sending: socket.socket, connection: socket.socket, file: IO[bytes] | None = None) -> None:
-    """Adds one end of a socket, and a file. Waits while the queue is full; raises TimeoutError after long."""
+    """Add one end of a socket, and a file if given. Wait while the queue is full.
+
+    Raises TimeoutError if it stays full.
+    """
     sending.settimeout(_FULL_SECONDS)
     descriptors = [connection.fileno()] if file is None else [connection.fileno(), file.fileno()]
     socket.send_fds(sending, [_MESSAGE], descriptors)
 
 
 def take(receiving: socket.socket) -> socket.socket | None:
-    """The socket that was put in first; None where another process was quicker."""
+    """Return the oldest socket in the queue; None if it is empty, for example because another process was faster."""
     taken = _take(receiving)
     return None if taken is None else socket.socket(fileno=taken[0])
 
 
 def take_with_file(receiving: socket.socket) -> tuple[socket.socket, IO[bytes]] | None:
-    """The same, with the file that it came with."""
+    """Return the oldest socket in the queue and its file; None if the queue is empty."""
     taken = _take(receiving)
     return None if taken is None else (socket.socket(fileno=taken[0]), os.fdopen(taken[1], "rb"))
 
 
 def _take(receiving: socket.socket) -> list[int] | None:
-    # `recv_fds` passes over the flag that would say so for one call.
+    # `recv_fds` ignores MSG_DONTWAIT, so the socket itself has to be non-blocking.
     receiving.setblocking(False)
     try:
         _, descriptors, _, _ = socket.recv_fds(receiving, len(_MESSAGE), 2)

@@ -13,8 +13,6 @@ from pathlib import Path
 
 # Read by prometheus_client.
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-# Handed from the master to the worker.
-SLOT_VARIABLE = "LOAN_WORKER_SLOT"
 
 
 def metrics_folder() -> Path | None:
@@ -43,12 +41,6 @@ def forget_live_values(folder: Path, slot: int) -> None:
     """
     for file in folder.glob(f"gauge_live*_{slot}.db"):
         _write_over(file, bytes(4))
-
-
-def worker_slot() -> int | None:
-    """The slot that the master gave this worker; None outside gunicorn."""
-    slot = os.environ.get(SLOT_VARIABLE)
-    return None if slot is None else int(slot)
 
 
 # Process id (0 where nobody has the slot), and processor seconds of those who had it before and of who has it now.

@@ -1,42 +1,11 @@
-"""How the recorder, its master and the workers find out about each other."""
+"""The one recorder of a server, and the lock by which its workers see that it runs."""
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
-
-_LIFELINE_VARIABLE = "LOAN_RECORDER_LIFELINE"
-
-
-@dataclass(frozen=True)
-class Lifeline:
-    """A pipe whose writing end nobody but the master holds: it is at its end once the master is gone."""
-
-    reading: int
-    writing: int | None
-
-    @classmethod
-    def make(cls) -> Self:
-        """In the master, before it forks."""
-        return cls(*os.pipe())
-
-    @classmethod
-    def inherited(cls) -> Self:
-        """In a worker; outside gunicorn, one that ends with this process."""
-        descriptor = os.environ.get(_LIFELINE_VARIABLE)
-        return cls(int(descriptor), None) if descriptor is not None else cls.make()
-
-    def hand_on(self) -> None:
-        """Names the pipe for the processes that are forked later."""
-        os.environ[_LIFELINE_VARIABLE] = str(self.reading)
-
-    def let_go(self) -> None:
-        """In a worker, just after the fork."""
-        if self.writing is not None:
-            os.close(self.writing)
+from typing import Protocol
 
 
 @dataclass(frozen=True)

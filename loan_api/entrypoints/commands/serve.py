@@ -8,15 +8,15 @@ import click
 
 from loan_api.entrypoints.commands.settings import settings_or_exit
 from loan_api.errors import LoanError, StorageError
-from loan_api.settings import PROJECT_ROOT, SettingsError
+from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
 
-_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "wsgi:app")
+_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "--bind")
 
 
 @click.command()
 def init() -> None:
     """Check the settings, migrate the database and generate the password for /metrics."""
-    _prepare(may_be_unavailable=False)
+    _prepare(_checked_settings(), may_be_unavailable=False)
 
 
 @click.command()
@@ -26,20 +26,35 @@ def serve(announce: bool) -> None:
 
     The service also starts if the database is unavailable; decisions are then recorded in the local journal.
     """
-    _prepare(may_be_unavailable=True)
+    from loan_api.entrypoints.server.listening import listen
+
+    settings = _checked_settings()
+    try:
+        # First, so that a start on a port that is taken changes nothing.
+        listener = listen(settings.host, settings.port)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    _prepare(settings, may_be_unavailable=True)
     if announce:
         subprocess.Popen([sys.executable, "-m", "loan_api.entrypoints.server.announcement"], cwd=PROJECT_ROOT)
     # Replace this process, so that signals reach gunicorn's master and nothing imported here uses its memory.
+    listener.set_inheritable(True)
     os.chdir(PROJECT_ROOT)
-    os.execv(_GUNICORN[0], _GUNICORN)  # noqa: S606  # no shell is wanted
+    arguments = (*_GUNICORN, f"fd://{listener.fileno()}", "wsgi:app")
+    os.execv(arguments[0], arguments)  # noqa: S606  # no shell is wanted
 
 
-def _prepare(*, may_be_unavailable: bool) -> None:
+def _checked_settings() -> Settings:
     from loan_api.adapters.keys.followed import check_key_file
-    from loan_api.adapters.storage.migration import NewerDatabaseError, upgrade_database
-    from loan_api.secrets import START_CHECKS, read_or_make_password
+    from loan_api.secrets import START_CHECKS
 
-    settings = settings_or_exit({**START_CHECKS, "API_KEYS_FILE": check_key_file})
+    return settings_or_exit({**START_CHECKS, "API_KEYS_FILE": check_key_file})
+
+
+def _prepare(settings: Settings, *, may_be_unavailable: bool) -> None:
+    from loan_api.adapters.storage.migration import NewerDatabaseError, upgrade_database
+    from loan_api.secrets import read_or_make_password
+
     try:
         read_or_make_password(settings.metrics_password_file)
         try:

@@ -1,7 +1,6 @@
 """Score batches beside a web worker, which starts and ends this process.
 
-BATCHES is the receiving end of the queue of batches, RECORDER the sending end of the queue to the recorder. The process
-is niced, so that whatever else there is to do goes first.
+The process is niced, so that single decisions go first.
 """
 
 import logging.config
@@ -15,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from loan_api.adapters.batches.server import BatchServer
+from loan_api.adapters.ipc.handover import Handover
 from loan_api.adapters.recording.connection import RecorderConnection
 from loan_api.adapters.recording.protocol import Records
 from loan_api.adapters.registry.pipelines import load_pipeline
@@ -32,15 +32,19 @@ _NICENESS = 10
 _MEMORY_BYTES = 2 * 2**30
 
 
-def main(batches: int, recorder: int) -> None:
-    """Serves until standard input ends."""
+def main() -> None:
+    """Serve until standard input ends."""
+    handover = Handover.read()
+    if handover is None:
+        sys.exit("This process is started by a worker of the service.")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
     settings = read_settings()
     logging.config.dictConfig(logging_config(settings.log_level))
-    record = _recording(settings, socket.socket(fileno=recorder))
-    BatchServer(socket.socket(fileno=batches), sys.stdin.fileno(), _model_of, record).serve()
+    record = _recording(settings, socket.socket(fileno=handover.recorder_queue.sending))
+    batches = socket.socket(fileno=handover.batch_queue.receiving)
+    BatchServer(batches, sys.stdin.fileno(), _model_of, record).serve()
 
 
 def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecord], object]:
@@ -71,4 +75,4 @@ def _scorer(artifact: Path, name: str) -> Scorer:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main()

@@ -1,7 +1,6 @@
 """Write the decision log for all workers; one of them starts this process.
 
-QUEUE and LIFELINE are descriptors (see `loan_api.adapters.recording`). The recorder outlives the worker that started
-it, so that workers may come and go. It ends after the master, once no worker is left.
+The recorder outlives the worker that started it, and ends after the master, once no worker is left.
 """
 
 import logging.config
@@ -10,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from loan_api.adapters.ipc.server_start import server_start
+from loan_api.adapters.ipc.handover import Handover
 from loan_api.adapters.recording.journal import Journal, JournalInUseError
 from loan_api.adapters.recording.lifetime import RecorderLock
 from loan_api.adapters.recording.recorder import Recorder
@@ -21,12 +20,15 @@ from loan_api.settings import Settings, read_settings
 _MOST_JOURNALS = 1000
 
 
-def main(queue: int, lifeline: int) -> None:
-    """Records until master and workers are gone; returns at once where another process does so already."""
+def main() -> None:
+    """Record until master and workers are gone; return at once if another process records already."""
+    handover = Handover.read()
+    if handover is None:
+        sys.exit("This process is started by a worker of the service.")
     settings = read_settings()
-    with RecorderLock(settings.home.recorder_lock(server_start())).held() as is_recorder:
+    with RecorderLock(settings.home.recorder_lock(handover.server_start)).held() as is_recorder:
         if is_recorder:
-            _record(settings, socket.socket(fileno=queue), lifeline)
+            _record(settings, socket.socket(fileno=handover.recorder_queue.receiving), handover.lifeline.receiving)
 
 
 def _record(settings: Settings, queue: socket.socket, lifeline: int) -> None:
@@ -75,4 +77,4 @@ def _journals(folder: Path, capacity: int) -> tuple[Journal, list[Journal]]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main()

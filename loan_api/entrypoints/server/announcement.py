@@ -1,4 +1,4 @@
-"""Tells a person at a terminal where to go, once the service that is starting answers."""
+"""The announcement on the terminal once a starting service can decide."""
 
 import json
 import os
@@ -17,17 +17,17 @@ _SETTLE_SECONDS = 1.0
 
 
 def announce() -> None:
-    """Waits until the service is ready and prints its addresses and a request to paste."""
+    """Wait until the service is ready, then print its addresses and a request to paste."""
     settings = read_settings()
     base = settings.base_url
     if not _becomes_ready(f"{base}/health/ready"):
-        print(f"The service is not ready after {_WAIT_SECONDS} s; {base}/health says why.", flush=True)
+        print(f"The service is not ready after {_WAIT_SECONDS} s; {base}/health shows the reason.", flush=True)
         return
     body = json.dumps(example_application())
     key = " -H 'X-API-Key: …'" if settings.api_keys_file else ""
     print(
         f"""
-The service is ready. Ctrl-C stops it.
+The service is ready. Press Ctrl-C to stop it.
 
   Swagger UI     {base}/docs
   OpenAPI        {base}/openapi.json
@@ -35,7 +35,7 @@ The service is ready. Ctrl-C stops it.
   Served model   {base}/model
   Metrics        {base}/metrics   (user {settings.metrics_username}, password in {settings.metrics_password_file})
 
-Ask for a decision:
+Request a decision:
 
   curl -s {base}/predict -H 'Content-Type: application/json'{key} -d '{body}'
 """,
@@ -48,10 +48,10 @@ def _becomes_ready(url: str) -> bool:
     server = os.getppid()
     while time.monotonic() < deadline:
         if os.getppid() != server:
-            sys.exit(1)  # it has gone, and has said why
+            sys.exit(1)  # the server has ended and reported why
         try:
             with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own http URL
-                # The other workers start at the same time; their log lines should not follow the addresses.
+                # Other workers start at the same time; their log lines should not follow the announcement.
                 time.sleep(_SETTLE_SECONDS)
                 return True
         except (urllib.error.URLError, OSError):
