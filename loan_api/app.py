@@ -162,7 +162,13 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     )
     backlog = Backlog(_LONGEST_TURN_SECONDS, turns_of_the_loop())
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
-    audit = AuditService(adapters.archive, adapters.log, observers.outcomes, adapters.now)
+    audit = AuditService(
+        adapters.archive,
+        adapters.log,
+        observers.outcomes,
+        adapters.now,
+        journals_wait=lambda: bool(waiting_journals(settings.home.journals)),
+    )
     health = HealthService(registry, adapters.log, adapters.keys, adapters.now)
     access = Access(adapters.keys, observers.access)
 

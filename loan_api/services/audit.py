@@ -1,4 +1,4 @@
-"""Looking recorded decisions up, and being told what really came of them."""
+"""Lookup of recorded decisions, and reports of their outcomes."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,24 +11,24 @@ from loan_api.scoring.columns import Application
 from loan_api.services.decision_log import Decider, DecisionLog
 
 Endpoint = Literal["single", "batch"]
-# As a filter: the last outcome told, or that none was.
+# As a filter: the latest outcome reported, or none so far.
 OutcomeFilter = Literal["0", "1", "none"]
 
-# What the id of a decision looks like; of no more than what regular expressions everywhere know.
+# The form of a decision's id, in the common subset of regular expression dialects.
 NAME_PATTERN = "([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?::(0|[1-9][0-9]{0,8}))?"
 _NAME = re.compile(NAME_PATTERN)
 
 
 @dataclass(frozen=True)
 class DecisionName:
-    """A decision's id taken apart: the id that its record has, and for one of a batch its row (from 0)."""
+    """A parsed decision id: the id of the record and, for a decision in a batch, its row (from 0)."""
 
     recorded_id: str
     row: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """What `str` gives; None for a text that is no id."""
+        """Parse the output of `str`; return None for any other text."""
         found = _NAME.fullmatch(text)
         if found is None:
             return None
@@ -40,8 +40,8 @@ class DecisionName:
 
 
 @dataclass(frozen=True)
-class ToldOutcome:
-    """What really happened (1 good, 0 bad) by one who told it then: the name of an API key or of a file."""
+class ReportedOutcome:
+    """An outcome (1 good, 0 bad), and when and by which API key or file it was reported."""
 
     outcome: int
     told_at: datetime
@@ -50,7 +50,7 @@ class ToldOutcome:
 
 @dataclass(frozen=True)
 class RecordedDecision:
-    """One decision as it was recorded, and the last outcome told of it, if any."""
+    """One decision as it was recorded, and its latest outcome, if any."""
 
     decision_id: str
     endpoint: Endpoint
@@ -65,10 +65,10 @@ class RecordedDecision:
 
 @dataclass(frozen=True)
 class FoundDecision:
-    """A decision, and every outcome told of it, the last one in force."""
+    """A decision and every outcome reported for it, the latest last."""
 
     decision: RecordedDecision
-    outcomes: Sequence[ToldOutcome]
+    outcomes: Sequence[ReportedOutcome]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class RecordedBatch:
 
 @dataclass(frozen=True)
 class Search:
-    """Which decisions are asked for: those for which all holds that is not None. `since` is within, `until` is not."""
+    """Filters for decisions; None matches every decision. `since` is inclusive, `until` exclusive."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -98,11 +98,11 @@ class Search:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the decisions asked for, the newest first, and where to go on.
+    """Matching decisions, the newest first, and where the next page starts.
 
-    `following` names the last record that was looked at, or the row of a batch to go on with; None at the end. A page
-    may be short, as the work for one is bounded. `unreadable` are the ids of damaged records, decisions or batches,
-    that lie among them and may have been asked for.
+    `following` names the last record examined, or the row of a batch to continue with; None at the end. The work for
+    one page is bounded, so a page may be short. `unreadable` lists the ids of damaged records, decisions or batches,
+    that lie on the page and may match.
     """
 
     decisions: Sequence[RecordedDecision]
@@ -111,8 +111,8 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Telling:
-    """What is to be told of one decision."""
+class OutcomeReport:
+    """A report of the outcome of one decision."""
 
     name: DecisionName
     outcome: int
@@ -120,7 +120,7 @@ class Telling:
 
 @dataclass(frozen=True)
 class NewOutcome:
-    """An outcome that was not known before, beside the decision. `waited` is the time between the two (seconds)."""
+    """A newly reported outcome beside its decision. `waited` is the time between the two, in seconds."""
 
     prediction: int
     outcome: int
@@ -130,8 +130,8 @@ class NewOutcome:
 
 
 @dataclass(frozen=True)
-class TellingResult:
-    """What came of telling: the outcomes that were new; or, where decisions are `unknown` (positions), nothing."""
+class ReportResult:
+    """The new outcomes among some reports, or the positions of `unknown` decisions; then nothing was stored."""
 
     new: Sequence[NewOutcome] = ()
     unknown: Sequence[int] = ()
@@ -139,58 +139,72 @@ class TellingResult:
 
 @dataclass(frozen=True)
 class OutcomeState:
-    """What is known of the outcome of one decision, the last word in force."""
+    """Every outcome reported for one decision; the last is in force."""
 
     decision_id: str
-    outcomes: Sequence[ToldOutcome]
+    outcomes: Sequence[ReportedOutcome]
 
 
 @dataclass(frozen=True)
 class OutcomeCount:
-    """How many of the outcomes told were new, and how many said what was known already."""
+    """How many reported outcomes were new, and how many repeated what was known."""
 
     new: int
     known: int
 
 
 class Archive(Protocol):
-    """The decisions in the database. Everything raises StorageError where that does not answer."""
+    """The decisions in the database. Every method raises StorageError if it cannot be used."""
 
     def find(self, name: DecisionName) -> FoundDecision | RecordedBatch | None:
-        """The decision or, named without a row, the batch."""
+        """Return a decision or, for a name without a row, possibly a batch."""
 
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        """The decisions from `start` on, another page's `following`; from the newest on without it."""
+        """Return the page that begins at `start`, the `following` of another page, or else the first."""
 
-    def tell(self, tellings: Sequence[Telling], told_at: datetime, told_by: str | None) -> TellingResult:
-        """Keeps what is new of it, all or nothing; of several about one decision the last stands."""
+    def report(
+        self, reports: Sequence[OutcomeReport], now: Callable[[], datetime], reported_by: str | None
+    ) -> ReportResult:
+        """Store new outcomes, all or none. The latest report about a decision wins.
 
-    def outcomes(self, name: DecisionName) -> Sequence[ToldOutcome]:
-        """All that was told of one decision, in that order."""
+        `now` is called inside the write, so that the history of a decision is in order of time.
+        """
+
+    def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
+        """Return every outcome reported for one decision, the latest last."""
 
 
 class OutcomeObserver(Protocol):
-    """Is told of outcomes."""
+    """An observer of reported outcomes."""
 
-    def outcomes_told(self, new: Sequence[NewOutcome]) -> None:
-        """Decisions turned out so, which was not known before, or known otherwise."""
+    def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
+        """Observe outcomes that were unknown, or known to be different."""
 
 
 class AuditService:
-    """What auditors and those who learn outcomes may do."""
+    """The use cases of auditors and of systems that report outcomes.
+
+    `journals_wait` returns whether a journal on this host holds decisions, those of other services included.
+    """
 
     def __init__(
-        self, archive: Archive, log: DecisionLog, observer: OutcomeObserver, now: Callable[[], datetime]
+        self,
+        archive: Archive,
+        log: DecisionLog,
+        observer: OutcomeObserver,
+        now: Callable[[], datetime],
+        journals_wait: Callable[[], bool] = lambda: False,
     ) -> None:
         self._archive = archive
         self._log = log
         self._observer = observer
         self._now = now
+        self._journals_wait = journals_wait
 
     def find(self, decision_id: str) -> FoundDecision | RecordedBatch:
-        """The decision or batch of that id.
+        """Return the decision or batch with that id.
 
-        Raises UnknownDecisionError, or NotYetStoredError while it may still be on its way to the database.
+        Raises UnknownDecisionError, or NotYetStoredError if it may still be on its way to the database.
         """
         name = _named(decision_id)
         is_waiting = self._is_waiting
@@ -200,41 +214,41 @@ class AuditService:
         return found
 
     def search(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        """Those of the decisions in the database that are asked for, page by page."""
+        """Return a page of the decisions in the database that match."""
         return self._archive.page(search, start, limit)
 
-    def tell(self, decision_id: str, outcome: int, told_by: str | None) -> OutcomeState:
-        """Takes in what became of one decision; telling it again changes nothing. Raises as `find` does."""
+    def report_outcome(self, decision_id: str, outcome: int, reported_by: str | None) -> OutcomeState:
+        """Store the outcome of one decision; repeating the latest changes nothing. Raises as `find` does."""
         name = _named(decision_id)
         try:
-            self.tell_all([Telling(name, outcome)], told_by)
+            self.report_outcomes([OutcomeReport(name, outcome)], reported_by)
         except UnknownDecisionsError:
             raise UnknownDecisionError from None
         return OutcomeState(str(name), self._archive.outcomes(name))
 
-    def tell_all(self, tellings: Sequence[Telling], told_by: str | None) -> OutcomeCount:
-        """Takes in what became of many decisions, of all or of none.
+    def report_outcomes(self, reports: Sequence[OutcomeReport], reported_by: str | None) -> OutcomeCount:
+        """Store the outcomes of many decisions, all or none.
 
-        Raises UnknownDecisionsError, or NotYetStoredError while they may still be on their way to the database.
+        Raises UnknownDecisionsError, or NotYetStoredError if they may still be on their way to the database.
         """
         is_waiting = self._is_waiting
-        result = self._archive.tell(tellings, self._now(), told_by)
+        result = self._archive.report(reports, self._now, reported_by)
         if result.unknown:
             raise self._unless_waiting(is_waiting, UnknownDecisionsError(result.unknown))
-        self._observer.outcomes_told(result.new)
-        return OutcomeCount(len(result.new), len(tellings) - len(result.new))
+        self._observer.outcomes_reported(result.new)
+        return OutcomeCount(len(result.new), len(reports) - len(result.new))
 
     @property
     def _is_waiting(self) -> bool:
         state = self._log.state
-        return state is not None and (state.waiting > 0 or state.recorded_in != "database")
+        return state is not None and (state.waiting > 0 or state.recorded_in != "database" or self._journals_wait())
 
     def _unless_waiting(
         self, was_waiting: bool, error: UnknownDecisionError | UnknownDecisionsError
     ) -> UnknownDecisionError | UnknownDecisionsError | NotYetStoredError:
-        # It may have reached the database just after that was asked.
+        # It may have reached the database just after the lookup.
         if was_waiting or self._is_waiting:
-            return NotYetStoredError("Some decisions wait for the database; this one may be among them.")
+            return NotYetStoredError("Some decisions are still waiting for the database; this one may be among them.")
         return error
 
 

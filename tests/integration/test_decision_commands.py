@@ -3,8 +3,8 @@
 import csv
 import json
 import re
-import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,10 +22,11 @@ from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.entrypoints.commands import cli
 from loan_api.entrypoints.commands.decisions import months_before
+from loan_api.entrypoints.commands.outcomes import report_in_pieces
 from loan_api.errors import DatabaseBusyError
 from loan_api.formats.batch_content import pack
 from loan_api.scoring.columns import columns_of
-from loan_api.services.audit import DecisionName, FoundDecision
+from loan_api.services.audit import DecisionName, FoundDecision, NewOutcome, OutcomeReport
 from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from tests.support.applications import application
@@ -135,10 +136,10 @@ def test_an_import_names_each_wrong_line_and_takes_nothing(ledger: Ledger, tmp_p
     assert told.exit_code == 1
     assert told.output.splitlines() == [
         "Error: nothing of told.csv was imported:",
-        "  line 3: not the id of a decision and 0 or 1",
+        "  line 3: expected the id of a decision and 0 or 1",
         "  line 4: no decision with this id is recorded",
-        "  line 5: not the id of a decision and 0 or 1",
-        "  line 7: not the id of a decision and 0 or 1",
+        "  line 5: expected the id of a decision and 0 or 1",
+        "  line 7: expected the id of a decision and 0 or 1",
     ]
     assert outcome_of(ledger, single) is None
 
@@ -160,22 +161,34 @@ def test_where_a_file_is_no_table_any_more_is_told(ledger: Ledger, tmp_path: Pat
     (tmp_path / "told.csv").write_text((before + content).replace("{id}", single), encoding="utf-8")
     told = run(ledger, "outcomes", "import", tmp_path / "told.csv")
     assert (told.exit_code, len(told.output.splitlines())) == (1, 2)
-    assert f"  line {before.count(chr(10)) + 1}: from there on it is not valid CSV" in told.output
+    assert f"  line {before.count(chr(10)) + 1}: not valid CSV from here on" in told.output
     assert outcome_of(ledger, single) is None
 
 
-def test_an_import_is_written_a_little_at_a_time(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And of several lines about one decision the last stands, however far apart they lie."""
-    # The package's own attribute of that name is the command.
-    monkeypatch.setattr(sys.modules["loan_api.entrypoints.commands.outcomes"], "_TOLD_AT_ONCE", 2)
+def test_an_import_is_written_a_little_at_a_time(ledger: Ledger) -> None:
     ids = [ledger.single(), *(f"{ledger.batch(*[0.5] * 6)}:{row}" for row in range(6))]
+    reports = [OutcomeReport(name, 0) for each in ids if (name := DecisionName.parse(each)) is not None]
+    assert len(reports) == 7
+    sizes: list[int] = []
+
+    class Observer:
+        def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
+            sizes.append(len(new))
+
+    archive = DatabaseArchive(ledger.url)
+    for expected in (7, 0):
+        assert report_in_pieces(archive, Observer(), "outcomes.csv", reports, size=2) == expected
+    assert sizes == [2, 2, 2, 1, 0, 0, 0, 0]
+    assert [outcome_of(ledger, each) for each in ids] == [0] * 7
+
+
+def test_of_several_lines_about_one_decision_the_last_counts(ledger: Ledger, tmp_path: Path) -> None:
+    ids = [ledger.single(), ledger.single()]
     lines = [f"{each},0" for each in ids] + [f"{ids[0]},1"]
     (tmp_path / "told.csv").write_text("\n".join(["decision_id,outcome", *lines]), encoding="utf-8")
-    for expected in ("7 outcomes were new, 1 were known already.\n", "0 outcomes were new, 8 were known already.\n"):
+    for expected in ("2 outcomes were new, 1 were known already.\n", "0 outcomes were new, 3 were known already.\n"):
         assert run(ledger, "outcomes", "import", tmp_path / "told.csv").output == expected
-    assert [outcome_of(ledger, each) for each in ids] == [1] + [0] * 6
+    assert [outcome_of(ledger, each) for each in ids] == [1, 0]
 
 
 def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:

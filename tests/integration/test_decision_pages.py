@@ -1,58 +1,53 @@
-"""What a page looks at is bounded, and whoever asks on until the end has seen everything."""
+"""The work for a page is bounded, and following the cursors to the end shows everything."""
 
 from datetime import timedelta
 
 import pytest
 
-from loan_api.adapters.storage import decision_pages
 from loan_api.adapters.storage.archive import DatabaseArchive
+from loan_api.adapters.storage.database import connected
+from loan_api.adapters.storage.decision_pages import read_page
 from loan_api.services.audit import DecisionName, Page, Search
 from loan_api.services.decision_id import new_id
 from tests.support.ledger import FIRST, SECOND, START, Ledger
 
 
-def pages(ledger: Ledger, search: Search, limit: int = 500) -> list[Page]:
-    """All of them."""
-    archive = DatabaseArchive(ledger.url)
+def pages(ledger: Ledger, search: Search, limit: int = 500, **bounds: int) -> list[Page]:
+    """Follow the cursors to the end."""
     start: DecisionName | None = None
     found: list[Page] = []
-    while True:
-        page = archive.page(search, start, limit)
-        found.append(page)
-        if page.following is None:
-            return found
-        assert page.following != start, "every page gets somewhere"
-        start = page.following
+    with connected(ledger.url) as connection:
+        while True:
+            page = read_page(connection, search, start, limit, **bounds)
+            found.append(page)
+            if page.following is None:
+                return found
+            assert page.following != start, "every page makes progress"
+            start = page.following
 
 
 def ids(found: list[Page]) -> list[str]:
     return [decision.decision_id for page in found for decision in page.decisions]
 
 
-@pytest.mark.parametrize("looked_at", [1, 2, 3, 5, 8, 60])
-def test_however_little_a_page_looks_at_nothing_is_left_out(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, looked_at: int
-) -> None:
-    """Batches that are passed over use up what a page may look at, to the last of it and beyond."""
+@pytest.mark.parametrize("examined", [1, 2, 3, 5, 8, 60])
+def test_however_little_a_page_examines_nothing_is_left_out(ledger: Ledger, examined: int) -> None:
+    """Batches that do not match use up the budget of a page, and more."""
     old = [ledger.single(FIRST) for _ in range(3)]
     others = [ledger.batch(0.1, 0.9, decider=SECOND) for _ in range(6)]
     young = [ledger.single(FIRST) for _ in range(3)]
-    monkeypatch.setattr(decision_pages, "LOOKED_AT", looked_at)
-    monkeypatch.setattr(decision_pages, "_HEADS", 2)
-    assert ids(pages(ledger, Search(model_version="1.0.0"))) == [*reversed(young), *reversed(old)]
+    bounds = {"examined": examined, "heads": 2}
+    assert ids(pages(ledger, Search(model_version="1.0.0"), **bounds)) == [*reversed(young), *reversed(old)]
     rows = [f"{batch}:{row}" for batch in reversed(others) for row in range(2)]
-    assert ids(pages(ledger, Search(model_version="1.1.0"))) == rows
-    assert ids(pages(ledger, Search(), limit=2)) == [*reversed(young), *rows, *reversed(old)]
+    assert ids(pages(ledger, Search(model_version="1.1.0"), **bounds)) == rows
+    assert ids(pages(ledger, Search(), limit=2, **bounds)) == [*reversed(young), *rows, *reversed(old)]
 
 
-def test_a_page_that_finds_nothing_is_short_while_there_is_more(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_that_finds_nothing_is_short_while_there_is_more(ledger: Ledger) -> None:
     wanted = ledger.single(request_id="wanted")
     for _ in range(9):
         ledger.single()
-    monkeypatch.setattr(decision_pages, "LOOKED_AT", 4)
-    found = pages(ledger, Search(request_id="wanted"))
+    found = pages(ledger, Search(request_id="wanted"), examined=4)
     assert [len(page.decisions) for page in found] == [0, 0, 1]
     assert ids(found) == [wanted]
 

@@ -163,14 +163,20 @@ def test_a_database_that_a_newer_version_has_migrated_is_refused(database_url: s
         assert "secret" not in told.output
 
 
-def test_a_database_that_does_not_answer_is_told_without_details(tmp_path: Path) -> None:
-    (tmp_path / "file.db").write_bytes(b"this is no database at all, whatever its name says")
-    nowhere = "postgresql://loan:secret@127.0.0.1:1/decisions"
-    for url in ("sqlite:////proc/no/such/place.db", f"sqlite:///{tmp_path}/file.db", nowhere):
-        writer = DecisionWriter(url)
-        with pytest.raises(StorageError, match=r"the database does not answer or is not migrated \(\w+\)$"):
-            writer.write([], [])
-        writer.close()
+def test_a_restored_database_becomes_readable_by_its_owner_only(tmp_path: Path) -> None:
+    """The documented copy has the permissions of an ordinary file, and so has its write-ahead log."""
+    url = f"sqlite:///{tmp_path}/decisions.db"
+    upgrade_database(url)
+    writer = DecisionWriter(url)
+    writer.write([], [])
+    restored = [path for path in tmp_path.glob("decisions.db*") if not path.name.endswith("-lock")]
+    assert sorted(path.name for path in restored) == ["decisions.db", "decisions.db-shm", "decisions.db-wal"]
+    for path in restored:
+        path.chmod(0o644)
+    told = CliRunner().invoke(cli, ["init"], env={"LOAN_HOME": str(tmp_path), "DATABASE_URL": url})
+    writer.close()
+    assert told.exit_code == 0
+    assert {path.stat().st_mode & 0o777 for path in restored if path.exists()} == {0o600}
 
 
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:

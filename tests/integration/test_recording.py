@@ -81,7 +81,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Recording]]:
     def started(url: str) -> Recording:
         queue, noted = ConnectionQueue.make(), list[str]()
         queues.append(queue)
-        drainer = DecisionWriter(url, lambda: upgrade_database(url, may_make=False))
+        drainer = DecisionWriter(url, lambda: upgrade_database(url, may_create=False))
         journal = Journal(tmp_path / "0.journal", 10**7)
         recorder = Recorder(Noting(DecisionWriter(url), noted), Noting(drainer, noted), journal)
         recorder.start()

@@ -21,12 +21,12 @@ from loan_api.services.access import ApiKey, Scope, digest_of
 from loan_api.services.audit import (
     DecisionName,
     FoundDecision,
+    OutcomeReport,
     Page,
     RecordedBatch,
+    ReportedOutcome,
+    ReportResult,
     Search,
-    Telling,
-    TellingResult,
-    ToldOutcome,
 )
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import LogState, Record
@@ -118,10 +118,12 @@ class NoArchive:
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
         raise AssertionError("nobody should ask")
 
-    def tell(self, tellings: Sequence[Telling], told_at: datetime, told_by: str | None) -> TellingResult:
+    def report(
+        self, reports: Sequence[OutcomeReport], now: Callable[[], datetime], reported_by: str | None
+    ) -> ReportResult:
         raise AssertionError("nobody should ask")
 
-    def outcomes(self, name: DecisionName) -> Sequence[ToldOutcome]:
+    def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
         raise AssertionError("nobody should ask")
 
 

@@ -1,7 +1,7 @@
-"""Decisions in a real database, made up and written as the recorder writes them."""
+"""Invented decisions in a real database, written as the recorder writes them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,15 +22,16 @@ SECOND = Decider("loan_approval_model", "2", "1.1.0", 0.35)
 
 @dataclass
 class Ledger:
-    """Writes decisions a minute after each other."""
+    """Writes decisions a minute apart, with a writer of its own for each unless `write` is given."""
 
     url: str
     moment: datetime = START
+    write: Callable[[Sequence[DecisionRecord], Sequence[BatchRecord]], None] | None = None
 
     def single(
         self, decider: Decider = FIRST, probability: float = 0.75, request_id: str = "r-1", **changes: Any
     ) -> str:
-        """One decision; its id."""
+        """Write a decision and return its id."""
         decision_id, at = self._next()
         features = json.dumps({key: float(v) if isinstance(v, int) else v for key, v in application(**changes).items()})
         prediction = int(probability >= decider.threshold)
@@ -39,7 +40,7 @@ class Ledger:
         return decision_id
 
     def batch(self, *probabilities: float, decider: Decider = FIRST, request_id: str = "r-2") -> str:
-        """A batch whose rows have credit scores from 300 on; its id."""
+        """Write a batch whose rows have credit scores from 300 on, and return its id."""
         batch_id, at = self._next()
         rows = [application(cibil_score=300 + row) for row in range(len(probabilities))]
         given = np.array(probabilities)
@@ -54,6 +55,9 @@ class Ledger:
         return new_id(at), at
 
     def _write(self, singles: Sequence[DecisionRecord], whole: Sequence[BatchRecord]) -> None:
+        if self.write is not None:
+            self.write(singles, whole)
+            return
         writer = DecisionWriter(self.url)
         writer.write(singles, whole)
         writer.close()

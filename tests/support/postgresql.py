@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: a cluster in a temporary folder, on a port of this machine."""
+"""A PostgreSQL server and a PgBouncer pooler for tests, in temporary folders and on free local ports."""
 
 import os
 import pwd
@@ -21,6 +21,7 @@ from loan_api.adapters.storage.tables import metadata
 from tests.support.waiting import wait_until
 
 HOW_TO_INSTALL = "PostgreSQL is missing: apt-get install postgresql"
+HOW_TO_INSTALL_POOLER = "PgBouncer is missing: apt-get install pgbouncer"
 _USER = "loan"
 # With a database for each test, autovacuum would look at one after another, many times a second.
 _QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "unix_socket_directories=")
@@ -145,6 +146,47 @@ def running_server() -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_pooler(server: Server, url: str) -> Iterator[str]:
+    """Run PgBouncer in transaction mode in front of the server; yield the URL of the same database through it.
+
+    It keeps two server connections, so that transactions of one client land on different ones. Skips the test if
+    PgBouncer is not installed.
+    """
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip(HOW_TO_INSTALL_POOLER)
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="loan-pgbouncer-") as folder:
+        Path(folder).chmod(0o755)
+        users, configuration = Path(folder, "users"), Path(folder, "pgbouncer.ini")
+        users.write_text(f'"{_USER}" "secret"\n', encoding="utf-8")
+        configuration.write_text(
+            "[databases]\n"
+            f"unreachable = host=127.0.0.1 port={_free_port()}\n"
+            f"* = host=127.0.0.1 port={server.port}\n"
+            "[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = scram-sha-256\nauth_file = {users}\n"
+            "pool_mode = transaction\ndefault_pool_size = 2\nserver_round_robin = 1\n"
+            "query_wait_timeout = 2\nserver_login_retry = 1\n",
+            encoding="utf-8",
+        )
+        process = subprocess.Popen([*_unprivileged(), program, "-q", str(configuration)], stderr=subprocess.DEVNULL)
+        try:
+            pooled = url.replace(f":{server.port}/", f":{port}/")
+            wait_until(lambda: _accepts(port), "PgBouncer to listen", seconds=30)
+            yield pooled
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _children(pid: int) -> set[int]:

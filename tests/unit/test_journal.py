@@ -1,6 +1,5 @@
 """The journal keeps what was acknowledged, in order, whatever happens to who writes it."""
 
-import os
 from itertools import accumulate
 from pathlib import Path
 
@@ -8,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_api.adapters.recording.journal import Journal, JournalFullError, JournalInUseError, waiting_journals
+from loan_api.adapters.recording.journal import (
+    Journal,
+    JournalFullError,
+    JournalInUseError,
+    abandoned_journals,
+    free_journal,
+    waiting_journals,
+)
 from loan_api.adapters.recording.protocol import BEGINNING, Records, encode
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from tests.support.fakes import NOW
@@ -161,22 +167,43 @@ def test_a_damaged_one_is_set_aside_not_cleared(tmp_path: Path) -> None:
     assert (entries_of(journal), journal.clear()) == ([b"next"], None)
 
 
-def test_what_was_refused_is_not_found_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk took it and could not keep it."""
-    journal = Journal(tmp_path / "0.journal", CAPACITY)
+def test_what_was_refused_is_not_found_later(tmp_path: Path) -> None:
+    """The disk accepts the entries but cannot sync them."""
+    synced = iter([True, False, True])
+
+    def sync(_: int) -> None:
+        if not next(synced):
+            raise OSError
+
+    journal = Journal(tmp_path / "0.journal", CAPACITY, sync)
     journal.append([records(1)])
-
-    def fail(_: int) -> None:
-        raise OSError
-
-    with monkeypatch.context() as failing:
-        failing.setattr(os, "fdatasync", fail)
-        with pytest.raises(JournalFullError, match="takes no more"):
-            journal.append([records(2), records(3)])
+    with pytest.raises(JournalFullError, match="the disk is too full"):
+        journal.append([records(2), records(3)])
     journal.append([b"x"])
     journal.close()
     found = Journal(tmp_path / "0.journal", CAPACITY)
     assert (entries_of(found), found.unreadable_bytes) == ([records(1), b"x"], 0)
+
+
+def test_only_journals_without_a_living_service_are_abandoned(tmp_path: Path) -> None:
+    used, left, empty = (Journal(tmp_path / f"{number}.journal", CAPACITY) for number in range(3))
+    for journal in (used, left):
+        journal.append([b"one"])
+    left.close()
+    [found] = abandoned_journals(tmp_path, CAPACITY)
+    assert (found.path, entries_of(found)) == (left.path, [b"one"])
+    assert abandoned_journals(tmp_path, CAPACITY) == []
+    assert free_journal(tmp_path, CAPACITY).path == tmp_path / "3.journal"
+    empty.close()
+    assert free_journal(tmp_path, CAPACITY).path == empty.path
+
+
+def test_a_restored_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "0.journal"
+    path.touch(mode=0o644)
+    path.chmod(0o644)
+    Journal(path, CAPACITY)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_those_in_which_something_waits_are_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loan_api.adapters.recording.journal import Journal
+from loan_api.adapters.recording.journal import Journal, abandoned_journals, free_journal
 from loan_api.adapters.recording.protocol import Records, encode
 from loan_api.adapters.recording.recorder import Recorder
 from loan_api.errors import StorageError
@@ -59,8 +59,9 @@ def database() -> FakeDatabase:
 
 @pytest.fixture
 def make_recorder(tmp_path: Path, database: FakeDatabase) -> Callable[..., Recorder]:
-    def make(capacity: int = 100_000, left_over: Sequence[Journal] = ()) -> Recorder:
-        recorder = Recorder(database, database, Journal(tmp_path / "0.journal", capacity), left_over)
+    def make(capacity: int = 100_000) -> Recorder:
+        journal = free_journal(tmp_path, capacity)
+        recorder = Recorder(database, database, journal, lambda: abandoned_journals(tmp_path, capacity))
         recorder.start()
         return recorder
 
@@ -195,14 +196,43 @@ def test_what_another_recorder_left_is_recorded_first(
 ) -> None:
     left = Journal(tmp_path / "1.journal", 1000)
     left.append([decisions("a")])
+    left.close()
     own = Journal(tmp_path / "0.journal", 100_000)
     own.append([decisions("b")])
     own.close()
-    recorder = make_recorder(left_over=[left])
+    recorder = make_recorder()
     recorder.record([decisions("c")])
     wait_until(lambda: recorder.is_drained, "the journals to be drained")
     assert database.ids == ["a", "b", "c"]
     assert not (tmp_path / "1.journal").exists()
+
+
+def test_the_journal_of_a_service_that_dies_is_drained_by_one_that_lives(
+    tmp_path: Path, database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    recorder = make_recorder()
+    other = Journal(tmp_path / "1.journal", 1000)
+    other.append([decisions("a")])
+    assert recorder.record([decisions("b")]).state == LogState("database")
+    # Closing the file is what remains of a killed process.
+    other.close()
+    wait_until(lambda: "a" in database.ids, "the journal to be drained")
+    wait_until(lambda: recorder.is_drained, "the recorder to finish")
+    assert not (tmp_path / "1.journal").exists()
+    assert recorder.record([decisions("c")]).state == LogState("database")
+    assert database.ids == ["b", "a", "c"]
+
+
+def test_a_service_that_died_is_reported_while_its_journal_cannot_be_drained(
+    tmp_path: Path, database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    recorder = make_recorder()
+    database.is_away = True
+    left = Journal(tmp_path / "1.journal", 1000)
+    left.append([decisions("a", "b")])
+    left.close()
+    degraded = LogState("journal", 2, "the database is away")
+    wait_until(lambda: recorder.state == degraded, "the recorder to report the journal")
 
 
 def test_a_question_looks_at_the_database(database: FakeDatabase, make_recorder: Callable[..., Recorder]) -> None:

@@ -32,5 +32,5 @@ def counted_imports(folder: Path) -> Iterator[OutcomeObserver]:
 
 
 class _Nobody:
-    def outcomes_told(self, new: Sequence[NewOutcome]) -> None:
+    def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
         """Does nothing."""

@@ -192,7 +192,7 @@ class OutcomeMetrics:
     def __init__(self, instruments: OutcomeInstruments) -> None:
         self._instruments = instruments
 
-    def outcomes_told(self, new: Sequence[NewOutcome]) -> None:
+    def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
         """Count new outcomes by decision and by approval probability."""
         made = self._instruments
         told: _Sums = defaultdict(float)

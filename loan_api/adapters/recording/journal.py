@@ -1,14 +1,14 @@
-"""A local file of bounded size that takes what the database does not, until it does.
+"""The journal: a local file of bounded size that keeps records while the database is unavailable.
 
-An entry is its length, a checksum and its bytes: records as they were sent. What cannot be read is passed over. Either
-a kill cut it short, and it was not acknowledged, or it was damaged since; so the file is kept.
+An entry consists of its length, a checksum and its bytes, which are records as they were sent. Unreadable bytes are
+skipped: either a kill cut an entry short before it was acknowledged, or the file was damaged later, so it is kept.
 """
 
 import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,66 +18,68 @@ from loan_api.errors import NotRecordedError
 
 _HEAD = struct.Struct("!II")
 _BLOCK_BYTES = 2**20
+_MOST_JOURNALS = 1000
 
 
 class JournalFullError(NotRecordedError):
-    """The journal holds as much as it may, or the disk takes no more."""
+    """The journal has reached its capacity, or the disk is full."""
 
 
 class JournalInUseError(Exception):
-    """Another process has the journal."""
+    """Another process uses the journal."""
 
 
 class Journal:
     """The journal in one file, locked for this process. Raises JournalInUseError or OSError.
 
-    Its space is claimed from the start, where the file system can do so: a full disk must not find the journal short.
+    Its space is allocated at the start, if the file system supports it, so that a full disk does not shorten it.
     """
 
-    def __init__(self, path: Path, capacity: int) -> None:
+    def __init__(self, path: Path, capacity: int, sync: Callable[[int], object] = os.fdatasync) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._capacity = capacity
+        self._sync = sync
         self._file = _locked(path)
-        # Where what cannot be read begins and ends.
+        # Unreadable bytes: their end by their start.
         self._gaps: dict[int, int] = {}
         self.end = self._find_end()
-        self._claim()
+        self._allocate()
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in it."""
+        """Return whether the journal has no entries."""
         return self.end == 0
 
     @property
     def start(self) -> int:
-        """Where the first entry is; the end where none can be read."""
+        """Return the position of the first entry, or the end if none is readable."""
         return self._gaps.get(0, 0)
 
     @property
     def unreadable_bytes(self) -> int:
-        """How much lay between the entries, or behind them, when it was opened."""
+        """Return how many unreadable bytes lay between or behind the entries when the file was opened."""
         return sum(end - start for start, end in self._gaps.items())
 
     def append(self, entries: list[bytes]) -> None:
-        """Returns once the entries are on the disk. Raises JournalFullError, and then none of them counts."""
+        """Return once the entries are on disk. Raises JournalFullError, and then none of them was added."""
         content = b"".join(_HEAD.pack(len(entry), zlib.crc32(entry)) + entry for entry in entries)
         if self.end + len(content) > self._capacity:
-            raise JournalFullError("The database is away, and the journal that stands in for it is full.")
+            raise JournalFullError("The database is unavailable, and the journal that replaces it is full.")
         written = 0
         try:
             while written < len(content):
                 written += os.pwrite(self._file, memoryview(content)[written:], self.end + written)
-            os.fdatasync(self._file)
+            self._sync(self._file)
         except OSError as error:
-            # Nobody may find them there later.
+            # A later reader must not find them.
             with suppress(OSError):
                 os.pwrite(self._file, bytes(written), self.end)
-            raise JournalFullError("The database is away, and the disk takes no more for it.") from error
+            raise JournalFullError("The database is unavailable, and the disk is too full for the journal.") from error
         self.end += len(content)
 
     def read(self, start: int) -> Iterator[tuple[bytes, int]]:
-        """The entries from position `start` on, each with the position of the next, or the end."""
+        """Iterate over the entries from position `start`, each with the position of the next, or the end."""
         start = self._gaps.get(start, start)
         while start < self.end:
             entry = self._entry(start)
@@ -88,16 +90,16 @@ class Journal:
             yield entry, start
 
     def clear(self) -> Path | None:
-        """Forgets all entries. A damaged file is set aside for that; returns where."""
+        """Delete all entries. A damaged file is set aside instead; return its new path."""
         aside = self._set_aside() if self._gaps else None
         os.ftruncate(self._file, 0)
-        self._claim()
+        self._allocate()
         os.fsync(self._file)
         self.end = 0
         return aside
 
     def close(self) -> None:
-        """Gives the file back; an empty one is removed."""
+        """Release the file; remove it if it is empty."""
         if self.is_empty:
             self.path.unlink(missing_ok=True)
         os.close(self._file)
@@ -113,7 +115,7 @@ class Journal:
         return entry if len(entry) == length and zlib.crc32(entry) == checksum else None
 
     def _find_end(self) -> int:
-        """Behind the last entry and whatever else is there; notes what cannot be read."""
+        """Return the position behind the last byte written, and note unreadable bytes on the way."""
         position = written = 0
         while True:
             entry = self._entry(position)
@@ -126,7 +128,7 @@ class Journal:
             self._gaps[position] = position = self._next_entry(position, written)
 
     def _next_entry(self, after: int, end: int) -> int:
-        """Where the next entry begins that can be read, or `end`."""
+        """Return the position of the next readable entry, or `end`."""
         for block in range(after + _HEAD.size, end, _BLOCK_BYTES):
             content = os.pread(self._file, _BLOCK_BYTES + BEGINNING_BYTES, block)
             for found in BEGINNING.finditer(content):
@@ -136,10 +138,10 @@ class Journal:
         return end
 
     def _written_until(self, start: int) -> int:
-        """Behind the last byte from `start` on that is not zero."""
+        """Return the position behind the last non-zero byte from `start`."""
         until = start
         with suppress(OSError):
-            # Until nothing but claimed space follows.
+            # lseek fails once only allocated space follows.
             while True:
                 start = os.lseek(self._file, start, os.SEEK_DATA)
                 stop = os.lseek(self._file, start, os.SEEK_HOLE)
@@ -150,24 +152,46 @@ class Journal:
         return until
 
     def _set_aside(self) -> Path:
-        """Gives the file another name, and begins a new one."""
+        """Rename the file and start a new one."""
         new = self.path.with_name(f"{self.path.name}.new")
         aside = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
         file = _locked(new)
-        self.path.rename(aside)
-        new.rename(self.path)
+        # The path must never be free: another process would create it.
+        aside.hardlink_to(self.path)
+        new.replace(self.path)
         os.close(self._file)
         self._file = file
         self._gaps = {}
         return aside
 
-    def _claim(self) -> None:
+    def _allocate(self) -> None:
         with suppress(OSError):
             os.posix_fallocate(self._file, 0, self._capacity)
 
 
+def free_journal(folder: Path, capacity: int) -> Journal:
+    """Lock and return the first journal in the folder that no other service uses. Raises OSError."""
+    for number in range(_MOST_JOURNALS):
+        with suppress(JournalInUseError):
+            return Journal(folder / f"{number}.journal", capacity)
+    raise OSError(f"all of {_MOST_JOURNALS} journals in {folder} are in use")
+
+
+def abandoned_journals(folder: Path, capacity: int) -> list[Journal]:
+    """Lock and return the journals whose service has died and left entries. Raises OSError."""
+    journals = []
+    for path in sorted(folder.glob("*.journal")):
+        with suppress(JournalInUseError):
+            journal = Journal(path, capacity)
+            if journal.is_empty:
+                journal.close()
+            else:
+                journals.append(journal)
+    return journals
+
+
 def waiting_journals(folder: Path) -> list[Path]:
-    """Those in the folder that hold something for the database, whoever has them."""
+    """Return the journals in the folder that hold entries, whichever service uses them."""
     return sorted(path for path in folder.glob("*.journal") if _holds_something(path))
 
 
@@ -178,10 +202,19 @@ def _holds_something(path: Path) -> bool:
 
 
 def _locked(path: Path) -> int:
+    """Open and lock the file, which only its owner may read, even if it was restored from a backup."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        os.fchmod(file, 0o600)
+        # Its previous user may have removed or replaced it in the meantime.
+        is_current = os.path.samestat(path.stat(), os.fstat(file))
+    except (BlockingIOError, FileNotFoundError):
+        is_current = False
+    except OSError:
         os.close(file)
-        raise JournalInUseError(str(path)) from error
+        raise
+    if not is_current:
+        os.close(file)
+        raise JournalInUseError(str(path))
     return file

@@ -1,8 +1,8 @@
-"""Decides where records go: into the database, into the journal while that is away, or nowhere."""
+"""Routing of records: into the database, into the journal while the database is unavailable, or nowhere."""
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic, perf_counter
 from typing import Protocol
@@ -14,56 +14,63 @@ from loan_api.adapters.recording.protocol import Receipt, Records, decode_record
 from loan_api.errors import NotRecordedError, StorageError
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
 
-_TRY_AGAIN_SECONDS = 0.5
-# Of what waits in the journal, so much goes into the database at a time.
+_RETRY_SECONDS = 0.5
+# How often to look for journals of services that have died.
+_ADOPT_EVERY_SECONDS = 1.0
+# The most that one transaction moves from the journal into the database.
 _DRAINED_ENTRIES = 200
 _DRAINED_BYTES = 8 * 2**20
-# Without anything to record, the database is looked at this often.
+# How often to check the database if there is nothing to record.
 _CHECK_EVERY_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
-    """Writes to the database, for one thread."""
+    """A connection to the database for one thread."""
 
     def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
-        """Returns once they are there, each once. Raises StorageError."""
+        """Return once the records are stored, each once. Raises StorageError."""
 
 
 class Recorder:
-    """Records for all who decide. `record` is for one thread; another sees to the database while it is away.
+    """Records decisions for all processes. `record` is for one thread; another drains journals into the database.
 
-    While the journal holds anything, everything goes there, so that the database gets it in the order it came.
+    While a journal has entries, new records are appended to the own one, so that the database gets them in order.
+    `abandoned` locks and returns the journals of services that have died; they are drained first.
     """
 
-    def __init__(self, writer: Writer, drainer: Writer, journal: Journal, left_over: Sequence[Journal] = ()) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        drainer: Writer,
+        journal: Journal,
+        abandoned: Callable[[], Sequence[Journal]] = tuple,
+    ) -> None:
         self._writer = writer
         self._drainer = drainer
         self._journal = journal
-        self._left_over = list(left_over)
+        self._abandoned = abandoned
+        self._adopted: list[Journal] = []
         self._problem: str | None = None
         self._is_full = False
-        # Until it is drained: where it is nearly full, it may take one entry and not the next.
-        self._was_told_full = False
-        self._waiting = sum(_rows_in(kept) for kept in (journal, *left_over))
+        # Reset only by draining: a nearly full journal may accept one entry and not the next.
+        self._is_full_logged = False
+        self._waiting = 0
         self._checked_at = float("-inf")
         self._lock = threading.Lock()
-        self._holds_entries = any(not kept.is_empty for kept in (journal, *left_over))
-        for kept in (journal, *left_over):
-            if kept.unreadable_bytes:
-                _log.error("journal damaged", extra={"file": kept.path.name, "unreadable_bytes": kept.unreadable_bytes})
+        self._holds_entries = False
         # Set while the other thread has something to do.
         self._is_needed = threading.Event()
-        if self._holds_entries:
-            self._is_needed.set()
+        self._inspect(journal)
+        self._adopt()
 
     def start(self) -> None:
-        """Drains the journal from a background thread for as long as the process lives."""
-        threading.Thread(target=self._mend_forever, name="journal", daemon=True).start()
+        """Drain journals from a background thread for as long as the process lives."""
+        threading.Thread(target=self._drain_forever, name="journal", daemon=True).start()
 
     def record(self, payloads: Sequence[bytes]) -> Receipt:
-        """Records the encoded `Records` of several requests together."""
+        """Record the encoded `Records` of several requests together."""
         started = perf_counter()
         groups = [decode_records(payload) for payload in payloads]
         decisions = [record for group in groups for record in group.decisions]
@@ -77,14 +84,14 @@ class Recorder:
 
     @property
     def state(self) -> LogState:
-        """Where records go now."""
+        """Return where records go now."""
         if self._problem is None and self.is_drained:
             return LogState("database")
         return LogState("nowhere" if self._is_full else "journal", self._waiting, self._problem)
 
     @property
     def is_drained(self) -> bool:
-        """Whether the database has everything."""
+        """Return whether the database has everything."""
         return not self._holds_entries
 
     def _write(self, decisions: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> bool:
@@ -93,7 +100,7 @@ class Recorder:
         try:
             self._writer.write(decisions, whole_batches)
         except StorageError as error:
-            # The other thread looks closer: what it has found is not to be talked over.
+            # The other thread knows more about the cause; its finding must not be replaced.
             if not self._is_needed.is_set():
                 self._note(str(error))
                 self._is_needed.set()
@@ -102,7 +109,7 @@ class Recorder:
         return True
 
     def _keep(self, payloads: list[bytes]) -> str | None:
-        """Puts them into the journal; why not, where that cannot be."""
+        """Append the payloads to the journal; return the reason if that is impossible."""
         rows = sum(decode_records(payload).rows for payload in payloads)
         try:
             with self._lock:
@@ -111,9 +118,9 @@ class Recorder:
                 self._holds_entries = True
                 self._is_needed.set()
         except NotRecordedError as error:
-            if not self._was_told_full:
+            if not self._is_full_logged:
                 _log.error("journal full", extra={"waiting": self._waiting})
-            self._is_full = self._was_told_full = True
+            self._is_full = self._is_full_logged = True
             return str(error)
         self._is_full = False
         return None
@@ -131,26 +138,45 @@ class Recorder:
                 _log.error("decision log degraded", extra={"problem": problem})
         self._problem = problem
 
-    def _mend_forever(self) -> None:
+    def _adopt(self) -> None:
+        for journal in self._abandoned():
+            self._adopted.append(journal)
+            self._inspect(journal)
+
+    def _inspect(self, journal: Journal) -> None:
+        """Take note of the entries that a journal has from before."""
+        if journal.unreadable_bytes:
+            extra = {"file": journal.path.name, "unreadable_bytes": journal.unreadable_bytes}
+            _log.error("journal damaged", extra=extra)
+        if not journal.is_empty:
+            with self._lock:
+                self._waiting += _rows_in(journal)
+                self._holds_entries = True
+                self._is_needed.set()
+
+    def _drain_forever(self) -> None:
         pause = threading.Event()
         while True:
-            self._is_needed.wait()
+            is_needed = self._is_needed.wait(_ADOPT_EVERY_SECONDS)
             try:
-                # It may have to be migrated before anyone can write.
+                self._adopt()
+                if not is_needed and not self._adopted:
+                    continue
+                # The database may have to be migrated before anyone can write.
                 self._drainer.write([], [])
-                while self._left_over:
-                    self._drain(self._left_over[0])
-                    self._left_over.pop(0).close()
+                while self._adopted:
+                    self._drain(self._adopted[0])
+                    self._adopted.pop(0).close()
                 self._drain(self._journal)
             except StorageError as error:
                 self._note(str(error))
-                pause.wait(_TRY_AGAIN_SECONDS)
-            except Exception as error:  # noqa: BLE001  # the thread must outlive whatever the disk does to it
+                pause.wait(_RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001  # the thread must survive any fault of the disk
                 self._note(f"the journal cannot be drained ({type(error).__name__})")
-                pause.wait(_TRY_AGAIN_SECONDS)
+                pause.wait(_RETRY_SECONDS)
 
     def _drain(self, journal: Journal) -> None:
-        """Writes what the journal holds, then clears it. What a kill made it write before is there, and stays once."""
+        """Move the journal into the database. Entries that were moved before a kill are not duplicated."""
         drained, rows = journal.start, 0
         while True:
             records, position = _next_records(journal, drained)
@@ -159,7 +185,7 @@ class Recorder:
             rows += records.rows
             with self._lock:
                 if position == journal.end:
-                    # Not before: what fails on the way is begun anew.
+                    # Not earlier: after a failure, draining starts again from the first entry.
                     self._waiting -= rows
                     aside = journal.clear()
                     if aside is not None:
@@ -172,13 +198,13 @@ class Recorder:
             drained = position
 
     def _settle(self) -> None:
-        self._holds_entries = self._is_full = self._was_told_full = False
+        self._holds_entries = self._is_full = self._is_full_logged = False
         self._is_needed.clear()
         self._note(None)
 
 
 def _next_records(journal: Journal, start: int) -> tuple[Records, int]:
-    """As many entries from `start` on as go into one transaction, and the position after them."""
+    """Return the entries from `start` that fit into one transaction, and the position behind them."""
     decisions: list[DecisionRecord] = []
     whole_batches: list[BatchRecord] = []
     position = start
@@ -193,7 +219,7 @@ def _next_records(journal: Journal, start: int) -> tuple[Records, int]:
 
 
 def _rows_in(journal: Journal) -> int:
-    """As far as its entries can be read; draining says what is wrong with one that cannot."""
+    """Count the rows up to the first entry that cannot be decoded; draining reports that one."""
     rows = 0
     with suppress(msgspec.DecodeError):
         for entry, _ in journal.read(journal.start):

@@ -1,4 +1,4 @@
-"""The archive of decisions for a web worker: every question is asked aside, over a connection of its own."""
+"""The archive of decisions for a web worker: each query runs off the loop, over a connection of its own."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,95 +7,97 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from loan_api.services.audit import (
     DecisionName,
     FoundDecision,
+    OutcomeReport,
     Page,
     RecordedBatch,
+    ReportedOutcome,
+    ReportResult,
     Search,
-    Telling,
-    TellingResult,
-    ToldOutcome,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _T = TypeVar("_T")
-# Between two groups of decisions the recorder may leave others less time than it takes by itself.
+# The recorder may leave others little time between two of its transactions.
 _PATIENCE = 5.0
 
 
 class DatabaseArchive:
-    """The decisions in the database at `url`. `aside` runs a function where it holds up nobody.
+    """The decisions in the database at `url`. `run_aside` runs a function without blocking the loop.
 
-    Nothing outlives a call, so that no two threads ever share a lock. SQLAlchemy is imported with the first of them:
-    most workers never need it.
+    Nothing outlives a call, so no two threads share a lock. SQLAlchemy is imported by the first call: most workers
+    never need it.
     """
 
     def __init__(
         self,
         url: str,
-        aside: Callable[[Callable[[], Any]], Any] = lambda function: function(),
+        run_aside: Callable[[Callable[[], Any]], Any] = lambda function: function(),
         patience: float = _PATIENCE,
     ) -> None:
         self._url = url
-        self._aside = aside
+        self._run_aside = run_aside
         self._patience = patience
 
     def find(self, name: DecisionName) -> FoundDecision | RecordedBatch | None:
-        """The decision or, named without a row, the batch."""
+        """Return a decision or, for a name without a row, possibly a batch."""
 
-        def ask(connection: "Connection") -> FoundDecision | RecordedBatch | None:
+        def query(connection: "Connection") -> FoundDecision | RecordedBatch | None:
             from loan_api.adapters.storage.decision_reader import find
 
             return find(connection, name)
 
-        return self._ask(ask)
+        return self._run(query)
 
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        """The decisions from `start` on, another page's `following`; from the newest on without it."""
+        """Return the page that begins at `start`, the `following` of another page, or else the first."""
 
-        def ask(connection: "Connection") -> Page:
+        def query(connection: "Connection") -> Page:
             from loan_api.adapters.storage.decision_pages import read_page
 
             return read_page(connection, search, start, limit)
 
-        return self._ask(ask)
+        return self._run(query)
 
-    def tell(self, tellings: Sequence[Telling], told_at: datetime, told_by: str | None) -> TellingResult:
-        """Keeps what is new of it, all or nothing; of several about one decision the last stands."""
+    def report(
+        self, reports: Sequence[OutcomeReport], now: Callable[[], datetime], reported_by: str | None
+    ) -> ReportResult:
+        """Store new outcomes, all or none. The latest report about a decision wins."""
 
-        def ask(connection: "Connection") -> TellingResult:
-            from loan_api.adapters.storage.outcome_writer import tell
+        def query(connection: "Connection") -> ReportResult:
+            from loan_api.adapters.storage.outcome_writer import write_outcomes
 
-            return tell(connection, tellings, told_at, told_by)
+            return write_outcomes(connection, reports, now, reported_by)
 
-        return self._ask(ask)
+        return self._run(query)
 
     def unknown(self, names: Sequence[DecisionName]) -> Sequence[int]:
-        """Which of them (positions) name no decision."""
+        """Return the positions of the names without a decision."""
 
-        def ask(connection: "Connection") -> Sequence[int]:
+        def query(connection: "Connection") -> Sequence[int]:
             from loan_api.adapters.storage.outcome_writer import unknown_positions
 
             return unknown_positions(connection, names)
 
-        return self._ask(ask)
+        return self._run(query)
 
-    def outcomes(self, name: DecisionName) -> Sequence[ToldOutcome]:
-        """All that was told of one decision, in that order."""
+    def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
+        """Return every outcome reported for one decision, the latest last."""
 
-        def ask(connection: "Connection") -> Sequence[ToldOutcome]:
-            from loan_api.adapters.storage.decision_reader import told
+        def query(connection: "Connection") -> Sequence[ReportedOutcome]:
+            from loan_api.adapters.storage.decision_reader import reported_outcomes
 
-            return told(connection, name)
+            return reported_outcomes(connection, name)
 
-        return self._ask(ask)
+        return self._run(query)
 
-    def _ask(self, question: Callable[["Connection"], _T]) -> _T:
-        def asked() -> _T:
+    def _run(self, query: Callable[["Connection"], _T]) -> _T:
+        def run() -> _T:
             from loan_api.adapters.storage.database import connected
 
             with connected(self._url, self._patience) as connection:
-                return question(connection)
+                return query(connection)
 
-        answer: _T = self._aside(asked)
+        answer: _T = self._run_aside(run)
         return answer

@@ -1,6 +1,7 @@
-"""Pages of decisions, the newest first: those of both tables in the order of their ids, a batch row by row.
+"""Pages of decisions from both tables, the newest first; batches appear row by row.
 
-What a page looks at is bounded, not what it finds: a filter that hardly anything passes must not read the whole log.
+The number of records examined for a page is bounded, not the number found: a selective filter must not read the whole
+log.
 """
 
 from collections.abc import Mapping
@@ -21,27 +22,36 @@ from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName, Page, RecordedDecision, Search
 
-# Single decisions and rows of batches that a page looks at; a batch that was begun is looked at to its end.
-LOOKED_AT = 5000
-# Finding a batch and unpacking it costs as much as so many single decisions.
-_BATCH_COST = 50
+# The most single decisions and rows of batches examined for a page, except that a batch is examined to its end.
+_EXAMINED = 5000
+# Batches examined by one query.
 _HEADS = 500
-# Above every id, whatever language the database sorts in.
+# Finding and unpacking a batch costs as much as this many single decisions.
+_BATCH_COST = 50
+# Greater than every id in any collation.
 _NEWEST = "g"
 
 
-def read_page(connection: Connection, search: Search, start: DecisionName | None, limit: int) -> Page:
-    """At most `limit` of the decisions asked for, from `start` on."""
-    look = _Look(connection, search, limit)
+def read_page(
+    connection: Connection,
+    search: Search,
+    start: DecisionName | None,
+    limit: int,
+    *,
+    examined: int = _EXAMINED,
+    heads: int = _HEADS,
+) -> Page:
+    """Return at most `limit` matching decisions from `start` on, after examining about `examined` records."""
+    scan = _Scan(connection, search, limit, examined, heads)
     position: DecisionName | None = start or DecisionName(_NEWEST)
-    while position is not None and look.goes_on:
-        position = look.step(position)
-    return Page(tuple(look.found), position, tuple(look.unreadable))
+    while position is not None and scan.goes_on:
+        position = scan.step(position)
+    return Page(tuple(scan.found), position, tuple(scan.unreadable))
 
 
 @dataclass(frozen=True)
 class _Barrier:
-    """Down to here single decisions may be looked at: a batch that may be asked for, or where looking for it ended."""
+    """The lower bound for a scan of single decisions: a batch that may match, or where the search for one ended."""
 
     recorded_id: str
     is_wanted: bool
@@ -51,14 +61,15 @@ class _Barrier:
         return DecisionName(self.recorded_id, 0 if self.is_wanted else None)
 
 
-class _Look:
+class _Scan:
     """The work for one page. A position without a row means everything below that id."""
 
-    def __init__(self, connection: Connection, search: Search, limit: int) -> None:
+    def __init__(self, connection: Connection, search: Search, limit: int, examined: int, heads: int) -> None:
         self._connection = connection
         self._search = search
         self._limit = limit
-        self._budget = LOOKED_AT
+        self._budget = examined
+        self._heads = heads
         self.found: list[RecordedDecision] = []
         self.unreadable: list[str] = []
 
@@ -71,28 +82,28 @@ class _Look:
         return self._limit - len(self.found) - len(self.unreadable)
 
     def step(self, position: DecisionName) -> DecisionName | None:
-        """Looks at some; where to go on, or None at the end."""
+        """Examine some records; return where to continue, or None at the end."""
         if position.row is not None:
-            return self._look_at_batch(position.recorded_id, position.row)
+            return self._scan_batch(position.recorded_id, position.row)
         barrier = self._barrier(position.recorded_id)
-        return self._look_at_singles(position.recorded_id, barrier)
+        return self._scan_singles(position.recorded_id, barrier)
 
-    def _look_at_singles(self, below: str, barrier: _Barrier | None) -> DecisionName | None:
+    def _scan_singles(self, below: str, barrier: _Barrier | None) -> DecisionName | None:
         following = None if barrier is None else barrier.position
         if self._search.endpoint == "batch":
             return following
         span = [decisions.c.id < below, *within(decisions, self._search.since, self._search.until)]
         if barrier is not None:
             span.append(decisions.c.id > barrier.recorded_id)
-        # Looking for a batch may have used the budget up; every step gets somewhere all the same.
+        # The search for a batch may have used up the budget, but every step must make progress.
         most = max(self._budget, 1)
-        looked_at = select(decisions).where(*span).order_by(decisions.c.id.desc()).limit(most).subquery()
-        outcome = last_outcome(looked_at)
+        candidates = select(decisions).where(*span).order_by(decisions.c.id.desc()).limit(most).subquery()
+        outcome = last_outcome(candidates)
         room = self._room
         rows = self._connection.execute(
-            select(looked_at, outcome.label("outcome"))
-            .where(*self._single_filters(looked_at, outcome))
-            .order_by(looked_at.c.id.desc())
+            select(candidates, outcome.label("outcome"))
+            .where(*self._single_filters(candidates, outcome))
+            .order_by(candidates.c.id.desc())
             .limit(room)
         ).all()
         for row in rows:
@@ -102,15 +113,15 @@ class _Look:
                 self.unreadable.append(row.id)
         if len(rows) == room:
             return DecisionName(rows[-1].id)
-        count, lowest = self._extent(looked_at)
+        count, lowest = self._extent(candidates)
         self._budget -= count
         return DecisionName(lowest) if count == most else following
 
-    def _look_at_batch(self, batch_id: str, start: int) -> DecisionName:
+    def _scan_batch(self, batch_id: str, start: int) -> DecisionName:
         following = DecisionName(batch_id)
         if self._search.endpoint == "single":
             return following
-        # A cursor may be of another search.
+        # The cursor may come from another search.
         span = within(batches, self._search.since, self._search.until)
         batch = self._connection.execute(
             select(batches).where(batches.c.id == batch_id, *span, *self._batch_filters())
@@ -120,19 +131,19 @@ class _Look:
         self._budget -= _BATCH_COST + batch.rows
         last = last_outcomes(self._connection, batch_id)
         try:
-            return self._look_at_rows(batch, start, last) or following
+            return self._scan_rows(batch, start, last) or following
         except UnreadableRecordError:
             self.unreadable.append(batch_id)
             return following
 
-    def _look_at_rows(self, batch: Row[Any], start: int, last: Mapping[int, int]) -> DecisionName | None:
-        """Where to go on in the batch; None at its end."""
+    def _scan_rows(self, batch: Row[Any], start: int, last: Mapping[int, int]) -> DecisionName | None:
+        """Return where to continue in the batch, or None at its end."""
         wanted = list(range(start, batch.rows))
         if self._search.prediction is not None:
             _, _, predictions = batch_columns(batch.id, batch.rows, batch.content)
             wanted = [row for row in wanted if predictions[row] == self._search.prediction]
         if self._search.outcome is not None:
-            wanted = [row for row in wanted if _told(last.get(row)) == self._search.outcome]
+            wanted = [row for row in wanted if _filter_value(last.get(row)) == self._search.outcome]
         rows = wanted[: self._room]
         self.found += batch_decisions(batch, rows, last)
         return None if len(rows) == len(wanted) else DecisionName(batch.id, rows[-1] + 1)
@@ -141,7 +152,7 @@ class _Look:
         if self._search.endpoint == "single":
             return None
         span = (batches.c.id < below, *within(batches, self._search.since, self._search.until))
-        heads = select(*_HEAD_COLUMNS).where(*span).order_by(batches.c.id.desc()).limit(_HEADS).subquery()
+        heads = select(*_HEAD_COLUMNS).where(*span).order_by(batches.c.id.desc()).limit(self._heads).subquery()
         wanted = self._connection.execute(
             select(heads.c.id).where(*self._batch_filters(heads)).order_by(heads.c.id.desc()).limit(1)
         ).scalar()
@@ -149,14 +160,14 @@ class _Look:
             return _Barrier(wanted, is_wanted=True)
         count, lowest = self._extent(heads)
         self._budget -= count
-        return _Barrier(lowest, is_wanted=False) if count == _HEADS else None
+        return _Barrier(lowest, is_wanted=False) if count == self._heads else None
 
-    def _extent(self, looked_at: Subquery) -> tuple[int, str]:
-        count, lowest = self._connection.execute(select(func.count(), func.min(looked_at.c.id))).one()
+    def _extent(self, candidates: Subquery) -> tuple[int, str]:
+        count, lowest = self._connection.execute(select(func.count(), func.min(candidates.c.id))).one()
         return count, lowest
 
-    def _single_filters(self, looked_at: Subquery, outcome: ColumnElement[Any]) -> list[ColumnElement[Any]]:
-        search, columns = self._search, looked_at.c
+    def _single_filters(self, candidates: Subquery, outcome: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+        search, columns = self._search, candidates.c
         filters: list[ColumnElement[Any]] = []
         if search.model_version is not None:
             filters.append(columns.semantic_version == search.model_version)
@@ -191,5 +202,5 @@ _HEAD_COLUMNS = (
 )
 
 
-def _told(outcome: int | None) -> str:
+def _filter_value(outcome: int | None) -> str:
     return "none" if outcome is None else str(outcome)

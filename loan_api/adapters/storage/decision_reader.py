@@ -1,4 +1,4 @@
-"""Reads single decisions and batches, and what was told of them."""
+"""Queries for single decisions, batches and their outcomes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -17,19 +17,19 @@ from loan_api.services.audit import (
     FoundDecision,
     RecordedBatch,
     RecordedDecision,
-    ToldOutcome,
+    ReportedOutcome,
 )
 from loan_api.services.decision_log import Decider
 
 
 def find(connection: Connection, name: DecisionName) -> FoundDecision | RecordedBatch | None:
-    """The decision or, named without a row, the batch. Raises UnreadableRecordError."""
+    """Return a decision or, for a name without a row, possibly a batch. Raises UnreadableRecordError."""
     if name.row is None:
         single = connection.execute(
             select(decisions, last_outcome(decisions).label("outcome")).where(decisions.c.id == name.recorded_id)
         ).first()
         if single is not None:
-            return FoundDecision(single_decision(single), told(connection, name))
+            return FoundDecision(single_decision(single), reported_outcomes(connection, name))
     columns = batch_head_columns() if name.row is None else [batches]
     batch = connection.execute(select(*columns).where(batches.c.id == name.recorded_id)).first()
     if batch is None:
@@ -40,23 +40,23 @@ def find(connection: Connection, name: DecisionName) -> FoundDecision | Recorded
         )
     if name.row >= batch.rows:
         return None
-    history = told(connection, name)
+    history = reported_outcomes(connection, name)
     last = {name.row: history[-1].outcome} if history else {}
     return FoundDecision(batch_decisions(batch, [name.row], last)[0], history)
 
 
-def told(connection: Connection, name: DecisionName) -> list[ToldOutcome]:
-    """All that was told of one decision, the last word last."""
+def reported_outcomes(connection: Connection, name: DecisionName) -> list[ReportedOutcome]:
+    """Return every outcome reported for one decision, the latest last."""
     rows = connection.execute(
         select(outcomes.c.outcome, outcomes.c.told_at, outcomes.c.told_by)
         .where(outcomes.c.decision_id == name.recorded_id, outcomes.c.row_id == (name.row or 0))
         .order_by(outcomes.c.id)
     )
-    return [ToldOutcome(row.outcome, row.told_at, row.told_by) for row in rows]
+    return [ReportedOutcome(row.outcome, row.told_at, row.told_by) for row in rows]
 
 
 def has_decided(connection: Connection, semantic_version: str) -> bool:
-    """Whether a decision of that version is recorded."""
+    """Return whether a decision of that version is recorded."""
     return any(
         connection.scalar(select(exists().where(table.c.semantic_version == semantic_version)))
         for table in (decisions, batches)
@@ -64,7 +64,7 @@ def has_decided(connection: Connection, semantic_version: str) -> bool:
 
 
 def last_outcome(single: FromClause) -> ScalarSelect[int]:
-    """The last outcome told of each of those single decisions."""
+    """Select the outcome in force for each of those single decisions."""
     return (
         select(outcomes.c.outcome)
         .where(outcomes.c.decision_id == single.c.id, outcomes.c.row_id == 0)
@@ -75,7 +75,7 @@ def last_outcome(single: FromClause) -> ScalarSelect[int]:
 
 
 def last_outcomes(connection: Connection, batch_id: str) -> Mapping[int, int]:
-    """The last outcome told of each row of a batch of which one was told."""
+    """Return the outcomes in force by row of the batch; rows without one are absent."""
     rows = connection.execute(
         select(outcomes.c.row_id, outcomes.c.outcome).where(outcomes.c.decision_id == batch_id).order_by(outcomes.c.id)
     )
@@ -83,12 +83,12 @@ def last_outcomes(connection: Connection, batch_id: str) -> Mapping[int, int]:
 
 
 def batch_head_columns() -> list[ColumnElement[Any]]:
-    """All columns of a batch but the large one."""
+    """Return the columns of a batch except the large one."""
     return [column for column in batches.c if column is not batches.c.content]
 
 
 def single_decision(row: Row[Any]) -> RecordedDecision:
-    """The decision in a row of `decisions` with its last `outcome`. Raises UnreadableRecordError."""
+    """Return the decision in a row of `decisions` with its `outcome`. Raises UnreadableRecordError."""
     single_columns([row])
     return RecordedDecision(
         decision_id=row.id,
@@ -104,7 +104,7 @@ def single_decision(row: Row[Any]) -> RecordedDecision:
 
 
 def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]) -> list[RecordedDecision]:
-    """The decisions in those rows of a row of `batches`, with their `last` outcomes. Raises UnreadableRecordError."""
+    """Return the decisions in some rows of a batch, with their `last` outcomes. Raises UnreadableRecordError."""
     applications, probabilities, predictions = batch_columns(batch.id, batch.rows, batch.content)
     decider = decider_of(batch)
     return [
@@ -124,7 +124,7 @@ def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int
 
 
 def single_columns(rows: Sequence[Row[Any]]) -> Columns:
-    """The applications in those rows of `decisions`. Raises UnreadableRecordError, naming the first and the last."""
+    """Return the applications of some single decisions. Raises UnreadableRecordError naming the first and the last."""
     try:
         columns = columns_of([row.features for row in rows])
         is_whole = bool(np.isfinite(list(columns.values())).all())
@@ -137,16 +137,16 @@ def single_columns(rows: Sequence[Row[Any]]) -> Columns:
 
 
 def batch_columns(batch_id: str, rows: int, content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
-    """What `unpack` gives for the content of that batch of so many rows. Raises UnreadableRecordError, naming it."""
+    """Unpack a batch: applications, n probabilities, n predictions. Raises UnreadableRecordError naming the batch."""
     try:
         unpacked = unpack(content)
     except UnreadableRecordError as error:
         raise UnreadableRecordError(f"A record cannot be read: {batch_id} ({error}).") from error
     if len(unpacked[2]) != rows:
-        raise UnreadableRecordError(f"A record cannot be read: {batch_id} (it has not as many rows as it says).")
+        raise UnreadableRecordError(f"A record cannot be read: {batch_id} (its number of rows is wrong).")
     return unpacked
 
 
 def decider_of(row: Row[Any]) -> Decider:
-    """Who decided, of a row of either table."""
+    """Return the decider of a row of either table."""
     return Decider(row.model_name, row.registry_version, row.semantic_version, row.threshold)

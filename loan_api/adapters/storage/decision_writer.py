@@ -11,14 +11,8 @@ from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.adapters.storage.database import (
-    SQLITE_BUSY_SECONDS,
-    check_revision,
-    is_busy,
-    open_engine,
-    sqlite_file,
-    unanswered,
-)
+from loan_api.adapters.storage.database import SQLITE_BUSY_SECONDS, check_revision, open_engine, sqlite_file
+from loan_api.adapters.storage.failures import is_busy, storage_error
 from loan_api.adapters.storage.file_watch import FileWatch
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import DatabaseBusyError, StorageError
@@ -77,7 +71,7 @@ class DecisionWriter:
                 self._connection.rollback()
                 raise DatabaseBusyError("the database is locked") from error
             self.close()
-            raise unanswered(error) from error
+            raise storage_error(error) from error
         except StorageError:
             self.close()
             raise

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from loan_api.errors import StorageError
 
 # What SQLite keeps beside a database while it is open.
-_BESIDE = ("-wal", "-shm")
+BESIDE = ("-wal", "-shm")
 
 
 class _Identity(NamedTuple):
@@ -33,14 +33,14 @@ def _identity(file: Path | None) -> _Identity | None:
     return None
 
 
-def put_left_over_aside(file: Path) -> Sequence[Path]:
+def set_aside_leftovers(file: Path) -> Sequence[Path]:
     """Renames what is left beside a database that is gone, or empty: SQLite would delete it. Returns the new names.
 
     To be called where nobody else is making that database. Raises OSError.
     """
     if file.exists() and file.stat().st_size:
         return ()
-    left = [path for ending in _BESIDE if (path := file.with_name(file.name + ending)).exists()]
+    left = [path for ending in BESIDE if (path := file.with_name(file.name + ending)).exists()]
     return [path.rename(f"{path}.left-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}") for path in left]
 
 
@@ -56,7 +56,7 @@ class FileWatch:
         self._known = _identity(file)
         self._beside: dict[Path, _Identity | None] = {}
         if file is not None and self._known is not None:
-            self._beside = {file.with_name(file.name + ending): None for ending in _BESIDE}
+            self._beside = {file.with_name(file.name + ending): None for ending in BESIDE}
             self._put_back()
 
     def note_beside(self) -> None:

@@ -1,4 +1,4 @@
-"""Brings the decision log's schema to the revision of the code."""
+"""Migration of the decision log's schema to the revision of the code, and protection of its files."""
 
 import fcntl
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.adapters.storage.database import REVISION, open_engine, sqlite_file, unanswered
-from loan_api.adapters.storage.file_watch import put_left_over_aside
+from loan_api.adapters.storage.database import REVISION, open_engine, sqlite_file
+from loan_api.adapters.storage.failures import storage_error
+from loan_api.adapters.storage.file_watch import BESIDE, set_aside_leftovers
 from loan_api.errors import StorageError
 from loan_api.settings import PROJECT_ROOT
 
@@ -18,38 +18,36 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = PROJECT_ROOT / "migrations"
-# Any number that no other user of the database takes.
-_ADVISORY_LOCK = 5_224_113
 _PATIENCE = 20.0
 
 
 class NewerDatabaseError(StorageError):
-    """A later version of the code has migrated the database: this one would not understand what is there."""
+    """A later version of the code has migrated the database, so this one may not understand it."""
 
 
-def upgrade_database(url: str, *, may_make: bool = True) -> Sequence[Path]:
-    """Brings the schema to the newest revision; makes an SQLite database, and its folder, where there is none.
+def upgrade_database(url: str, *, may_create: bool = True) -> Sequence[Path]:
+    """Bring the schema to the newest revision, one process at a time. Return leftovers that were set aside.
 
-    Unless it may not: a file that went missing is to be put back, not to be replaced by an empty one. Several processes
-    may do so at once; one after the other gets to it. Returns what was left of a removed database and is put aside, as
-    a new one was made. Raises NewerDatabaseError, or StorageError where the database does not answer.
+    Creates a missing SQLite database and its folder if it `may_create` them: a file that goes missing later must be put
+    back, not replaced by an empty one. An SQLite database becomes readable by its owner only. Leftovers are the
+    write-ahead log of a removed database. Raises NewerDatabaseError, or StorageError if the database cannot be used.
     """
     from alembic import command
     from alembic.util import CommandError
 
     try:
-        with _alone(url, may_make=may_make) as put_aside:
+        with _locked(url, may_create=may_create) as leftovers:
             if _known_revision(url) != REVISION:
                 command.upgrade(migration_config(url), "head")
-            return put_aside
+            return leftovers
     except SQLAlchemyError as error:
-        raise unanswered(error) from error
+        raise storage_error(error) from error
     except (CommandError, OSError) as error:
         raise StorageError(f"the database cannot be migrated ({type(error).__name__})") from error
 
 
 def migration_config(url: str) -> "Config":
-    """Alembic's configuration for the database at `url`."""
+    """Return Alembic's configuration for the database at `url`."""
     from alembic.config import Config
 
     config = Config()
@@ -60,7 +58,7 @@ def migration_config(url: str) -> "Config":
 
 
 def _known_revision(url: str) -> str | None:
-    """The revision that the database is at, None where it is empty. Raises NewerDatabaseError."""
+    """Return the database's revision, None for an empty one. Raises NewerDatabaseError."""
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
@@ -70,30 +68,42 @@ def _known_revision(url: str) -> str | None:
     if revision is not None and revision not in known:
         raise NewerDatabaseError(
             f"the database is at revision {revision}, which this version of the code does not know: a newer one"
-            " has migrated it. Run that version, or take the database down to a revision known here with it."
+            " has migrated it. Run that version, or use it to downgrade the database to a revision known here."
         )
     return revision
 
 
 @contextmanager
-def _alone(url: str, *, may_make: bool) -> Iterator[Sequence[Path]]:
-    """Keeps other processes from migrating the same database while the block runs; gives what it has put aside."""
+def _locked(url: str, *, may_create: bool) -> Iterator[Sequence[Path]]:
+    """Keep other processes from creating an SQLite database during the block. Yield leftovers that were set aside."""
     file = sqlite_file(url)
     if file is not None:
-        if may_make:
+        if may_create:
             file.parent.mkdir(parents=True, exist_ok=True)
         elif not file.exists():
             raise StorageError("the database's file is missing")
         with file.with_name(f"{file.name}.migration-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            put_aside = put_left_over_aside(file) if may_make else ()
-            if may_make:
+            leftovers = set_aside_leftovers(file) if may_create else ()
+            if may_create:
                 file.touch(mode=0o600)
-            yield put_aside
+            _make_private(file)
+            yield leftovers
         return
-    engine = open_engine(url, patience=_PATIENCE)
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            # Held until the connection is closed.
-            connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
-        yield ()
+    # On a server, the migration itself takes a lock.
+    yield ()
+
+
+def _make_private(file: Path) -> None:
+    """Make the database readable by its owner only: a restored copy has the permissions of whoever made it."""
+    for path in (file, *(file.with_name(file.name + ending) for ending in BESIDE)):
+        try:
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            raise StorageError(
+                f"{path.name} is readable by others and belongs to another user:"
+                " give it to the service's user (chown), with mode 0600"
+            ) from error

@@ -1,61 +1,76 @@
-"""Writes what really came of decisions: the last word stands, what was told before is kept, nothing is told twice."""
+"""Writer of outcomes. The latest report wins; history is kept; duplicates are ignored."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
-from loan_api.adapters.storage.alone import write_alone
+from loan_api.adapters.storage.database import begin_exclusive
 from loan_api.adapters.storage.tables import batches, decisions, outcomes
 from loan_api.formats.batch_content import unpack
-from loan_api.services.audit import DecisionName, NewOutcome, Telling, TellingResult
+from loan_api.services.audit import DecisionName, NewOutcome, OutcomeReport, ReportResult
 
 _IDS = 1000
-# Length of its column.
+# Length of the column.
 _NAME_LENGTH = 64
 
 
 class _Decided(NamedTuple):
-    """What is to be known of a decision once its outcome is."""
+    """The parts of a decision that its outcome is compared with."""
 
     prediction: int
     model_version: str
     probability: float
     decided_at: datetime
 
-    def turned_out(self, outcome: int, told_at: datetime) -> NewOutcome:
+    def with_outcome(self, outcome: int, told_at: datetime) -> NewOutcome:
         waited = (told_at - self.decided_at).total_seconds()
-        # Clocks differ.
+        # Clocks of different hosts differ.
         return NewOutcome(self.prediction, outcome, self.model_version, self.probability, max(waited, 0.0))
 
 
-def tell(connection: Connection, tellings: Sequence[Telling], told_at: datetime, told_by: str | None) -> TellingResult:
-    """Writes the new ones among them, or none where a decision is unknown.
+class _Latest(NamedTuple):
+    """The outcome in force."""
 
-    Of several about one decision, the last stands. What takes long is done before the database is kept from others.
-    Raises UnreadableRecordError.
+    outcome: int
+    told_at: datetime
+
+
+def write_outcomes(
+    connection: Connection, reports: Sequence[OutcomeReport], now: Callable[[], datetime], reported_by: str | None
+) -> ReportResult:
+    """Write the new outcomes among the reports, or nothing if a decision is unknown.
+
+    The last report about a decision counts. Slow work is done before others are excluded; `now` is called after, so
+    that no outcome is dated before the one that it replaces. Raises UnreadableRecordError.
     """
-    wanted = {telling.name: telling.outcome for telling in tellings}
+    wanted = {report.name: report.outcome for report in reports}
     unknown = _unknown(connection, wanted)
-    news = {} if unknown else _news(connection, wanted)
+    news = {} if unknown else _changed(wanted, _latest(connection, wanted))
+    new: list[NewOutcome] = []
     if news:
         decided = _decided(connection, news)
-        write_alone(connection)
-        # In the meantime another one may have told the same, or decisions may have been purged.
+        begin_exclusive(connection)
+        # Another process may have reported the same in the meantime, or purged decisions.
         unknown = _unknown(connection, news)
-        news = {} if unknown else _news(connection, news)
+        latest = _latest(connection, news)
+        news = {} if unknown else _changed(news, latest)
         if news:
-            connection.execute(insert(outcomes), [_row(name, news[name], told_at, told_by) for name in news])
+            moment = now()
+            # Another host's clock may be ahead.
+            told_at = {name: max(moment, latest[name].told_at) if name in latest else moment for name in news}
+            connection.execute(insert(outcomes), [_row(name, news[name], told_at[name], reported_by) for name in news])
+            new = [decided[name].with_outcome(news[name], told_at[name]) for name in news]
         connection.commit()
     if unknown:
-        return TellingResult(unknown=[place for place, telling in enumerate(tellings) if telling.name in unknown])
-    return TellingResult(new=[decided[name].turned_out(news[name], told_at) for name in news])
+        return ReportResult(unknown=[place for place, report in enumerate(reports) if report.name in unknown])
+    return ReportResult(new=new)
 
 
 def unknown_positions(connection: Connection, names: Sequence[DecisionName]) -> list[int]:
-    """Which of them (positions) name no decision in the database."""
+    """Return the positions of the names without a decision in the database."""
     unknown = _unknown(connection, names)
     return [position for position, name in enumerate(names) if name in unknown]
 
@@ -72,14 +87,20 @@ def _unknown(connection: Connection, names: Iterable[DecisionName]) -> set[Decis
     }
 
 
-def _news(connection: Connection, wanted: Mapping[DecisionName, int]) -> dict[DecisionName, int]:
-    """Those that say something else than the last word."""
-    last: dict[tuple[str, int], int] = {}
-    columns = [outcomes.c.id, outcomes.c.decision_id, outcomes.c.row_id, outcomes.c.outcome]
-    rows = _rows(connection, columns, outcomes.c.decision_id, {name.recorded_id for name in wanted})
+def _changed(wanted: Mapping[DecisionName, int], latest: Mapping[DecisionName, _Latest]) -> dict[DecisionName, int]:
+    """Return the outcomes that differ from those in force."""
+    return {name: outcome for name, outcome in wanted.items() if name not in latest or latest[name].outcome != outcome}
+
+
+def _latest(connection: Connection, names: Iterable[DecisionName]) -> dict[DecisionName, _Latest]:
+    last: dict[tuple[str, int], _Latest] = {}
+    of = outcomes.c
+    columns = [of.id, of.decision_id, of.row_id, of.outcome, of.told_at]
+    rows = _rows(connection, columns, of.decision_id, {name.recorded_id for name in names})
     for row in sorted(rows, key=lambda row: row.id):
-        last[row.decision_id, row.row_id] = row.outcome
-    return {name: outcome for name, outcome in wanted.items() if last.get((name.recorded_id, name.row or 0)) != outcome}
+        last[row.decision_id, row.row_id] = _Latest(row.outcome, row.told_at)
+    keys = {name: (name.recorded_id, name.row or 0) for name in names}
+    return {name: last[key] for name, key in keys.items() if key in last}
 
 
 def _decided(connection: Connection, names: Iterable[DecisionName]) -> Mapping[DecisionName, _Decided]:
@@ -110,17 +131,17 @@ def _decided(connection: Connection, names: Iterable[DecisionName]) -> Mapping[D
 def _rows(
     connection: Connection, columns: Sequence[ColumnElement[Any]], key: ColumnElement[Any], values: Iterable[str]
 ) -> Iterator[Row[Any]]:
-    """The rows in which `key` has one of the values."""
+    """Select the rows in which `key` has one of the values."""
     values = list(values)
     for start in range(0, len(values), _IDS):
         yield from connection.execute(select(*columns).where(key.in_(values[start : start + _IDS])))
 
 
-def _row(name: DecisionName, outcome: int, told_at: datetime, told_by: str | None) -> Mapping[str, Any]:
+def _row(name: DecisionName, outcome: int, told_at: datetime, reported_by: str | None) -> Mapping[str, Any]:
     return {
         "decision_id": name.recorded_id,
         "row_id": name.row or 0,
         "outcome": outcome,
         "told_at": told_at,
-        "told_by": None if told_by is None else told_by[:_NAME_LENGTH],
+        "told_by": None if reported_by is None else reported_by[:_NAME_LENGTH],
     }

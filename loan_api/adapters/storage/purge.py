@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
-from loan_api.adapters.storage.alone import write_alone
+from loan_api.adapters.storage.database import begin_exclusive
 from loan_api.adapters.storage.ids import within
 from loan_api.adapters.storage.tables import batches, decisions, outcomes
 
@@ -48,7 +48,7 @@ def purge(connection: Connection, cutoff: datetime, pause: Callable[[], object])
     """
     for take in (_take_singles, _take_batches):
         while True:
-            write_alone(connection)
+            begin_exclusive(connection)
             deleted = take(connection, cutoff)
             connection.commit()
             if deleted == PurgeCount():

@@ -1,6 +1,6 @@
 """The tables of the decision log.
 
-Ids are UUIDs that begin with the time, so the order of the primary key is the order of time.
+Ids are UUIDs that begin with the time, so primary keys are in order of time.
 """
 
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-# Named constraints, so that migrations can change them on every database.
+# Constraints have names, so that migrations can change them on every database.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -36,18 +36,20 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time; SQLite, which knows no time zones, keeps it in UTC."""
+    """A point in time in UTC: SQLite has no time zones, and PostgreSQL answers in the session's."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """To the database."""
+        """Convert a value for the database."""
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From the database."""
-        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Convert a value from the database."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _decider_columns() -> tuple[Column[Any], ...]:
@@ -70,7 +72,7 @@ decisions = Table(
     Column("features", JSON, nullable=False, comment="the application as it was scored"),
     Column("probability", Float, nullable=False, comment="P(approved)"),
     Column("prediction", SmallInteger, nullable=False, comment="1 approved, 0 rejected"),
-    # Rows lie in the order of the key, which is the order they come in.
+    # Rows are stored in the order of the key, which is the order in which they arrive.
     sqlite_with_rowid=False,
 )
 

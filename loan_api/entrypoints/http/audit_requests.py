@@ -19,7 +19,7 @@ from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import FAST_REFUSALS, parse_json
 from loan_api.formats.refusals import Refusal, Refusals, RequestRefusedError
 from loan_api.formats.timestamps import TIME_EXAMPLES, parse_time
-from loan_api.services.audit import NAME_PATTERN, DecisionName, Search, Telling
+from loan_api.services.audit import NAME_PATTERN, DecisionName, OutcomeReport, Search
 
 MOST_OUTCOMES = 10_000
 MOST_ON_A_PAGE = 500
@@ -227,27 +227,29 @@ def decode_outcome(body: bytes) -> int:
     return outcome
 
 
-def decode_outcomes(body: bytes) -> list[Telling]:
+def decode_outcomes(body: bytes) -> list[OutcomeReport]:
     """Decode a bulk report. Raises MalformedBodyError, RequestRefusedError or BatchTooLargeError."""
     accepted = _accepted_outcomes(body)
     if accepted is not None:
         return accepted
-    return [Telling(told["decision_id"], told["outcome"]) for told in _loaded(_outcomes, parse_json(body))["outcomes"]]
+    return [
+        OutcomeReport(told["decision_id"], told["outcome"]) for told in _loaded(_outcomes, parse_json(body))["outcomes"]
+    ]
 
 
-def _accepted_outcomes(body: bytes) -> list[Telling] | None:
+def _accepted_outcomes(body: bytes) -> list[OutcomeReport] | None:
     """Return the reports, or None if the schema must explain what is wrong."""
     try:
         told = _fast_outcomes.decode(body).outcomes
     except FAST_REFUSALS:
         return None
-    tellings = []
+    reports = []
     for each in told:
         name = DecisionName.parse(each.decision_id)
         if name is None:
             return None
-        tellings.append(Telling(name, each.outcome))
-    return tellings
+        reports.append(OutcomeReport(name, each.outcome))
+    return reports
 
 
 def decode_search(query: Mapping[str, Sequence[str]]) -> tuple[Search, DecisionName | None, int]:

@@ -27,7 +27,7 @@ from loan_api.entrypoints.http.requests import current_request
 from loan_api.errors import UnknownDecisionsError
 from loan_api.formats.codecs import JSON
 from loan_api.formats.timestamps import exact_utc_text
-from loan_api.services.audit import AuditService, FoundDecision, RecordedBatch, RecordedDecision, ToldOutcome
+from loan_api.services.audit import AuditService, FoundDecision, RecordedBatch, RecordedDecision, ReportedOutcome
 from loan_api.services.decision_log import Decider
 
 _OUTCOME_BYTES = 2**10
@@ -99,7 +99,7 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         """
         told_by = guard.require("audit")
         outcome = decode_outcome(read_json(current_request(), _OUTCOME_BYTES))
-        state = audit.tell(decision_id, outcome, told_by)
+        state = audit.report_outcome(decision_id, outcome, told_by)
         return {
             "decision_id": state.decision_id,
             "outcome": state.outcomes[-1].outcome,
@@ -118,9 +118,9 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         All are stored, or none if any decision is unknown. Retrying is safe: duplicates are ignored.
         """
         told_by = guard.require("audit")
-        tellings = decode_outcomes(read_json(current_request(), min(_OUTCOMES_BYTES, max_request_bytes)))
+        reports = decode_outcomes(read_json(current_request(), min(_OUTCOMES_BYTES, max_request_bytes)))
         try:
-            count = audit.tell_all(tellings, told_by)
+            count = audit.report_outcomes(reports, told_by)
         except UnknownDecisionsError as error:
             raise refusals_of_unknown(list(error.positions)) from error
         return {"new": count.new, "known": count.known}
@@ -170,7 +170,7 @@ def _decider(decider: Decider) -> dict[str, Any]:
     }
 
 
-def _told(outcomes: Sequence[ToldOutcome]) -> list[dict[str, Any]]:
+def _told(outcomes: Sequence[ReportedOutcome]) -> list[dict[str, Any]]:
     return [
         {"outcome": told.outcome, "told_at": exact_utc_text(told.told_at), "told_by": told.told_by} for told in outcomes
     ]

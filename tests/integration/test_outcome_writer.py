@@ -1,0 +1,38 @@
+"""The history of a decision's outcomes is in order of time, whoever reports and whatever the clocks say."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from loan_api.adapters.storage.archive import DatabaseArchive
+from loan_api.services.audit import DecisionName, OutcomeReport
+from tests.support.ledger import START, Ledger
+
+
+def test_of_concurrent_reports_the_latest_is_in_force(ledger: Ledger) -> None:
+    archive = DatabaseArchive(ledger.url)
+    names = [DecisionName(ledger.single()) for _ in range(20)]
+
+    def report(name: DecisionName, outcome: int) -> int:
+        return len(archive.report([OutcomeReport(name, outcome)], lambda: datetime.now(UTC), None).new)
+
+    with ThreadPoolExecutor(4) as pool:
+        counts = [pool.submit(report, name, outcome) for name in names for outcome in (0, 1)]
+        assert sum(each.result(60) for each in counts) == 40
+    for name in names:
+        history = archive.outcomes(name)
+        assert len(history) == 2
+        assert history[0].told_at < history[1].told_at
+
+
+def test_no_outcome_is_dated_before_the_one_that_it_replaces(ledger: Ledger) -> None:
+    """Clocks of different hosts differ."""
+    archive = DatabaseArchive(ledger.url)
+    batch_id = ledger.batch(0.25, 0.75)
+    later = START + timedelta(hours=2)
+    archive.report([OutcomeReport(DecisionName(batch_id, 0), 0)], lambda: later, "ahead")
+    both = [OutcomeReport(DecisionName(batch_id, row), 1) for row in (0, 1)]
+    new = archive.report(both, lambda: START + timedelta(hours=1), "behind").new
+    assert [each.waited for each in new] == [2 * 3600, 3600]
+    history = archive.outcomes(DecisionName(batch_id, 0))
+    assert [(each.outcome, each.told_at) for each in history] == [(0, later), (1, later)]
+    assert [each.told_at for each in archive.outcomes(DecisionName(batch_id, 1))] == [START + timedelta(hours=1)]
