@@ -80,6 +80,16 @@ def test_an_export_takes_what_is_asked_for_and_is_whole_or_not_there(ledger: Led
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["none.csv", "some.csv"]
 
 
+@pytest.mark.parametrize("earlier", ["2024-03-13", "2024-03-12T10:00:00Z"])
+@pytest.mark.parametrize("command", ["export", "replay"])
+def test_a_span_that_contains_no_time_is_an_error(tmp_path: Path, command: str, earlier: str) -> None:
+    arguments = [str(tmp_path / "none.csv")] if command == "export" else []
+    told = CliRunner().invoke(cli, ["decisions", command, *arguments, "--to", earlier, "--from", "2024-03-13"])
+    assert told.exit_code == 2
+    assert "'--to': must be later than --from" in " ".join(told.output.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_export_is_for_its_owner_and_names_a_folder_that_is_missing(ledger: Ledger, tmp_path: Path) -> None:
     ledger.single()
     for name in ("all.csv", "all.parquet"):

@@ -22,6 +22,7 @@ from loan_api.adapters.storage.tables import metadata
 from loan_api.entrypoints.commands import cli
 from loan_api.errors import StorageError
 from loan_api.settings import PROJECT_ROOT
+from tests.support.ledger import Ledger
 
 _OLD_ROW = """INSERT INTO decisions
     (id, request_id, decided_at, endpoint, model_name, registry_version, semantic_version, features, probability,
@@ -161,6 +162,27 @@ def test_a_database_that_a_newer_version_has_migrated_is_refused(database_url: s
         assert told.exit_code == 1
         assert told.output.startswith("Error: the database is at revision 9999")
         assert "secret" not in told.output
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_start_with_another_database_warns_about_the_decisions_left_behind(tmp_path: Path, is_empty: bool) -> None:
+    default = f"sqlite:///{tmp_path}/decisions.db"
+    upgrade_database(default)
+    if not is_empty:
+        Ledger(default).batch(0.25)
+
+    def start(url: str) -> str:
+        told = CliRunner().invoke(cli, ["init"], env={"LOAN_HOME": str(tmp_path), "DATABASE_URL": url})
+        assert told.exit_code == 0
+        return told.output
+
+    assert start(default) == ""
+    told = start(f"sqlite:///{tmp_path}/new.db")
+    if is_empty:
+        assert told == ""
+    else:
+        assert told.startswith(f"Warning: {tmp_path}/decisions.db holds earlier decisions")
+        assert f"export them with DATABASE_URL={default}" in told
 
 
 def test_a_restored_database_becomes_readable_by_its_owner_only(tmp_path: Path) -> None:

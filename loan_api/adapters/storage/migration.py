@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import exists, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from loan_api.adapters.storage.database import REVISION, open_engine, sqlite_file
 from loan_api.adapters.storage.failures import storage_error
 from loan_api.adapters.storage.file_watch import BESIDE, set_aside_leftovers
+from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import StorageError
+from loan_api.home import sqlite_url
 from loan_api.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -55,6 +58,20 @@ def migration_config(url: str) -> "Config":
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["url"] = url
     return config
+
+
+def hidden_decisions(url: str, default: Path) -> bool:
+    """Return whether `default`, an SQLite database other than the one at `url`, holds decisions."""
+    file = sqlite_file(url)
+    if not default.exists() or (file is not None and file.resolve() == default.resolve()):
+        return False
+    try:
+        with open_engine(sqlite_url(default)).connect() as connection:
+            tables = [table for table in (decisions, batches) if inspect(connection).has_table(table.name)]
+            return any(connection.scalar(select(exists(select(table.c.id)))) for table in tables)
+    except SQLAlchemyError:
+        # Better a needless warning than none.
+        return True
 
 
 def _known_revision(url: str) -> str | None:

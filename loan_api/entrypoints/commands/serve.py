@@ -8,6 +8,7 @@ import click
 
 from loan_api.entrypoints.commands.settings import settings_or_exit
 from loan_api.errors import LoanError, StorageError
+from loan_api.home import sqlite_url
 from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
 
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "--bind")
@@ -52,11 +53,19 @@ def _checked_settings() -> Settings:
 
 
 def _prepare(settings: Settings, *, may_be_unavailable: bool) -> None:
-    from loan_api.adapters.storage.migration import NewerDatabaseError, upgrade_database
+    from loan_api.adapters.storage.migration import NewerDatabaseError, hidden_decisions, upgrade_database
     from loan_api.secrets import read_or_make_password
 
     try:
         read_or_make_password(settings.metrics_password_file)
+        default = settings.home.decisions_database
+        if hidden_decisions(settings.database_url, default):
+            click.echo(
+                f"Warning: {default} holds earlier decisions, which the service does not find in the database of"
+                f" DATABASE_URL. To look them up, export them with DATABASE_URL={sqlite_url(default)} `python -m"
+                " loan_api decisions export FILE`, or serve that database with another LOAN_HOME and PORT.",
+                err=True,
+            )
         try:
             for leftover in upgrade_database(settings.database_url):
                 click.echo(f"Warning: kept {leftover.name}, left over from a database that was removed.", err=True)
