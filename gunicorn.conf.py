@@ -19,7 +19,7 @@ from loan_api.adapters.metrics.slots import (
     reset_folder,
     take_slot,
 )
-from loan_api.entrypoints.server.connections import Connections
+from loan_api.entrypoints.server.accept_turns import ConnectionCounts
 from loan_api.entrypoints.server.listening import address_text, lock_server
 from loan_api.logs import logging_config
 from loan_api.settings import SettingsError, read_settings
@@ -64,7 +64,7 @@ def when_ready(server: Any) -> None:
     reset_folder(_metrics_folder)
     kept_keys.unlink(missing_ok=True)
     server.handover = Handover.create(kept_keys)
-    server.connections = Connections()
+    server.connections = ConnectionCounts()
 
 
 def pre_fork(server: Any, worker: Any) -> None:

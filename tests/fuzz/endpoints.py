@@ -17,7 +17,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from werkzeug.test import run_wsgi_app
 
-from loan_api.entrypoints.server.arriving_body import ArrivingBody
+from loan_api.entrypoints.server.request_body import RequestBody
 from loan_api.settings import read_settings
 from tests.fuzz.seeds import CANARY, bodies, single_bodies
 from tests.support.hostile_requests import NO_OPERATION, Documented, posted, request
@@ -51,7 +51,7 @@ def ask(content: bytes) -> None:
 
 
 def _look_at(message: Request, app: Flask, documented: Documented) -> None:
-    message.body = ArrivingBody(message)
+    message.body = RequestBody(message)
     _, environ = wsgi.create(message, _NoSocket(), _CLIENT, _SERVER, Config())
     # Nobody hangs up here.
     del environ["gunicorn.socket"]

@@ -1,6 +1,6 @@
-"""The answer to what is not HTTP, which no view ever sees. Nothing that was sent comes back, and none of it is logged.
+"""The response to malformed requests, which no view ever sees. It neither returns nor logs what was sent.
 
-gunicorn's own answer and its log quote the request. The master imports this module, so it depends only on the standard
+gunicorn's own response and log quote the request. The master imports this module, so it depends only on the standard
 library, gunicorn, and modules of the service that import nothing else.
 """
 
@@ -20,8 +20,8 @@ _STATUS = {
 }
 
 
-def answer_to(error: BaseException, log: Any) -> bytes:
-    """What to send before the connection is closed; `log`, gunicorn's, gets a line without the request."""
+def response_to(error: BaseException, log: Any) -> bytes:
+    """Return the last response on a connection, and log a line without the request to gunicorn's `log`."""
     request_id = str(uuid.uuid4())
     location = error_location(error)
     if isinstance(error, ParseException):
@@ -29,7 +29,7 @@ def answer_to(error: BaseException, log: Any) -> bytes:
         log.warning(
             "malformed request", extra={"request_id": request_id, "error": location["error"], "status": status.value}
         )
-        return _problem(status, "This is not an HTTP request that can be read.", request_id)
+        return _problem(status, "The request is not valid HTTP.", request_id)
     log.error("unexpected error", extra={"request_id": request_id, **location})
     detail = "Something went wrong on our side. The request_id finds it in our log."
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)

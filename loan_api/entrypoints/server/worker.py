@@ -1,4 +1,8 @@
-"""gunicorn's gevent worker, made to be fair, to read large bodies quickly, and to stop without losing a request."""
+"""gunicorn's gevent worker, extended to share load fairly, read large bodies fast, and stop without losing requests.
+
+`accept_turns` decides which worker accepts a connection, `accepting` holds its sockets, `request_body` reads bodies,
+`keep_alive` waits for the next request, and `malformed` responds to what no view can handle.
+"""
 
 from contextlib import suppress
 from time import monotonic
@@ -9,49 +13,49 @@ from gevent.pool import Pool
 from gunicorn.workers.ggevent import GeventWorker
 
 from loan_api.adapters.ipc.aside import turns_of_the_loop
-from loan_api.entrypoints.server.arriving_body import ArrivingBody
-from loan_api.entrypoints.server.connections import Connections, Turn
-from loan_api.entrypoints.server.malformed import answer_to
-from loan_api.entrypoints.server.server import TurningServer
-from loan_api.entrypoints.server.waits import Wait
+from loan_api.entrypoints.server.accept_turns import AcceptTurns, ConnectionCounts
+from loan_api.entrypoints.server.accepting import FairServer
+from loan_api.entrypoints.server.keep_alive import KeepAliveTimeout
+from loan_api.entrypoints.server.malformed import response_to
+from loan_api.entrypoints.server.request_body import RequestBody
 
-# A client that is at work sends its next request by then, and is told to close the connection with the answer.
+# A busy client sends its next request within this time, and learns from the response that the connection closes.
 _IDLE_SECONDS = 1.0
-_LOOK_EVERY_SECONDS = 0.25
-# Asked for at a time; more would make the C library map and unmap memory for each.
-_RECEIVED_BYTES = 65_536
+_POLL_SECONDS = 0.25
+# Larger reads would make the C library map and unmap memory each time.
+_RECEIVE_BYTES = 65_536
 
 
 class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Accepts in turn with the others, and serves each connection in turn.
+    """Accepts connections in turn with other workers and serves its connections in turn.
 
-    Once it is to stop, it answers what still comes on open connections and closes those on which nothing comes;
-    gunicorn's own waits for idle connections until `graceful_timeout` is over.
+    A stopping worker still responds on open connections and closes idle ones; gunicorn's own waits for idle connections
+    until `graceful_timeout`.
     """
 
     # Set between the fork and the start.
     slot: int
-    connections: Connections
+    connections: ConnectionCounts
     sockets: list[Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waits: set[Wait] = set()
+        self._keep_alive_timeouts: set[KeepAliveTimeout] = set()
 
     def run(self) -> None:
-        """Serves until it is told to stop.
+        """Serve until stopped.
 
-        gunicorn's own has a server accept one connection in each turn of the loop, however long that lasts.
+        gunicorn's own accepts one connection per iteration of the event loop, however long that takes.
         """
         self.connections.join(self.slot)
-        turn = Turn(self.connections, self.slot, turns_of_the_loop())
+        turns = AcceptTurns(self.connections, self.slot, turns_of_the_loop())
         pool = Pool(self.worker_connections)
-        servers = [TurningServer(listener, turn, self._serve, pool) for listener in self.sockets]
+        servers = [FairServer(listener, turns, self._serve, pool) for listener in self.sockets]
         for server in servers:
             server.start()
         while self.alive:
             self.notify()
-            gevent.sleep(_LOOK_EVERY_SECONDS)
+            gevent.sleep(_POLL_SECONDS)
         gevent.spawn(self._close_idle_connections)
         self.connections.leave(self.slot)
         for server in servers:
@@ -60,46 +64,54 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _serve(self, client: Any, address: Any) -> None:
         try:
-            # What is asked of the listener is its name, which it has no more once it is closed.
+            # gunicorn only needs the listener's name, which is unavailable after close and the same as the client's.
             self.handle(client, client, address)
         finally:
             self.connections.closed(self.slot)
 
     def _finish(self, pool: Pool) -> None:
         deadline = monotonic() + self.cfg.graceful_timeout
-        while not pool.join(timeout=_LOOK_EVERY_SECONDS):
+        while not pool.join(timeout=_POLL_SECONDS):
             self.notify()
             if monotonic() > deadline:
                 self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
-                pool.kill(timeout=_LOOK_EVERY_SECONDS)
+                pool.kill(timeout=_POLL_SECONDS)
                 return
 
-    def timeout_ctx(self) -> Wait:
-        """What gunicorn waits for the next request of a connection in."""
-        return Wait(self.cfg.keepalive, self._waits)
+    def timeout_ctx(self) -> KeepAliveTimeout:
+        """Return the context in which gunicorn waits for the next request on a connection."""
+        return KeepAliveTimeout(self.cfg.keepalive, self._keep_alive_timeouts)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Answers one request. Raises StopIteration, or an error of the connection's, where it was the last one."""
-        req.unreader.mxchunk = _RECEIVED_BYTES
-        req.body = ArrivingBody(req)
-        sock.hold()
+        """Respond to one request. Raises StopIteration or OSError if it was the last on its connection."""
+        req.unreader.mxchunk = _RECEIVE_BYTES
+        # gunicorn would ask for the body before the application has looked at the headers.
+        is_held_back, req._expected_100_continue = req._expected_100_continue, False  # noqa: SLF001
+        req.body = RequestBody(req, sock if is_held_back else None)
+        sock.cork()
         try:
-            handled = super().handle_request(listener_name, req, sock, addr)
-        finally:
-            sock.let_go()
-        req.body.pass_over()
+            try:
+                handled = super().handle_request(listener_name, req, sock, addr)
+            finally:
+                sock.uncork()
+            req.body.discard()
+        except StopIteration:
+            if not req.body.is_complete:
+                sock.linger()
+            raise
         return handled
 
     def handle_error(self, _req: Any, client: Any, _address: Any, error: BaseException) -> None:
-        """Answers what is no HTTP request, and what went wrong outside of the application."""
+        """Respond to malformed requests and to errors outside of the application."""
         with suppress(OSError):
-            client.sendall(answer_to(error, self.log))
+            client.sendall(response_to(error, self.log))
+            client.linger()
 
     def _close_idle_connections(self) -> None:
         stopping = monotonic()
         while True:
             now = monotonic()
-            for wait in list(self._waits):
-                if now - max(wait.began, stopping) > _IDLE_SECONDS:
-                    wait.end()
-            gevent.sleep(_LOOK_EVERY_SECONDS)
+            for timeout in list(self._keep_alive_timeouts):
+                if now - max(timeout.began, stopping) > _IDLE_SECONDS:
+                    timeout.expire()
+            gevent.sleep(_POLL_SECONDS)

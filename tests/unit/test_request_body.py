@@ -1,5 +1,6 @@
-"""What the gunicorn worker makes of bodies: they arrive in time and in sensible chunks, or not at all."""
+"""Bodies arrive in time and in chunks of bounded size, or are refused."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,13 @@ from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader
 
-from loan_api.entrypoints.server import arriving_body
-from loan_api.entrypoints.server.arriving_body import ArrivingBody
+from loan_api.entrypoints.server.request_body import RequestBody
 from loan_api.errors import SlowBodyError
 
 
 @dataclass
 class FakeRequest:
-    """A request of which only the body matters."""
+    """A request with nothing but a body."""
 
     unreader: Any
     body: Any = None
@@ -33,10 +33,10 @@ def request_with(pieces: Any, length: int | None) -> FakeRequest:
 
 
 def body_of(pieces: Any, length: int | None = None) -> Any:
-    return ArrivingBody(request_with(pieces, length))
+    return RequestBody(request_with(pieces, length))
 
 
-def test_a_body_is_read_in_the_pieces_that_it_comes_in_and_no_larger_than_they_are_asked_for() -> None:
+def test_a_body_is_read_in_the_pieces_in_which_it_arrives_and_never_in_larger_ones() -> None:
     body = body_of([b"abc", b"def", b"gh"], length=8)
     assert [body.read(2), body.read(5), body.read(5), body.read(5), body.read(5)] == [b"ab", b"c", b"def", b"gh", b""]
 
@@ -44,11 +44,11 @@ def test_a_body_is_read_in_the_pieces_that_it_comes_in_and_no_larger_than_they_a
 def test_the_next_request_is_left_where_it_is() -> None:
     unreader = IterUnreader([b"abcPOST /", b"predict"])
     request = FakeRequest(unreader, Body(LengthReader(unreader, 3)))
-    body = ArrivingBody(request)
+    body = RequestBody(request)
     assert [body.read(10), body.read(10), unreader.read(), unreader.read()] == [b"abc", b"", b"POST /", b"predict"]
 
 
-def test_a_body_that_ends_before_its_length_is_not_taken_for_a_whole_one() -> None:
+def test_a_body_shorter_than_its_length_is_an_error() -> None:
     body = body_of([b"abc"], length=8)
     assert body.read(5) == b"abc"
     with pytest.raises(ConnectionError):
@@ -56,15 +56,15 @@ def test_a_body_that_ends_before_its_length_is_not_taken_for_a_whole_one() -> No
 
 
 @pytest.mark.parametrize(("pieces", "length"), [([b"a"], 8), ([b"1\r\na\r\n", b"zz\r\n"], None)])
-def test_what_follows_a_broken_body_is_no_request(pieces: Any, length: int | None) -> None:
+def test_nothing_is_read_after_a_broken_body(pieces: Any, length: int | None) -> None:
     request = request_with(pieces, length)
-    body = ArrivingBody(request)
+    body = RequestBody(request)
     before = body.read(1), request.must_close
     assert before == (b"a", False)
     with pytest.raises((ConnectionError, InvalidChunkSize)):
         body.read(5)
     assert request.must_close
-    body.pass_over()
+    body.discard()
 
 
 def test_a_body_can_be_read_whole_and_by_lines() -> None:
@@ -93,17 +93,15 @@ def test_trailers_that_do_not_end_are_refused() -> None:
         body_of(pieces()).read(10)
 
 
-def test_trailers_that_cannot_be_read_are_an_error_of_the_connection() -> None:
-    """As all that is wrong with a body is, which the application answers with a 400."""
+def test_invalid_trailers_are_an_error_of_the_connection() -> None:
+    """The application responds to those with a 400."""
     parser = RequestParser(Config(), [b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx}\r\n\r\n"], None)
     with pytest.raises(ConnectionError):
-        ArrivingBody(next(parser)).read(10)
+        RequestBody(next(parser)).read(10)
 
 
 @pytest.mark.parametrize("pause", [0.03, 10])
-def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However small the steps are that it comes in."""
-    monkeypatch.setattr(arriving_body, "_BODY_SECONDS", 0.15)
+def test_a_body_has_a_deadline_however_small_its_steps(pause: float) -> None:
 
     def trickle() -> Any:
         while True:
@@ -111,34 +109,67 @@ def test_a_body_that_takes_too_long_is_not_waited_for(pause: float, monkeypatch:
             yield b"x"
 
     with pytest.raises(SlowBodyError):
-        body_of(trickle(), length=1000).read()
+        RequestBody(request_with(trickle(), 1000), seconds=0.15).read()
 
 
 @pytest.mark.parametrize(("pieces", "length"), [([b"abc", b"def"], 6), ([b"3\r\nabc\r\n", b"0\r\n\r\n"], None)])
-def test_what_nobody_read_is_passed_over(pieces: Any, length: int | None) -> None:
+def test_the_unread_rest_is_discarded(pieces: Any, length: int | None) -> None:
     body = body_of(pieces, length)
-    body.pass_over()
+    body.discard()
     assert body.read(1) == b""
 
 
-def test_a_connection_ends_with_a_client_that_has_not_sent_all_that_it_said() -> None:
+def test_the_connection_ends_if_a_body_is_shorter_than_its_length() -> None:
     with pytest.raises(StopIteration):
-        body_of([b"ab"], 6).pass_over()
+        body_of([b"ab"], 6).discard()
 
 
 @pytest.mark.parametrize("rest", [b"no chunk\r\n", b"3\r\nabcdef\r\n", b"3\r\na"])
-def test_a_connection_ends_where_the_rest_of_a_body_has_no_end(rest: bytes) -> None:
+def test_the_connection_ends_if_the_rest_of_a_body_is_broken(rest: bytes) -> None:
     with pytest.raises(StopIteration):
-        body_of([b"1\r\na\r\n", rest]).pass_over()
+        body_of([b"1\r\na\r\n", rest]).discard()
 
 
-def test_the_rest_of_a_body_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arriving_body, "_BODY_SECONDS", 0.05)
-
+def test_the_rest_of_a_body_has_the_same_deadline() -> None:
     def trickle() -> Any:
         while True:
             gevent.sleep(0.01)
             yield b"a"
 
     with pytest.raises(StopIteration):
-        body_of(trickle(), length=1_000_000).pass_over()
+        RequestBody(request_with(trickle(), 1_000_000), seconds=0.05).discard()
+
+
+def test_no_more_than_a_batch_is_discarded() -> None:
+    pieces = itertools.repeat(b"x" * 65_536)
+    with pytest.raises(StopIteration):
+        body_of(pieces, length=2**40).discard()
+
+
+class FakeConnection:
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def send(self, data: bytes) -> None:
+        self.sent += data
+
+
+def test_a_body_that_is_held_back_is_requested_once_by_the_first_read() -> None:
+    request, connection = request_with([b"abc", b"def"], 6), FakeConnection()
+    body = RequestBody(request, connection)
+    assert (connection.sent, request.must_close) == (b"", True), "a refusal would be the last response"
+    assert body.read(3) == b"abc"
+    assert body.read(3) == b"def"
+    assert (connection.sent, request.must_close) == (b"HTTP/1.1 100 Continue\r\n\r\n", False)
+
+
+@pytest.mark.parametrize(("pieces", "length"), [([b"abc"], 3), ([b"3\r\nabc\r\n0\r\n\r\n"], None)])
+@pytest.mark.parametrize("size", [None, 3])
+def test_a_body_is_complete_once_all_of_it_was_read(pieces: Any, length: int | None, size: int | None) -> None:
+    body = body_of(pieces, length)
+    assert not body.is_complete
+    body.read(size)
+    body.read(1)
+    assert body.is_complete
