@@ -66,6 +66,11 @@ def test_rows_of_empty_cells_are_skipped(write: Write, empty: str) -> None:
     assert dataset.rows_read == 3
 
 
+def test_spaces_after_a_closing_quote_do_not_matter(write: Write) -> None:
+    quoted = (", ".join(f'"{cell.strip()}" ' for cell in row.split(",")) for row in ROWS)
+    assert read_dataset(write(HEADER, *quoted)).digest == read_dataset(write(HEADER, *ROWS)).digest
+
+
 def test_blank_lines_do_not_matter_and_columns_may_come_in_any_order(write: Write) -> None:
     def turned(line: str) -> str:
         return ",".join(reversed(line.split(",")))

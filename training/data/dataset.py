@@ -4,7 +4,6 @@ Validation is strict, because a misread row is worse than no model. Messages nam
 column, and never repeat a value.
 """
 
-import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 from loan_api.credit.decision import APPROVED, REJECTED
 from loan_api.credit.features import FEATURE_NAMES, FEATURES, NumberFeature
 from loan_api.credit.frame import conform
+from loan_api.formats.csv_text import MalformedCsvError, other_separator, read_csv
 from loan_api.settings import SAMPLE_DATASET
 from training.errors import DatasetError
 
@@ -25,7 +25,6 @@ COLUMNS = (IDENTIFIER, *FEATURE_NAMES, LABEL)
 OUTCOMES = {"Approved": APPROVED, "Rejected": REJECTED}
 
 _HEADER_ROW = 1
-_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 # Row number and position of the column, and the message.
 _Problem = tuple[tuple[int, int], str]
@@ -88,43 +87,35 @@ def row_texts(table: pd.DataFrame) -> list[str]:
 
 
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
-    """Return the cells as stripped text, indexed by row number, and the rows that are not applications."""
-    rows: list[list[str]] = []
-    numbers: list[int] = []
+    """Return the cells as stripped text, indexed by row number, and the problems of rows that are not applications."""
+    rows: dict[int, list[str]] = {}
     problems: list[_Problem] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            _check_header(path, header)
-            for row in reader:
-                cells = [cell.strip() for cell in row]
-                place = reader.line_num, 0
-                if not any(cells):  # spreadsheets add empty rows at the end
-                    continue
-                if sorted(cells) == sorted(header):
-                    problems.append((place, f"row {reader.line_num}: repeats the header"))
-                elif len(cells) != len(header):
-                    counts = f"{len(cells)} values for {len(header)} columns"
-                    problems.append((place, f"row {reader.line_num}: {counts}"))
-                else:
-                    rows.append(cells)
-                    numbers.append(reader.line_num)
+        numbered = ((number, [cell.strip() for cell in row]) for number, row in read_csv(path.read_bytes()))
+        _, header = next(numbered, (_HEADER_ROW, []))
+        _check_header(path, header)
+        for number, cells in numbered:
+            if not any(cells):
+                continue
+            if sorted(cells) == sorted(header):
+                problems.append(((number, 0), f"row {number}: repeats the header"))
+            elif len(cells) != len(header):
+                problems.append(((number, 0), f"row {number}: {len(cells)} values for {len(header)} columns"))
+            else:
+                rows[number] = cells
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: is not UTF-8 text") from error
-    except csv.Error as error:
-        raise DatasetError(f"{path}: row {reader.line_num}: is not valid CSV: {error}") from error
-    return pd.DataFrame(rows, columns=header, index=numbers, dtype=object), problems
+    except MalformedCsvError as error:
+        raise DatasetError(f"{path}: row {error.line}: {error.problem.rstrip('.')}") from error
+    return pd.DataFrame(list(rows.values()), columns=header, index=list(rows), dtype=object), problems
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     expected = ", ".join(COLUMNS)
     if not header:
         problem = "the file is empty"
-    elif separators := [name for mark, name in _OTHER_SEPARATORS.items() if mark in header[0]]:
-        problem = f"the columns are separated by {separators[0]}; use commas"
+    elif separator := other_separator(header, COLUMNS):
+        problem = f"the columns are separated by {separator}; use commas"
     elif missing := [name for name in COLUMNS if name not in header]:
         problem = f"column {missing[0]} is missing; expected {expected}"
     elif header[0] == "" or "__index_level_0__" in header:
