@@ -1,6 +1,6 @@
-"""From data to a model in production."""
+"""Trains loan approval models and puts them into production."""
 
 import os
 
-# Nothing about a lender's models leaves the house. Here, as MLflow looks when it is imported.
+# Send nothing about a lender's models anywhere. MLflow reads this when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

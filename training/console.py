@@ -1,4 +1,4 @@
-"""What training tells on the terminal: plain lines, a progress bar, tables. The execution log gets all of it, too."""
+"""Terminal output of training: lines, a progress bar and tables. All of it also goes to the execution log."""
 
 import io
 import logging
@@ -22,31 +22,31 @@ _COLUMNS = {
     "recall": "recall",
     "F1": "f1",
 }
-# Below the first little has changed, above the second much has (Siddiqi, Credit Risk Scorecards, 2006).
-_PSI_SOME, _PSI_MUCH = 0.1, 0.25
+# Limits of a small and a large change (Siddiqi, Credit Risk Scorecards, 2006).
+_PSI_MODERATE, _PSI_LARGE = 0.1, 0.25
 _LOG_WIDTH = 160
 
 _log = logging.getLogger("training")
 
 
 class TrainingConsole:
-    """Writes to a terminal or, without one, plain text."""
+    """Writes to the terminal, or plain text if there is none."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
-        """One plain line."""
+        """Print a line."""
         _log.info("%s", line)
         self._console.print(line, markup=False)
 
     def warn(self, line: str) -> None:
-        """One line that should not be overlooked."""
+        """Print a line that should not be overlooked."""
         _log.warning("%s", line)
         self._console.print(line, style="bold yellow", markup=False)
 
     def follow(self, evaluations: Iterable[Evaluation], total: int) -> Iterator[Evaluation]:
-        """Passes the evaluations on while a bar shows how many of `total` are there."""
+        """Pass the evaluations on and show a progress bar towards `total`."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -61,8 +61,8 @@ class TrainingConsole:
                 yield evaluation
 
     def show_comparison(self, evaluations: Iterable[Evaluation], winner: Evaluation) -> None:
-        """All candidates, best first; the winner marked."""
-        table = _table("cv: cross-validation; the last four columns: holdout", "candidate", _COLUMNS)
+        """Print a table of all candidates, best first, with the winner marked."""
+        table = _table("cv: cross-validation; last four columns: holdout", "candidate", _COLUMNS)
         for evaluation in sorted(evaluations, key=lambda e: e.metrics["cv_f1_mean"], reverse=True):
             mark = " ◀" if evaluation is winner else ""
             numbers = [f"{evaluation.metrics[key]:.4f}" for key in _COLUMNS.values()]
@@ -70,7 +70,7 @@ class TrainingConsole:
         self._show(table)
 
     def show_verdict(self, verdict: Verdict) -> None:
-        """Every check of the promotion gate with its numbers."""
+        """Print every check of the promotion gate with its numbers."""
         table = Table(title="promotion gate", show_header=False, box=None, padding=(0, 1, 0, 0), title_justify="left")
         for check in verdict.checks:
             table.add_row("passed" if check.passed else "REFUSED", check.name, check.says)
@@ -89,21 +89,23 @@ class TrainingConsole:
         self._show(table)
 
     def show_differences(self, comparison: RunComparison) -> None:
-        """What changed between two runs."""
+        """Print the differences between two runs."""
         if comparison.same_data:
-            self.say("The same data.")
+            self.say("Same data.")
         else:
             self._show_changes("data", comparison.data)
-            drift = _table("drift of the features", "feature", ["PSI", ""])
+            drift = _table("feature drift", "feature", ["PSI", ""])
             for name, psi in sorted(comparison.drift.items(), key=lambda item: -item[1]):
-                drift.add_row(name, f"{psi:.4f}", "much" if psi > _PSI_MUCH else "some" if psi > _PSI_SOME else "")
+                drift.add_row(
+                    name, f"{psi:.4f}", "large" if psi > _PSI_LARGE else "moderate" if psi > _PSI_MODERATE else ""
+                )
             self._show(drift)
         self._show_changes("parameters", comparison.parameters)
         self._show_changes("metrics", comparison.metrics)
 
     def _show_changes(self, title: str, changes: Sequence[Change]) -> None:
         if not changes:
-            self.say(f"The same {title}.")
+            self.say(f"Same {title}.")
             return
         table = Table(title=title, box=None, padding=(0, 2, 0, 0), title_justify="left")
         table.add_column("", no_wrap=True, min_width=max(len(change.what) for change in changes))
@@ -121,7 +123,7 @@ class TrainingConsole:
 
 
 def _table(title: str, first: str, others: Iterable[str]) -> Table:
-    """A table with a column of names and columns of numbers."""
+    """Make a table with a column of names and columns of numbers."""
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column(first, no_wrap=True)
     for other in others:

@@ -1,20 +1,28 @@
-"""What can stop a training run. The text of each is one line, safe to show, and says where to look."""
+"""The errors of training, all derived from TrainingError.
+
+Each text is one line, contains no applicant data and says what to do. `python -m training` prints it and exits with
+code 1; a refusal by the gate exits with 3.
+"""
 
 
 class TrainingError(Exception):
-    """Base of the errors that end a command with a clear line and exit code 1."""
+    """Base of the errors that end a command with one line."""
 
 
 class DatasetError(TrainingError):
-    """The dataset cannot be used as it is."""
+    """The dataset cannot be used."""
 
 
 class CandidateError(TrainingError):
-    """A candidate was asked for that does not exist or whose library is not installed."""
+    """A requested candidate does not exist, or its library is not installed."""
+
+
+class NotCompilableError(TrainingError):
+    """The pipeline has no compiled form, or none that equals it. The pipeline itself serves instead."""
 
 
 class NoWinnerError(TrainingError):
-    """No candidate is better than the baseline."""
+    """No candidate beats the baseline."""
 
 
 class TrackingUnreachableError(TrainingError):
@@ -30,4 +38,4 @@ class RunNotFoundError(TrainingError):
 
 
 class GateRefusedError(TrainingError):
-    """The promotion gate refused a version. What was in Production stays there."""
+    """The promotion gate refused a version. Production is unchanged."""

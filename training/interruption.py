@@ -1,4 +1,4 @@
-"""Interrupts: what one leaves behind, and what must not be cut in two by one."""
+"""Interruption by Ctrl-C or SIGTERM, and protection of steps that must not be cut short."""
 
 import signal
 from collections.abc import Iterator
@@ -9,27 +9,27 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM as KeyboardInterrupt, and remembered.
+    """Turns Ctrl-C and SIGTERM into KeyboardInterrupt and remembers them. For the main thread.
 
-    One that comes while Python runs a finaliser is swallowed there; `check` makes good for it. For the main thread.
+    Python swallows an exception that is raised while a finalizer runs; `check` raises it again.
     """
 
     def __init__(self) -> None:
         self._requested = False
 
     def listen(self) -> None:
-        """From now on both signals interrupt."""
+        """Install the handlers of both signals."""
         for number in _SIGNALS:
             signal.signal(number, self._interrupt)
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt where there was an interrupt, swallowed or not."""
+        """Raise KeyboardInterrupt if a signal has arrived, swallowed or not."""
         if self._requested:
             raise KeyboardInterrupt
 
     @contextmanager
     def held_off(self) -> Iterator[None]:
-        """Checks a last time; then neither signal has an effect inside the block, which is to be short."""
+        """Check once more, then ignore both signals inside the block, which should be short."""
         self.check()
         before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
         try:
@@ -44,7 +44,7 @@ class Interrupts:
 
 
 def is_interruption(error: BaseException | None) -> bool:
-    """Whether an interrupt is behind the error: what is cut short in the middle may fail in a way of its own."""
+    """Return whether an interrupt caused the error, directly or through another exception."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None

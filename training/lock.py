@@ -1,4 +1,4 @@
-"""One at a time: processes that share a LOAN_HOME take turns."""
+"""Locks between processes that share a LOAN_HOME."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -8,7 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(file: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Holds the lock `file` during the block; calls `waiting` where another process holds it. A kill sets it free."""
+    """Hold the lock `file` during the block; call `waiting` first if another process holds it.
+
+    The kernel releases the lock of a killed process.
+    """
     with file.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

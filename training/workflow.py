@@ -1,4 +1,4 @@
-"""One training run, from data to Production."""
+"""The training workflow, from the dataset to a version in Production."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -37,7 +37,7 @@ from training.tracking.environment import git_commit
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The version that a run has led to, and the candidate that it is."""
+    """The version that a run produced or confirmed, and its candidate."""
 
     semantic_version: str
     registry_version: str
@@ -46,7 +46,7 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class _Material:
-    """What a run works with."""
+    """The inputs of a run."""
 
     dataset: Dataset
     split: Split
@@ -57,7 +57,7 @@ class _Material:
 
 @dataclass(frozen=True)
 class _Judged:
-    """The winner, new or registered already, and the gate's verdict where it was asked."""
+    """The winner, new or already registered, and the gate's verdict if the gate was asked."""
 
     model: NewModel | ModelVersion
     verdict: Verdict | None
@@ -72,10 +72,10 @@ def train(
     jobs: int,
     interrupts: Interrupts,
 ) -> TrainedModel:
-    """Ingests, evaluates the candidates and the baseline, registers the winner and promotes it through the gate.
+    """Train every candidate, register the winner and promote it through the gate.
 
-    Every candidate is a child of one MLflow run. Raises TrainingError, with nothing registered, where the data cannot
-    be used or nothing beats the baseline; GateRefusedError, with the version registered, where the gate refuses it.
+    Every candidate becomes a child of one MLflow run. Raises TrainingError, with nothing registered, if the data cannot
+    be used or no candidate beats the baseline; GateRefusedError, with the version registered, if the gate refuses it.
     """
     dataset = read_dataset(locate_dataset(settings.dataset_path))
     split = split_dataset(dataset)
@@ -89,8 +89,8 @@ def train(
         able, unable = able_to_learn_from(len(split.train_outcomes), candidates)
         for candidate in unable:
             console.warn(
-                f"{candidate.name} is left out: its cost grows faster than the rows. It takes part with up to"
-                f" {candidate.row_limit:,}; here are {len(split.train_outcomes):,}."
+                f"{candidate.name} is left out: its cost grows faster than the rows. Its limit is"
+                f" {candidate.row_limit:,} training rows; there are {len(split.train_outcomes):,}."
             )
         competitors = (BASELINE, *able)
         names = [candidate.name for candidate in competitors]
@@ -102,14 +102,14 @@ def train(
         console.say(choice.reason)
         if choice.winner.candidate.keeps_applications:
             console.warn(
-                f"{choice.winner.candidate.name} keeps applications that it learnt from inside the model. Who can read"
-                " the artifact can read them."
+                f"The {choice.winner.candidate.name} model contains training applications. Anyone who can read the"
+                " artifact can read them."
             )
         with registry_lock(settings.home.registry_lock, console.say):
             for sentence in settle(client, settings.model_name).sentences:
                 console.say(sentence)
             judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run)
-            # From here on the run is brought to its end: half a registration would be worse than a late Ctrl-C.
+            # Finish from here on: a partial registration would be worse than a late Ctrl-C.
             until_the_end.enter_context(interrupts.held_off())
             version, refusal = _bring_in(client, settings.model_name, console, judged)
         number = semantic_version(version)
@@ -129,18 +129,18 @@ def train(
 def _announce(dataset: Dataset, earlier: Sequence[str], console: TrainingConsole) -> None:
     if dataset.is_sample:
         console.warn(
-            "No dataset/loan_approval_dataset.csv: training on the SYNTHETIC sample. Its model is for trying things"
-            " out, not for lending."
+            "There is no dataset/loan_approval_dataset.csv: training on the SYNTHETIC sample. The model is for"
+            " demonstration, not for lending."
         )
-    repeated = f", {dataset.repeated_rows} repeated dropped" if dataset.repeated_rows else ""
+    repeated = f", {dataset.repeated_rows} duplicates dropped" if dataset.repeated_rows else ""
     console.say(f"Read {len(dataset.outcomes)} applications from {dataset.path}{repeated}.")
-    seen = f"the same data as run {earlier[0]}" if earlier else "not seen by this tracking store before"
+    seen = f"the same data as run {earlier[0]}" if earlier else "new to this tracking store"
     console.say(f"Data version {dataset.digest[:12]}: {seen}.")
     mlflow.set_tags({"data_version": dataset.digest[:12], "same_data_as": earlier[0] if earlier else "no earlier run"})
 
 
 def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Material) -> str:
-    """A child run for every candidate. Returns the id of the winner's."""
+    """Record a child run for every candidate and return the winner's run id."""
     data = records.as_input(material.dataset)
     winner_run = ""
     for evaluation in evaluations:
@@ -155,7 +155,7 @@ def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Materi
 def _judge(
     client: MlflowClient, name: str, baseline: Evaluation, choice: Choice, material: _Material, winner_run: str
 ) -> _Judged:
-    """Packages the winner, unless it is registered already, and asks the gate. Changes nothing in the registry."""
+    """Package the winner unless it is registered already, and ask the gate. The registry stays unchanged."""
     identity = packaging.identify(choice.winner, material.dataset)
     same = find_same_model(client, name, identity)
     champion = production_version(client, name)
@@ -190,19 +190,19 @@ def _judge(
 def _bring_in(
     client: MlflowClient, name: str, console: TrainingConsole, judged: _Judged
 ) -> tuple[ModelVersion, str | None]:
-    """The version that the winner is, and why it is not in Production, or None where it is."""
+    """Register and promote the winner. Return its version, and why it is not in Production, if so."""
     if isinstance(judged.model, NewModel):
         version = register(client, name, judged.model)
         console.say(f"Registered as version {semantic_version(version)} ({version.tags['version_reason']}).")
     else:
         version = judged.model
         number = semantic_version(version)
-        console.say(f"The model does not differ from version {number} in anything; nothing is registered.")
+        console.say(f"The model is identical to version {number}; nothing is registered.")
         if version.current_stage == PRODUCTION:
-            console.say(f"Version {number} is in Production already.")
+            console.say(f"Version {number} is already in Production.")
             return version, None
     if judged.verdict is None:
-        return version, f"it was rolled back; python -m training promote {semantic_version(version)} puts it back"
+        return version, f"it was rolled back; restore it with python -m training promote {semantic_version(version)}"
     if version is judged.model:
         # A new version was registered with its verdict.
         keep_verdict(client, version, judged.verdict)

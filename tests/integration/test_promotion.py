@@ -82,7 +82,7 @@ class TestCommands:
         )
         assert command(empty, "promote").stderr.startswith("Error: no version of loan_approval_model is registered")
         assert command(empty, "rollback").stderr.startswith("Error: no version of loan_approval_model is in Production")
-        assert "was ever in Production" in command(empty, "history").stdout
+        assert "has been in Production" in command(empty, "history").stdout
 
 
 class TestGate:
@@ -112,7 +112,7 @@ class TestGate:
         golden = artifact / "reference" / "golden_rows.json"
         if damage == "a changed file":
             golden.write_text(golden.read_text() + " ")
-            expected = "its files are not those that were registered"
+            expected = "its files have changed since registration"
         elif damage == "a lost file":
             (artifact / "model.skops").unlink()
             client.set_model_version_tag(MODEL, challenger.version, "artifact_digest", artifact_digest(artifact))
@@ -139,7 +139,7 @@ class TestGate:
         assert in_production(two_versions) == "1.0.1"
         finished = command(two_versions, "promote", "1.0.0", "--despite-broken-champion")
         assert finished.exit_code == 0, finished.stderr
-        assert "the champion cannot be compared with, it fails: its files are not" in " ".join(finished.stdout.split())
+        assert "the champion fails, so there is no comparison: its files have changed" in " ".join(finished.stdout.split())
         assert in_production(two_versions) == "1.0.0"
 
     def test_a_rollback_to_a_broken_version_is_refused(self, two_versions: TrainedHome) -> None:
@@ -153,7 +153,7 @@ class TestGate:
 def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(two_versions: TrainedHome) -> None:
     client = two_versions.client
     put_into_production(client, find_version(client, MODEL, "1.0.0"), "rollback")
-    with pytest.raises(GateRefusedError, match=r"it was rolled back; python -m training promote 1\.0\.1 puts it back"):
+    with pytest.raises(GateRefusedError, match=r"it was rolled back; restore it with python -m training promote 1\.0\.1"):
         train_quickly(two_versions.settings, ("decision_tree",), REFIT)
     assert in_production(two_versions) == "1.0.0"
     assert len(client.search_model_versions(f"name='{MODEL}'")) == 2

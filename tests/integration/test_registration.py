@@ -201,7 +201,7 @@ class TestRuns:
 
     def test_the_terminal_tells_what_happens(self, trained_home: TrainedHome) -> None:
         assert "Read 600 applications from" in trained_home.output
-        assert "not seen by this tracking store before" in trained_home.output
+        assert "new to this tracking store" in trained_home.output
         assert "3/3" in trained_home.output
         assert "decision_tree ◀" in trained_home.output
         assert "Registered as version 1.0.0 (the first version)." in trained_home.output
@@ -217,7 +217,7 @@ def test_the_same_again_is_the_same_and_registers_nothing(own_home: TrainedHome)
     (first,) = training_runs(own_home.client)
     output = train_quickly(dataclasses.replace(own_home.settings, dataset_path=other))
     assert f"the same data as run {first.info.run_id}." in output
-    assert "The model does not differ from version 1.0.0 in anything; nothing is registered." in output
+    assert "The model is identical to version 1.0.0; nothing is registered." in output
     assert len(own_home.client.search_model_versions(f"name='{MODEL}'")) == 1
     again, _ = training_runs(own_home.client)
     timings = ("fit_seconds", "scoring_seconds_1_row", "scoring_seconds_1000_rows")
@@ -245,7 +245,7 @@ def test_a_refit_that_differs_is_a_patch_and_says_why(twice_trained_home: Traine
 def test_training_is_skipped_where_a_version_is_in_production(own_home: TrainedHome) -> None:
     finished = command(own_home, "run", "--unless-in-production")
     assert finished.exit_code == 0, finished.stderr
-    assert "loan_approval_model 1.0.0 is in Production; nothing to train." in finished.stdout
+    assert "loan_approval_model 1.0.0 is already in Production; skipping training." in finished.stdout
     assert len(own_home.client.search_model_versions(f"name='{MODEL}'")) == 1
 
 

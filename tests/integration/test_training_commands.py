@@ -87,7 +87,7 @@ def test_bad_data_is_one_line_an_exit_code_and_an_untouched_registry(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "--candidates", "oracle"], "no candidate is called oracle; there are logistic_regression"),
+        (["run", "--candidates", "oracle"], "no candidate is called oracle; choose from logistic_regression"),
         (["diff", "1.0.0", "nonsense"], "no training runs begin with nonsense"),
     ],
 )
@@ -132,13 +132,13 @@ class TestDiff:
         newer, older = training_runs(own_home.client)
         result = command(own_home, "diff", "1.0.0", newer.info.run_id[:12])
         assert result.exit_code == 0, result.stderr
-        assert result.stdout.startswith("The same data.\n")
+        assert result.stdout.startswith("Same data.\n")
         assert "stump, decision_tree, naive_bayes" in result.stdout
         assert "dataset_digest" not in result.stdout
         # By a candidate's run or its training run, it is the same.
         child = own_home.client.get_model_version(MODEL, "1").run_id
         result = command(own_home, "diff", str(child), older.info.run_id)
-        assert result.stdout == "The same data.\nThe same parameters.\nThe same metrics.\n"
+        assert result.stdout == "Same data.\nSame parameters.\nSame metrics.\n"
 
     def test_other_data_is_compared_feature_by_feature(self, own_home: TrainedHome) -> None:
         data = own_home.settings.dataset_path
@@ -157,8 +157,8 @@ class TestDiff:
         assert result.exit_code == 0, result.stderr
         lines = [line.split() for line in result.stdout.splitlines()]
         assert ["rows", "read", "600", "550"] in lines
-        psi = {line[0]: line for line in lines if (len(line) in (2, 3) and "." in line[-1]) or line[-1:] == ["much"]}
-        assert psi["income_annum"][2] == "much"
+        psi = {line[0]: line for line in lines if (len(line) in (2, 3) and "." in line[-1]) or line[-1:] == ["large"]}
+        assert psi["income_annum"][2] == "large"
         assert float(psi["income_annum"][1]) > 1
         assert float(psi["loan_term"][1]) < 0.05
         assert ["loan_term", psi["loan_term"][1]] in lines
@@ -202,7 +202,7 @@ def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert stderr.splitlines()[-1] == "Error: interrupted before anything was changed in the registry"
+    assert stderr.splitlines()[-1] == "Error: interrupted; the registry is unchanged"
     assert "Traceback" not in stderr
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     assert client.search_registered_models() == []

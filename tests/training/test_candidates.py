@@ -37,7 +37,7 @@ def test_candidates_without_their_library_sit_out_but_cannot_be_asked_for() -> N
 
 def test_names_choose_candidates_in_declared_order() -> None:
     assert [c.name for c in select_candidates(["svc", "decision_tree"])] == ["decision_tree", "svc"]
-    with pytest.raises(CandidateError, match="no candidate is called oracle; there are logistic_regression"):
+    with pytest.raises(CandidateError, match="no candidate is called oracle; choose from logistic_regression"):
         select_candidates(["oracle"])
 
 

@@ -50,7 +50,7 @@ def test_the_reason_names_who_was_considered() -> None:
     close = evaluation("close", 0.987, brier=0.01)
     reason = choose([best, close, evaluation("far", 0.9)], STUMP).reason
     assert reason == (
-        "close won. Within one standard error of the best cross-validated F1 (0.9900, best): best, close. Of these,"
+        "close wins. Within one standard error of the best cross-validated F1 (0.9900, best): best, close. Of these,"
         " within one standard error of the best Brier score (0.0100, close): close. It is the only one."
     )
 

@@ -23,11 +23,11 @@ from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
 from loan_api.scoring.columns import Application, Columns, columns_of, texts
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
 from loan_api.scoring.pipeline import PipelineScorer
-from training.compilation.errors import NotCompilableError
-from training.compilation.form import compile_pipeline, compiled_form, prove, split_turns
+from training.compilation.form import compile_pipeline, compiled_form, prove, split_points
 from training.compilation.proof import proof_applications
 from training.data.dataset import read_dataset
 from training.data.sample import write_sample
+from training.errors import NotCompilableError
 from training.registry.golden import golden_applications, probe_applications
 from training.selection.calibration import Calibration, calibrated
 from training.selection.candidates import BASELINE, CANDIDATES
@@ -87,7 +87,7 @@ def fitted(name: str, calibration: Calibration = "none") -> Pipeline:
 @cache
 def proof_rows(name: str, calibration: Calibration) -> Columns:
     columns = columns_of(made_up())
-    return proof_applications(columns, split_turns(fitted(name, calibration), columns))
+    return proof_applications(columns, split_points(fitted(name, calibration), columns))
 
 
 def fresh_rows(rows: int = 2000) -> Columns:
@@ -191,7 +191,7 @@ def test_only_many_trees_have_an_order(name: str, is_ordered: bool) -> None:
 def test_a_tree_that_never_splits_is_compiled() -> None:
     pipeline = fit(DecisionTreeClassifier(min_impurity_decrease=1.0))
     form = compiled_form(pipeline, THRESHOLD, made_up())
-    assert split_turns(pipeline, columns_of(made_up())) == {}
+    assert split_points(pipeline, columns_of(made_up())) == {}
     assert np.array_equal(np.unique(form.proof.probabilities), [sample()[1].mean()])
 
 
@@ -227,7 +227,7 @@ def test_a_leaf_that_is_changed_a_little_is_refused() -> None:
         values[0] += 1e-5
         trees["leaf_weights"].t.CopyFrom(onnx.numpy_helper.from_array(values))
 
-    with pytest.raises(NotCompilableError, match=r"DecisionTreeClassifier is not the pipeline: .* off by up to 1e-05"):
+    with pytest.raises(NotCompilableError, match=r"DecisionTreeClassifier differs from the pipeline: .* off by up to 1e-05"):
         prove(pipeline, inputs, changed(graph, change_first_leaf), THRESHOLD, made_up())
 
 

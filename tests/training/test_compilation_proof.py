@@ -9,9 +9,9 @@ from loan_api.credit.features import CATEGORIES, NUMBERS
 from loan_api.scoring.columns import Columns, columns_of, row_count
 from loan_api.scoring.compiled import ModelInput
 from training.compilation.levers import lever_of, smallest_reaching
-from training.compilation.proof import Turns, proof_applications
+from training.compilation.proof import SplitPoints, proof_applications
 from training.compilation.trees import Tree, TreeEnsemble, turning_points
-from training.compilation.visits import turns_of
+from training.compilation.visits import split_points_of
 from training.registry.golden import probe_applications
 
 
@@ -41,8 +41,8 @@ def test_the_lever_is_the_smallest_number_that_reaches_a_value(derived: str) -> 
 @pytest.mark.parametrize("column", [*(number.name for number in NUMBERS), *DERIVED])
 def test_rows_lie_on_both_sides_of_every_split(column: str) -> None:
     points = np.quantile(rows_with(made_up(), column), [0.3, 0.7]) * 1.0001
-    turns = Turns(np.repeat(points, 20), np.arange(40))
-    rows = rows_with(proof_applications(made_up(), {column: turns}), column)
+    splits = SplitPoints(np.repeat(points, 20), np.arange(40))
+    rows = rows_with(proof_applications(made_up(), {column: splits}), column)
     for point in points:
         # A derived feature does not take every value: it steps over some.
         nearest = 1e-15 * abs(point) * 4
@@ -66,8 +66,8 @@ def test_every_category_and_the_ends_of_every_range_are_there() -> None:
 
 
 def test_a_proof_is_never_too_large_and_always_the_same() -> None:
-    turns = Turns(np.linspace(1.5, 1e6, 6000), np.arange(6000) % 200)
-    first, second = (proof_applications(made_up(), {n.name: turns for n in NUMBERS}) for _ in range(2))
+    splits = SplitPoints(np.linspace(1.5, 1e6, 6000), np.arange(6000) % 200)
+    first, second = (proof_applications(made_up(), {n.name: splits for n in NUMBERS}) for _ in range(2))
     assert 39_000 < row_count(first) <= 40_000
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
@@ -94,15 +94,17 @@ def test_a_turn_is_tried_on_an_application_that_comes_by_its_split() -> None:
         leaves=np.arange(4.0),
     )
     matrix = np.array([[0.0, 4.0], [1.0, 4.0], [2.0, 4.0], [3.0, 4.0]])
-    turns = turns_of(TreeEnsemble([tree]), [ModelInput("loan_term"), ModelInput("loan_amount")], matrix)
-    assert set(turns) == {"loan_term", "loan_amount"}
-    assert set(turns["loan_term"].points) == {1.0}
-    assert set(turns["loan_term"].bases) == {0, 1, 2, 3}
-    by_point = {p: set(turns["loan_amount"].bases[turns["loan_amount"].points == p]) for p in (5.0, 7.0)}
+    splits = split_points_of(
+        TreeEnsemble([tree]), [ModelInput("loan_term"), ModelInput("loan_amount")], matrix
+    )
+    assert set(splits) == {"loan_term", "loan_amount"}
+    assert set(splits["loan_term"].points) == {1.0}
+    assert set(splits["loan_term"].bases) == {0, 1, 2, 3}
+    by_point = {p: set(splits["loan_amount"].bases[splits["loan_amount"].points == p]) for p in (5.0, 7.0)}
     assert by_point == {5.0: {2, 3}, 7.0: {0, 1, 2, 3}}
 
 
 def test_categories_need_no_turns() -> None:
     ensemble = TreeEnsemble([one_split(0.5)])
     inputs = [ModelInput("education", equals="Graduate")] * 5
-    assert turns_of(ensemble, inputs, np.zeros((3, 5))) == {}
+    assert split_points_of(ensemble, inputs, np.zeros((3, 5))) == {}

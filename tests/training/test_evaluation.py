@@ -70,7 +70,7 @@ def test_the_pipeline_decides_at_the_chosen_threshold(split: Split) -> None:
         assert {name: evaluation.metrics[name] for name in holdout} == holdout
 
 
-def test_transformations_are_told_with_their_parameters(split: Split) -> None:
+def test_transformations_are_described_with_their_parameters(split: Split) -> None:
     (plain, scaled) = (
         describe_transformations(
             build_pipeline(candidate.build(3), scaled=candidate.scaled).fit(
@@ -79,9 +79,9 @@ def test_transformations_are_told_with_their_parameters(split: Split) -> None:
         )
         for candidate in select_candidates(["decision_tree", "naive_bayes"])
     )
-    assert "education: Post Graduate is taken for Graduate" in plain
-    assert "education: 1 where it is Not Graduate, else 0" in plain
-    assert "numbers are used as they are" in plain
+    assert "education: Post Graduate is treated as Graduate" in plain
+    assert "education: 1 if Not Graduate, otherwise 0" in plain
+    assert "numbers are used unchanged" in plain
     mean = split.train_applications["cibil_score"].mean()
     assert any(line.startswith(f"cibil_score: minus {mean:.12g}"[:30]) for line in scaled)
     assert len([line for line in scaled if "divided by" in line]) == 14

@@ -40,7 +40,7 @@ def test_the_outcome_has_no_say(small_dataset: Dataset) -> None:
 def test_too_few_of_one_outcome_are_refused(small_dataset: Dataset) -> None:
     few = small_dataset.outcomes[small_dataset.outcomes == 0].index[:9]
     scarce = part(small_dataset, (small_dataset.outcomes == 1) | small_dataset.outcomes.index.isin(few))
-    with pytest.raises(DatasetError, match=r"the rarer outcome has \d applications to learn from; at least 10"):
+    with pytest.raises(DatasetError, match=r"the rarer outcome has \d applications in the training part; at least 10"):
         split_dataset(scarce)
 
 
@@ -48,5 +48,5 @@ def test_a_holdout_without_one_of_the_outcomes_is_refused(small_dataset: Dataset
     split = split_dataset(small_dataset)
     rejected = split.holdout_outcomes[split.holdout_outcomes == 0].index
     scarce = part(small_dataset, ~small_dataset.outcomes.index.to_series().isin(rejected))
-    with pytest.raises(DatasetError, match="the rarer outcome has 0 applications held out; at least 1"):
+    with pytest.raises(DatasetError, match="the rarer outcome has 0 applications in the holdout; at least 1"):
         split_dataset(scarce)

@@ -1,4 +1,4 @@
-"""`python -m training`: the command line of everything that makes a model."""
+"""The command line, `python -m training`."""
 
 import os
 import traceback
@@ -33,28 +33,30 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--candidates", metavar="NAMES", default="", help="Comma-separated; every installed one by default.")
+@click.option("--candidates", metavar="NAMES", default="", help="Comma-separated; default: all that are installed.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, show_default=True)
-@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), help="Processes; one for every CPU by default.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="Parallel processes; default: one per CPU."
+)
 @click.option(
     "--wrong-approval-cost",
     type=click.FloatRange(0.01, 100),
     default=1.0,
     show_default=True,
-    help="What a wrong approval costs, in wrong rejections; it moves the threshold.",
+    help="Cost of a wrong approval, in wrong rejections. Moves the threshold.",
 )
-@click.option("--unless-in-production", is_flag=True, help="Do nothing where a version is in Production already.")
+@click.option("--unless-in-production", is_flag=True, help="Do nothing if a version is already in Production.")
 def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unless_in_production: bool) -> None:
-    """Ingest the dataset, evaluate every candidate, register the best and promote it to Production."""
-    with _told_in_one_line() as (settings, interrupts):
+    """Train every candidate, register the best and promote it to Production."""
+    with _one_line_errors() as (settings, interrupts):
         if unless_in_production:
             serving = production_version(connect(settings), settings.model_name)
             if serving is not None:
                 number = semantic_version(serving)
-                click.echo(f"{settings.model_name} {number} is in Production; nothing to train.")
+                click.echo(f"{settings.model_name} {number} is already in Production; skipping training.")
                 return
-            click.echo(f"Nothing is in Production as {settings.model_name}; training a model.")
-        # These pull in scikit-learn, which a look at the registry does not need.
+            click.echo(f"No version of {settings.model_name} is in Production; training one.")
+        # These import scikit-learn, which a look at the registry does not need.
         from training.console import TrainingConsole
         from training.selection.candidates import select_candidates
         from training.selection.evaluation import Conditions
@@ -77,14 +79,14 @@ def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unles
 @click.option(
     "--despite-broken-champion",
     is_flag=True,
-    help="Where the champion cannot be run on the holdout, promote without the comparison.",
+    help="Promote without the comparison if the champion cannot be run on the holdout.",
 )
 def promote(version: str | None, *, despite_broken_champion: bool) -> None:
-    """Put VERSION, or the newest, through the gate and into Production.
+    """Promote VERSION, or the newest version, through the gate.
 
     VERSION is a semantic version or the registry's number.
     """
-    with _told_in_one_line() as (settings, interrupts):
+    with _one_line_errors() as (settings, interrupts):
         from training import promote as promoting
         from training.console import TrainingConsole
 
@@ -95,8 +97,8 @@ def promote(version: str | None, *, despite_broken_champion: bool) -> None:
 
 @cli.command()
 def rollback() -> None:
-    """Put the version back that was in Production before."""
-    with _told_in_one_line() as (settings, interrupts):
+    """Restore the previous Production version."""
+    with _one_line_errors() as (settings, interrupts):
         from training import promote as promoting
         from training.console import TrainingConsole
 
@@ -106,7 +108,7 @@ def rollback() -> None:
 @cli.command()
 def history() -> None:
     """Show which version was in Production when."""
-    with _told_in_one_line() as (settings, _):
+    with _one_line_errors() as (settings, _):
         from training.console import TrainingConsole
         from training.registry.history import read_events
         from training.registry.promotion import unsettled
@@ -118,10 +120,10 @@ def history() -> None:
             serving = production_version(client, settings.model_name)
             console.show_history(events, still_serving=serving is not None)
         else:
-            console.say(f"No version of {settings.model_name} was ever in Production.")
+            console.say(f"No version of {settings.model_name} has been in Production.")
         if unsettled(client, settings.model_name):
             console.warn(
-                "A promotion was cut short or made by other means; the next promote, rollback or run mends it."
+                "A promotion was interrupted or made outside this tool. The next promote, rollback or run repairs it."
             )
 
 
@@ -129,11 +131,11 @@ def history() -> None:
 @click.argument("before", metavar="RUN")
 @click.argument("after", metavar="RUN")
 def diff(before: str, after: str) -> None:
-    """Show what changed in data, parameters and metrics from one RUN to another.
+    """Show how two training runs differ in data, parameters and metrics.
 
-    RUN is a run id, its beginning, or the semantic version that the run made.
+    RUN is a run id, its beginning, or the semantic version that the run registered.
     """
-    with _told_in_one_line() as (settings, _):
+    with _one_line_errors() as (settings, _):
         from training.console import TrainingConsole
         from training.tracking.comparison import compare_runs, find_run
 
@@ -144,12 +146,12 @@ def diff(before: str, after: str) -> None:
 
 @cli.command()
 def ui() -> None:
-    """Open the MLflow UI on the tracking store, on the port after the service's."""
-    with _told_in_one_line() as (settings, _):
+    """Open the MLflow UI on the port after the service's."""
+    with _one_line_errors() as (settings, _):
         connect(settings)
     click.echo(f"MLflow UI on http://localhost:{settings.port + 1}; Ctrl-C stops it.")
     command, environ = ui_process(settings, os.environ)
-    os.execve(command[0], command, environ)  # noqa: S606  # no shell is wanted
+    os.execve(command[0], command, environ)  # noqa: S606  # without a shell
 
 
 @cli.command()
@@ -157,14 +159,14 @@ def ui() -> None:
 @click.option("--rows", type=click.IntRange(100, 1_000_000), default=ROWS, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
 def sample(output: Path, rows: int, seed: int) -> None:
-    """Write the synthetic dataset. The same rows and seed give the same bytes."""
-    with _told_in_one_line():
+    """Write a synthetic dataset. The same rows and seed give the same bytes."""
+    with _one_line_errors():
         write_sample(output, rows=rows, seed=seed)
     click.echo(f"Wrote {rows} synthetic applications to {output}.")
 
 
 class _Stopped(click.ClickException):
-    """A command was stopped, for a reason that has an exit code of its own."""
+    """An error with an exit code of its own."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -172,8 +174,8 @@ class _Stopped(click.ClickException):
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[tuple[Settings, Interrupts]]:
-    """What a command needs; whatever stops it is told in one line and by the exit code."""
+def _one_line_errors() -> Iterator[tuple[Settings, Interrupts]]:
+    """Yield the settings and interrupts of a command; turn every error into one line and an exit code."""
     interrupts = Interrupts()
     interrupts.listen()
     tracking_uri = ""
@@ -182,13 +184,13 @@ def _told_in_one_line() -> Iterator[tuple[Settings, Interrupts]]:
         tracking_uri = settings.mlflow_tracking_uri
         yield settings, interrupts
     except BaseException as error:
-        raise _told(error, tracking_uri) from error
+        raise _click_error(error, tracking_uri) from error
 
 
-def _told(error: BaseException, tracking_uri: str) -> BaseException:
-    """The error as click tells it: in a line, with its exit code."""
+def _click_error(error: BaseException, tracking_uri: str) -> BaseException:
+    """Return the error as click prints it."""
     if is_interruption(error):
-        return _Stopped("interrupted before anything was changed in the registry", EXIT_INTERRUPTED)
+        return _Stopped("interrupted; the registry is unchanged", EXIT_INTERRUPTED)
     if isinstance(error, GateRefusedError):
         return _Stopped(str(error), EXIT_REFUSED)
     if isinstance(error, SettingsError | TrainingError):
@@ -197,17 +199,17 @@ def _told(error: BaseException, tracking_uri: str) -> BaseException:
         return click.ClickException(f"the tracking store cannot be used: {_reason(error, tracking_uri)}")
     if isinstance(error, OSError):
         return click.ClickException(f"{error.filename or 'a file'} cannot be used: {error.strerror}")
-    # A defect: the stack without the message, as messages of libraries quote what they choke on.
+    # A defect. Show the stack without the message, because libraries quote the values that they fail on.
     click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
-    return click.ClickException(f"unexpected {type(error).__name__}, from the place above")
+    return click.ClickException(f"unexpected {type(error).__name__}; its stack is shown above")
 
 
 def _reason(error: BaseException, tracking_uri: str) -> str:
-    """The error's text; where the address may hold a password, which texts of MLflow repeat, the kinds of errors."""
+    """Return the error's first line, or only its type if the tracking address may contain a password."""
     if "@" not in tracking_uri and "?" not in tracking_uri:
         return str(error).partition("\n")[0]
     first = error
     while cause := first.__cause__ or first.__context__:
         first = cause
     kinds = dict.fromkeys(type(each).__name__ for each in (error, first))
-    return f"{' after '.join(kinds)} (no more is told, as MLFLOW_TRACKING_URI may hold a password)"
+    return f"{' after '.join(kinds)} (details are withheld because MLFLOW_TRACKING_URI may contain a password)"

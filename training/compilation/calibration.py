@@ -1,17 +1,17 @@
-"""What CalibratedClassifierCV makes of a model's score, as operations of the graph."""
+"""The calibrators of CalibratedClassifierCV as graph operations."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compilation.errors import NotCompilableError
 from training.compilation.graph import Graph
 from training.compilation.trees import TreeEnsemble, add_sum, search_tree
+from training.errors import NotCompilableError
 
 
 def add_calibration(graph: Graph, calibrator: Any, score: str) -> str:
-    """The calibrated probability (n, 1) of a float64 score (n, 1)."""
+    """Add the calibrated probability (n, 1) of a float64 score (n, 1)."""
     match type(calibrator).__name__:
         case "_SigmoidCalibration":
             return _sigmoid(graph, calibrator, score)
@@ -28,16 +28,16 @@ def _sigmoid(graph: Graph, calibrator: Any, score: str) -> str:
 
 
 def _isotonic(graph: Graph, calibrator: Any, score: str) -> str:
-    """Interpolation between the breakpoints, in the type and by the operations of scikit-learn's.
+    """Interpolate between the breakpoints, in the type and with the operations of scikit-learn.
 
-    A plateau comes out exactly: on it the slope is 0, and its height is added last.
+    Plateaus are exact: their slope is 0, and their height is added last.
     """
     xs, ys = calibrator.X_thresholds_, calibrator.y_thresholds_
     kind = xs.dtype.type
     single = kind is np.float32
     starts, heights, slopes = _pieces(xs, ys)
-    # numpy.interp, which serves float64, counts a breakpoint to the piece on its right; scipy's own interpolation,
-    # which serves float32, to the one on its left, and has no piece after the last breakpoint.
+    # scikit-learn interpolates float64 with numpy.interp, which assigns a breakpoint to the piece on its right, and
+    # float32 with scipy, which assigns it to the left and has no piece after the last breakpoint.
     ensemble = TreeEnsemble([search_tree(starts[1:].astype(np.float64))], strict=not single)
     score = graph.cast(score, kind) if single else score
     score = graph.add("Max", score, graph.constant(kind(calibrator.X_min_)))
@@ -47,12 +47,12 @@ def _isotonic(graph: Graph, calibrator: Any, score: str) -> str:
     start, height, slope = (graph.add("Gather", graph.constant(table), piece) for table in (starts, heights, slopes))
     rise = graph.add("Mul", slope, graph.add("Sub", score, start))
     answer = graph.add("Add", rise, height)
-    # CalibratedClassifierCV lowers what rounding put above 1.
+    # CalibratedClassifierCV clips what rounding raised above 1.
     return graph.add("Min", graph.cast(answer, np.float64) if single else answer, graph.constant(1.0))
 
 
 def _pieces(xs: NDArray[Any], ys: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Where each piece starts, how high, and how steep it is. In float64 the last breakpoint is a flat piece."""
+    """Return start, height and slope of each piece. In float64 the last breakpoint is a flat piece."""
     slopes = (ys[1:] - ys[:-1]) / (xs[1:] - xs[:-1])
     if xs.dtype == np.float32 and len(xs) > 1:
         return xs[:-1], ys[:-1], slopes

@@ -1,4 +1,4 @@
-"""What each library's fitted tree model is made of, as trees."""
+"""Readers of the fitted tree models of each library."""
 
 import json
 import tempfile
@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compilation.errors import NotCompilableError
 from training.compilation.trees import Tree, TreeEnsemble
+from training.errors import NotCompilableError
 
 
 def is_made_of_trees(estimator: Any) -> bool:
-    """Whether `tree_ensemble` knows such models."""
+    """Return whether `tree_ensemble` can read the estimator."""
     return type(estimator).__name__ in _READERS
 
 
 def tree_ensemble(estimator: Any) -> TreeEnsemble:
-    """The trees of a fitted model that is made of trees. Raises NotCompilableError for those of an unknown kind."""
+    """Return the trees of a fitted tree model. Raises NotCompilableError if they use unsupported features."""
     return _READERS[type(estimator).__name__](estimator)
 
 
@@ -32,7 +32,7 @@ def _forest(estimator: Any) -> TreeEnsemble:
 
 
 def _ada_boost(estimator: Any) -> TreeEnsemble:
-    """Each tree votes with its weight for approval or against it (AdaBoostClassifier.decision_function)."""
+    """Return the weighted votes for and against approval (AdaBoostClassifier.decision_function)."""
     trees = [
         scikit_tree(tree, np.where(np.argmax(tree.tree_.value[:, 0], axis=1) == 1, weight, -weight))
         for tree, weight in zip(estimator.estimators_, estimator.estimator_weights_, strict=False)
@@ -45,7 +45,7 @@ def _approval_tree(estimator: Any) -> Tree:
 
 
 def scikit_tree(estimator: Any, values: NDArray[np.float64]) -> Tree:
-    """A tree of scikit-learn whose nodes, leaves among them, have these `values`."""
+    """Convert a tree of scikit-learn; `values` has a value for each of its nodes, leaves included."""
     nodes = estimator.tree_
     return _tree(
         inputs=nodes.feature,
@@ -59,7 +59,7 @@ def scikit_tree(estimator: Any, values: NDArray[np.float64]) -> Tree:
 def _tree(
     inputs: NDArray[Any], thresholds: NDArray[Any], passed: NDArray[Any], failed: NDArray[Any], values: NDArray[Any]
 ) -> Tree:
-    """The tree of nodes in one numbering, the root first, in which leaves have -1 for `passed`, and a value."""
+    """Build a tree from nodes in one numbering, root first, in which leaves have -1 for `passed`, and a value."""
     is_leaf = passed == -1
     places = np.where(is_leaf, -np.cumsum(is_leaf), np.cumsum(~is_leaf) - 1)
     splits = ~is_leaf
@@ -73,7 +73,7 @@ def _tree(
 
 
 def _lightgbm(estimator: Any) -> TreeEnsemble:
-    """The trees of `Booster.dump_model`, whose numbers have enough digits to be exact. Their sum is the log-odds."""
+    """Read the trees from `Booster.dump_model`, whose numbers have all digits. Their sum is the log-odds."""
     model = estimator.booster_.dump_model()
     if model["objective"] != "binary sigmoid:1":
         raise NotCompilableError(f"LGBMClassifier with objective {model['objective']} is not compiled")
@@ -89,7 +89,7 @@ def _lightgbm_tree(root: Mapping[str, Any]) -> Tree:
         if "leaf_value" in node:
             leaves.append(node["leaf_value"])
             return -len(leaves)
-        # "Zero" takes a 0 for a missing value. With the others, a number is only ever compared.
+        # "Zero" treats 0 as missing. The other types only compare numbers.
         if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
             raise NotCompilableError("LGBMClassifier is compiled with plain numeric splits only")
         split = len(splits)
@@ -108,7 +108,7 @@ def _lightgbm_tree(root: Mapping[str, Any]) -> Tree:
 
 
 def _xgboost(estimator: Any) -> TreeEnsemble:
-    """The trees of the saved model, after a leaf with the base score's log-odds, from which XGBoost starts its sum."""
+    """Read the trees of the saved model, after a leaf with the base score's log-odds, where XGBoost starts its sum."""
     learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
     booster = learner["gradient_booster"]
     kind = booster["name"], learner["objective"]["name"]
@@ -123,13 +123,13 @@ def _xgboost(estimator: Any) -> TreeEnsemble:
             raise NotCompilableError("XGBClassifier is compiled with numeric splits only")
         conditions = np.array(tree["split_conditions"], dtype=np.float32)
         left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
-        # A leaf keeps its value where a split keeps its threshold.
+        # The array holds thresholds of splits and values of leaves.
         trees.append(_tree(np.array(tree["split_indices"]), conditions, left, right, conditions))
     return TreeEnsemble(trees, strict=True, single_inputs=True, single_sum=True)
 
 
 def _catboost(estimator: Any) -> TreeEnsemble:
-    """The symmetric trees of the saved model, scaled, after a leaf with the bias: their sum is the log-odds."""
+    """Read the symmetric trees of the saved model, scaled, after a leaf with the bias. Their sum is the log-odds."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.json"
         estimator.save_model(str(file), format="json")
@@ -145,9 +145,9 @@ def _catboost(estimator: Any) -> TreeEnsemble:
 
 
 def _symmetric_tree(tree: Mapping[str, Any], places: Mapping[int, int], scale: float) -> Tree:
-    """All splits of a level are the same one. A leaf's number has bit i set where the row is above split i."""
+    """Expand a symmetric tree, which has one split per level. Bit i of a leaf's number is set above split i."""
     levels = tree["splits"] or []
-    # Level after level, the splits that are reached with the bits 0 to 2^level - 1.
+    # Level by level, the splits reached with the bits 0 to 2^level - 1.
     level_of = np.repeat(np.arange(len(levels)), 2 ** np.arange(len(levels)))
     bits = np.arange(len(level_of)) - (2**level_of - 1)
     next_level = 2 ** (level_of + 1) - 1

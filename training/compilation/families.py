@@ -1,4 +1,4 @@
-"""Which operations each family of models is made of."""
+"""The graph operations of each model family."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,23 +8,23 @@ import numpy as np
 from training.compilation import formulas
 from training.compilation.calibration import add_calibration
 from training.compilation.ensembles import tree_ensemble
-from training.compilation.errors import NotCompilableError
 from training.compilation.graph import Graph
 from training.compilation.trees import add_sum
+from training.errors import NotCompilableError
 
 _REFUSED: Mapping[str, str] = {
-    "KNeighborsClassifier": "which of equally near neighbours count depends on how the library goes through its memory",
+    "KNeighborsClassifier": "the choice among equally near neighbours depends on the library's memory layout",
 }
 
 
 def add_probability(graph: Graph, estimator: Any, inputs: str) -> str:
-    """P(approved) (n, 1), as `predict_proba` of the fitted estimator tells it, from inputs (n, inputs), both float64.
+    """Add P(approved) (n, 1), equal to the estimator's `predict_proba`, for inputs (n, inputs), both float64.
 
-    Raises NotCompilableError where nobody wrote down how.
+    Raises NotCompilableError if the family has no compiled form.
     """
     family = type(estimator).__name__
     if list(estimator.classes_) != [0, 1]:
-        raise NotCompilableError(f"{family} knows the outcomes {list(estimator.classes_)}, not 0 and 1")
+        raise NotCompilableError(f"{family} has the outcomes {list(estimator.classes_)}, not 0 and 1")
     if family == "CalibratedClassifierCV":
         return _calibrated(graph, estimator, inputs)
     if family in _LOG_ODDS:
@@ -35,7 +35,7 @@ def add_probability(graph: Graph, estimator: Any, inputs: str) -> str:
 
 
 def uncalibrated(estimator: Any) -> Any:
-    """The fitted estimator inside any number of calibrations. Raises NotCompilableError for a calibrated ensemble."""
+    """Return the fitted estimator inside any calibrations. Raises NotCompilableError for a calibrated ensemble."""
     while type(estimator).__name__ == "CalibratedClassifierCV":
         estimator = _only_calibrated(estimator).estimator
     return estimator
@@ -45,7 +45,7 @@ def _calibrated(graph: Graph, estimator: Any, inputs: str) -> str:
     inner = _only_calibrated(estimator)
     [calibrator] = inner.calibrators
     family = type(inner.estimator).__name__
-    # What scikit-learn calibrates: the decision function, or P(approved) where there is none.
+    # scikit-learn calibrates the decision function, or P(approved) if there is none.
     if hasattr(inner.estimator, "decision_function") and family in _DECISIONS:
         return add_calibration(graph, calibrator, _DECISIONS[family](graph, inner.estimator, inputs))
     return add_calibration(graph, calibrator, add_probability(graph, inner.estimator, inputs))
@@ -66,13 +66,13 @@ def _tree_mean(graph: Graph, estimator: Any, inputs: str) -> str:
 
 
 def _ada_boost(graph: Graph, estimator: Any, inputs: str) -> str:
-    """Twice the mean vote: scikit-learn takes the votes for approval minus those, just as many, against rejection."""
+    """Add twice the mean vote: scikit-learn subtracts the votes against approval, which mirror those for it."""
     total = graph.constant(float(estimator.estimator_weights_.sum()))
     return graph.add("Mul", graph.add("Div", _tree_sum(graph, estimator, inputs), total), graph.constant(2.0))
 
 
 def _xgboost(graph: Graph, estimator: Any, inputs: str) -> str:
-    """The logistic in float32, as XGBoost works it out; only e^-x is worked out in float64 and then rounded."""
+    """Add the logistic in float32, as XGBoost computes it, with the exponential in float64 and rounded."""
     negative = graph.cast(graph.add("Neg", _tree_sum(graph, estimator, inputs)), np.float64)
     one = graph.constant(np.float32(1))
     exponential = graph.cast(graph.exponential(negative), np.float32)
@@ -86,7 +86,7 @@ _LOG_ODDS: Mapping[str, _Family] = {
     "AdaBoostClassifier": _ada_boost,
     "LGBMClassifier": _tree_sum,
 }
-# SVC has no probability of its own.
+# SVC yields no probability.
 _DECISIONS: Mapping[str, _Family] = {**_LOG_ODDS, "SVC": formulas.svc}
 _PROBABILITIES: Mapping[str, _Family] = {
     "DecisionTreeClassifier": _tree_sum,

@@ -1,25 +1,25 @@
-"""Models that are a formula, as operations of the graph. Inputs are float64 (n, inputs), what comes out is (n, 1).
+"""Models that are formulas, as graph operations from float64 inputs (n, inputs) to a value (n, 1).
 
-Each formula is the one of the scikit-learn class that it is called after.
+Each function implements the scikit-learn class of the same name.
 """
 
 from typing import Any
 
 import numpy as np
 
-from training.compilation.errors import NotCompilableError
 from training.compilation.graph import Graph
+from training.errors import NotCompilableError
 
 
 def logistic_regression(graph: Graph, estimator: Any, inputs: str) -> str:
-    """The log-odds: inputs · coefficients + intercept."""
+    """Add the log-odds: inputs · coefficients + intercept."""
     return _affine(graph, inputs, estimator.coef_.T, estimator.intercept_)
 
 
 def gaussian_nb(graph: Graph, estimator: Any, inputs: str) -> str:
-    """P(approved): the logistic of the difference of the two classes' joint log likelihoods.
+    """Add P(approved): the logistic of the difference of the two classes' joint log likelihoods.
 
-    scikit-learn divides e^likelihood by the sum over both classes, which is the same.
+    scikit-learn divides e^likelihood by the sum over both classes, which is equal.
     """
     likelihoods = []
     for prior, mean, variance in zip(estimator.class_prior_, estimator.theta_, estimator.var_, strict=True):
@@ -33,7 +33,7 @@ def gaussian_nb(graph: Graph, estimator: Any, inputs: str) -> str:
 
 
 def mlp(graph: Graph, estimator: Any, inputs: str) -> str:
-    """P(approved): layers of rectified sums, the logistic of the last sum."""
+    """Add P(approved): layers of rectified sums, then the logistic of the last sum."""
     if (estimator.activation, estimator.out_activation_) != ("relu", "logistic"):
         raise NotCompilableError(f"MLPClassifier with activation {estimator.activation} is not compiled")
     value = inputs
@@ -44,15 +44,15 @@ def mlp(graph: Graph, estimator: Any, inputs: str) -> str:
 
 
 def svc(graph: Graph, estimator: Any, inputs: str) -> str:
-    """The decision function: Σ coefficient · e^(−gamma · squared distance to the support vector) + intercept.
+    """Add the decision function: Σ coefficient · e^(−gamma · squared distance to the support vector) + intercept.
 
-    The squared distance |x − s|² is worked out as |x|² − 2 x·s + |s|², which needs n × s numbers at a time, not
-    n × s × inputs. Where it loses digits to far-away inputs, the exponential is 0 anyway.
+    The squared distance |x − s|² is computed as |x|² − 2 x·s + |s|², which needs n × s numbers at a time instead of n ×
+    s × inputs. It loses digits for distant inputs only, whose exponential is 0 anyway.
     """
     if estimator.kernel != "rbf":
         raise NotCompilableError(f"SVC with kernel {estimator.kernel} is not compiled")
     vectors = estimator.support_vectors_
-    gamma = estimator._gamma  # noqa: SLF001  # nothing else keeps what "scale" came to
+    gamma = estimator._gamma  # noqa: SLF001  # the only record of the value of "scale"
     own = _row_sum(graph, graph.add("Mul", inputs, inputs))
     products = graph.add("MatMul", inputs, graph.constant(-2.0 * vectors.T))
     distances = graph.add("Add", graph.add("Add", products, own), graph.constant(np.sum(vectors**2, axis=1)))

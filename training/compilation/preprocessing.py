@@ -1,18 +1,18 @@
-"""The inputs that a fitted pipeline's estimator sees, and how they are scaled."""
+"""The inputs of a fitted pipeline's estimator, and their scaling."""
 
 from typing import Any
 
 import numpy as np
 
 from loan_api.scoring.compiled import ModelInput
-from training.compilation.errors import NotCompilableError
 from training.compilation.graph import Graph
+from training.errors import NotCompilableError
 
 
 def model_inputs(preprocessing: Any) -> list[ModelInput]:
-    """The columns that the fitted ColumnTransformer hands on, in its order, before scaling.
+    """Return the output columns of the fitted ColumnTransformer, in its order, before scaling.
 
-    Raises NotCompilableError for a transformation that is not known here.
+    Raises NotCompilableError for an unknown transformation.
     """
     inputs: list[ModelInput] = []
     for _, transformer, columns in preprocessing.transformers_:
@@ -24,7 +24,7 @@ def model_inputs(preprocessing: Any) -> list[ModelInput]:
                 for place, value in enumerate(values)
                 if place != drop
             ]
-        elif _is_scaler(transformer) or _hands_on(transformer):
+        elif _is_scaler(transformer) or _is_passthrough(transformer):
             inputs += [ModelInput(column) for column in columns]
         else:
             raise NotCompilableError(f"preprocessing with {type(transformer).__name__} is not compiled")
@@ -32,9 +32,9 @@ def model_inputs(preprocessing: Any) -> list[ModelInput]:
 
 
 def add_scaling(graph: Graph, preprocessing: Any, inputs: str) -> str:
-    """The inputs as the estimator sees them: minus the mean, divided by the scale, where they are standardised.
+    """Add standardisation: subtract the mean and divide by the scale.
 
-    Inputs that are not have 0 and 1 there, which changes nothing.
+    Inputs that are not standardised have mean 0 and scale 1.
     """
     if not is_scaled(preprocessing):
         return inputs
@@ -50,7 +50,7 @@ def add_scaling(graph: Graph, preprocessing: Any, inputs: str) -> str:
 
 
 def is_scaled(preprocessing: Any) -> bool:
-    """Whether the estimator sees standardised numbers."""
+    """Return whether the estimator gets standardised numbers."""
     return any(_is_scaler(transformer) for _, transformer, _ in preprocessing.transformers_)
 
 
@@ -58,6 +58,6 @@ def _is_scaler(transformer: Any) -> bool:
     return type(transformer).__name__ == "StandardScaler"
 
 
-def _hands_on(transformer: Any) -> bool:
-    """Whether it is what scikit-learn fits for "passthrough"."""
+def _is_passthrough(transformer: Any) -> bool:
+    """Return whether scikit-learn fitted this transformer for "passthrough"."""
     return type(transformer).__name__ == "FunctionTransformer" and transformer.func is None

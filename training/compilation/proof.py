@@ -1,6 +1,6 @@
-"""Made-up applications on which a compiled form must show that it equals its pipeline.
+"""Invented applications on which a compiled form must agree with its pipeline.
 
-They lie where two ways of computing the same could part: on split thresholds, at the ends of ranges and beyond.
+They lie where two computations could diverge: on split thresholds, at the ends of ranges and beyond.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
 from loan_api.scoring.columns import Columns, row_count
 from training.compilation.levers import lever_of, smallest_reaching
 
-# Just below, on and above.
-ROWS_OF_A_TURN = 3
+# Just below, on and just above.
+ROWS_PER_POINT = 3
 SEED = 20240313
 _MOST_ROWS = 40_000
 _BASES_OF_A_VALUE = 3
@@ -23,38 +23,37 @@ _BEYOND = 10
 
 
 @dataclass(frozen=True)
-class Turns:
-    """Float64 values (n) of a feature around which a row changes sides, and the made-up application (n) to try each on.
+class SplitPoints:
+    """Split points (n) of a feature in float64, and the invented application (n) to vary around each.
 
-    An application is told by its place among the made-up ones.
+    An application is identified by its position.
     """
 
     points: NDArray[np.float64]
     bases: NDArray[np.intp]
 
 
-def proof_applications(made_up: Columns, turns: Mapping[str, Turns]) -> Columns:
-    """The `made_up` applications, and variations of them, of which each moves one feature. Always the same.
+def proof_applications(made_up: Columns, splits: Mapping[str, SplitPoints]) -> Columns:
+    """Return the `made_up` applications and variations of them that each move one feature. Deterministic.
 
-    A feature is moved to every allowed category, the edges of its bins, the ends of its range and beyond, and for
-    each of its turns onto the point and just to both sides of it. Where that makes more than 40,000 rows, turns are
-    drawn at random.
+    A feature is moved to every allowed category, to the edges of its bins, to the ends of its range and beyond, and to
+    each of its split points and its two neighbours. If that exceeds 40,000 rows, split points are sampled.
     """
-    # RandomState, as its streams are frozen (NEP 19).
+    # The streams of RandomState are frozen (NEP 19).
     random = np.random.RandomState(SEED)
     parts = [made_up, *_category_rows(made_up, random), *_range_rows(made_up, random)]
-    room = (_MOST_ROWS - sum(row_count(part) for part in parts)) // ROWS_OF_A_TURN
-    count = sum(len(turned.points) for turned in turns.values())
+    room = (_MOST_ROWS - sum(row_count(part) for part in parts)) // ROWS_PER_POINT
+    count = sum(len(split.points) for split in splits.values())
     kept = random.permutation(count) < room
-    for column, turned in turns.items():
-        own, kept = kept[: len(turned.points)], kept[len(turned.points) :]
-        bases = {name: made_up[name][turned.bases[own]] for name in FEATURE_NAMES}
-        parts.append(_rows_around(bases, column, turned.points[own]))
+    for column, split in splits.items():
+        own, kept = kept[: len(split.points)], kept[len(split.points) :]
+        bases = {name: made_up[name][split.bases[own]] for name in FEATURE_NAMES}
+        parts.append(_rows_around(bases, column, split.points[own]))
     return _joined(parts)
 
 
 def _category_rows(made_up: Columns, random: np.random.RandomState) -> list[Columns]:
-    """A few applications with every allowed value of every category."""
+    """Return a few applications for every allowed value of every category."""
     return [
         {**_drawn(made_up, _BASES_OF_A_VALUE, random), category.name: np.full(_BASES_OF_A_VALUE, code, dtype=np.int8)}
         for category in CATEGORIES
@@ -63,7 +62,7 @@ def _category_rows(made_up: Columns, random: np.random.RandomState) -> list[Colu
 
 
 def _range_rows(made_up: Columns, random: np.random.RandomState) -> list[Columns]:
-    """A few applications with numbers at the edges of bins and range, and beyond, if all that is derived is finite."""
+    """Return a few applications at and beyond the ends of bins and range, if all derived features are finite."""
     rows: list[Columns] = []
     for number in NUMBERS:
         ends = {*number.bins, number.minimum, number.maximum}
@@ -80,13 +79,16 @@ def _range_rows(made_up: Columns, random: np.random.RandomState) -> list[Columns
 
 
 def _rows_around(bases: Columns, column: str, values: NDArray[np.float64]) -> Columns:
-    """The n bases thrice: with the feature just below its value (n), on it or as little above as it gets, and above."""
+    """Return the n bases three times: with the feature just below its value (n), on it, and just above.
+
+    A derived feature is moved by its lever, to the closest values that it can take.
+    """
     above = np.nextafter(values, np.inf)
     if column in DERIVED:
         lever = lever_of(column)
         reaching = smallest_reaching(bases, column, values)
         settings = [np.nextafter(reaching, -np.inf), reaching]
-        # Several neighbours of the lever may derive the same value.
+        # Neighbouring values of the lever may derive the same value.
         settings.append(np.maximum(np.nextafter(reaching, np.inf), smallest_reaching(bases, column, above)))
     else:
         lever = column

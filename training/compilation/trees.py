@@ -1,4 +1,4 @@
-"""Decision trees in one form for all libraries, and as a node of the graph."""
+"""Decision trees in one representation for all libraries, and as a graph node."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from training.compilation.graph import TREES_DOMAIN, Graph
 
-# Enumerations of the ONNX operation TreeEnsemble (ai.onnx.ml 5).
+# Enumerations of the ONNX operator TreeEnsemble (ai.onnx.ml 5).
 _SUM = 1
 _NO_TRANSFORM = 0
 _LESS_OR_EQUAL = 0
@@ -19,10 +19,10 @@ _LESS = 1
 
 @dataclass(frozen=True)
 class Tree:
-    """m splits, the root first and each before those that it leads to, and k leaves, one where m is 0.
+    """A tree of m splits, root first and parents before children, and k leaves, one if m is 0.
 
-    A row goes on to `passed` of a split where its input `inputs` is below (or on, as the ensemble says) `thresholds`,
-    else to `failed`. There, c >= 0 is split c and c < 0 is leaf -c - 1.
+    A row goes to `passed` of a split if its input `inputs` is below `thresholds` (or equal, depending on the ensemble),
+    otherwise to `failed`. There, c >= 0 is split c and c < 0 is leaf -c - 1.
     """
 
     inputs: NDArray[np.int64]
@@ -34,10 +34,10 @@ class Tree:
 
 @dataclass(frozen=True)
 class TreeEnsemble:
-    """Trees whose leaves are summed in order, in float64, or in float32 where `single_sum`.
+    """Trees whose leaves are summed in order, in float64, or in float32 if `single_sum`.
 
-    A split is passed below the threshold and, unless `strict`, on it. Where `single_inputs`, inputs are rounded to
-    float32 before they are compared.
+    A split is passed below the threshold and, unless `strict`, on it. If `single_inputs`, inputs are rounded to float32
+    before the comparison.
     """
 
     trees: Sequence[Tree]
@@ -47,7 +47,7 @@ class TreeEnsemble:
 
 
 def add_sum(graph: Graph, ensemble: TreeEnsemble, inputs: str) -> str:
-    """The sum of the leaves (n, 1), float64 or float32 as the ensemble sums, for float64 inputs (n, any)."""
+    """Add the sum of the leaves (n, 1), float64 or float32 as the ensemble sums, for float64 inputs (n, any)."""
     kind = np.float32 if ensemble.single_sum else np.float64
     if ensemble.single_inputs:
         inputs = graph.cast(inputs, np.float32)
@@ -81,10 +81,10 @@ def add_sum(graph: Graph, ensemble: TreeEnsemble, inputs: str) -> str:
 
 
 def turning_points(ensemble: TreeEnsemble, tree: Tree) -> NDArray[np.float64]:
-    """For each split of a tree of the ensemble, the float64 value around which a row changes sides (m).
+    """Return, for each split of a tree of the ensemble, the float64 value at which rows change sides (m).
 
-    That is the threshold; or, where inputs are rounded to float32 first, the middle between the last float32 that
-    passes and the next one: float64 values are rounded apart there, and around the threshold itself they are not.
+    It is the threshold, unless inputs are rounded to float32 first. Then it is the midpoint between the last float32
+    that passes and the next one, because float64 values round apart there and not at the threshold.
     """
     if not ensemble.single_inputs:
         return tree.thresholds
@@ -98,7 +98,7 @@ def turning_points(ensemble: TreeEnsemble, tree: Tree) -> NDArray[np.float64]:
 
 
 def search_tree(thresholds: NDArray[np.float64]) -> Tree:
-    """A balanced tree over one input whose leaf is the number of ascending `thresholds` (m) that the input fails."""
+    """Return a balanced tree whose leaf is the number of ascending `thresholds` (m) that its only input fails."""
     passed, failed = np.empty((2, len(thresholds)), dtype=np.int64)
     middles: list[int] = []
 
@@ -118,7 +118,7 @@ def search_tree(thresholds: NDArray[np.float64]) -> Tree:
 
 
 def _with_a_split(tree: Tree) -> Tree:
-    # TreeEnsemble has no tree without a split; both sides of this one are the same leaf.
+    # TreeEnsemble needs a split in each tree; both sides of this one are the same leaf.
     if len(tree.inputs):
         return tree
     nothing = np.zeros(1, dtype=np.int64)
@@ -133,7 +133,7 @@ def _offsets(sizes: Sequence[int]) -> list[int]:
 def _targets(
     children: Sequence[NDArray[np.int64]], roots: Sequence[int], first_leaves: Sequence[int]
 ) -> tuple[list[int], list[int]]:
-    """Where each split leads to, numbered over all trees, and 1 where that is a leaf."""
+    """Return the target of each split, numbered over all trees, and 1 for leaves."""
     numbered = [
         np.where(targets >= 0, targets + root, -targets - 1 + first_leaf)
         for targets, root, first_leaf in zip(children, roots, first_leaves, strict=True)

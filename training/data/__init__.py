@@ -1,1 +1,1 @@
-"""The data: read, checked, split, profiled."""
+"""Datasets: ingestion, profile and split."""

@@ -1,6 +1,6 @@
-"""The data version of a run: what the data was, in figures that can be kept, read and compared.
+"""The data version of a run: statistics that identify the data and can be compared.
 
-No application is in it, only counts and summaries.
+It contains counts and summaries, and no application.
 """
 
 from collections.abc import Mapping
@@ -18,20 +18,21 @@ from training.data.split import RULE, Split
 
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 TRANSFORMATIONS = (
-    "Spaces around names and values are removed.",
-    "An application that stands in the file again with the same outcome, under another identifier, is dropped.",
-    "The identifier is dropped; it is no feature.",
+    "Spaces around names and values are stripped.",
+    "A duplicate, the same application and outcome under another identifier, is dropped.",
+    "The identifier is dropped, as it is not a feature.",
     "The outcome is 1 for Approved and 0 for Rejected.",
-    "Applications are sorted by their values, so that the order of the file changes nothing.",
+    "Applications are sorted by their values, so that the order of the file has no effect.",
     RULE,
 )
 
 
 @dataclass(frozen=True)
 class FeatureProfile:
-    """One feature over all applications. `histogram` has its values by bin, `approved` those of approved applications.
+    """Statistics of one feature over all applications.
 
-    `quantiles`, `mean` and `spread` (standard deviation) are of numbers, in the feature's unit; a category has none.
+    `histogram` counts the values by bin, `approved` those of approved applications. `quantiles`, `mean` and `spread`
+    (standard deviation) exist for numbers only, in the feature's unit.
     """
 
     name: str
@@ -47,7 +48,7 @@ class FeatureProfile:
 
 @dataclass(frozen=True)
 class DataProfile:
-    """Everything that is kept of a run's data. `rows_contradictory` have a twin of the other outcome."""
+    """Statistics of a run's data. `rows_contradictory` counts applications that appear with both outcomes."""
 
     dataset: str
     dataset_digest: str
@@ -65,19 +66,19 @@ class DataProfile:
     features: tuple[FeatureProfile, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the profile as JSON values."""
         return asdict(self)
 
 
 def profile_dataset(dataset: Dataset, split: Split) -> DataProfile:
-    """The profile of the dataset as it was split."""
+    """Profile the dataset and its split."""
     return DataProfile(
         dataset=dataset.path.name,
         dataset_digest=dataset.digest,
         feature_schema_digest=feature_schema_digest(),
         is_synthetic=dataset.is_sample,
         rows_read=dataset.rows_read,
-        rows_dropped={"the same application and outcome under another identifier": dataset.repeated_rows},
+        rows_dropped={"duplicates under another identifier": dataset.repeated_rows},
         rows_kept=len(dataset.outcomes),
         rows_contradictory=int(dataset.applications.duplicated(keep=False).sum()),
         rows_train=len(split.train_outcomes),

@@ -1,4 +1,4 @@
-"""The data version as a page and as a picture, for people."""
+"""The data version as a web page and as a picture."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _COLUMNS = 3
 
 
 def profile_page(profile: DataProfile) -> str:
-    """One HTML page that needs nothing from elsewhere."""
+    """Render a self-contained HTML page."""
     templates = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape(), undefined=StrictUndefined
     )
@@ -21,7 +21,7 @@ def profile_page(profile: DataProfile) -> str:
 
 
 def profile_picture(profile: DataProfile) -> Figure:
-    """Every feature's histogram, approved and rejected stacked."""
+    """Draw every feature's histogram, approved and rejected stacked."""
     rows = -(-len(profile.features) // _COLUMNS)
     figure = Figure(figsize=(5 * _COLUMNS, 2.6 * rows), layout="constrained", dpi=110)
     figure.suptitle(

@@ -1,8 +1,8 @@
-"""A synthetic dataset, so that a fresh clone can train without the user's data.
+"""A synthetic dataset, so that a fresh clone can train without real data.
 
-It has the real file's columns, value grids and quirks (spaces after commas in header and values, −100000 for some
-residential assets) and a decision of the same structure: a credit score cut, overturned where the loan is short,
-large for the income and covered by assets. No row is a real one.
+It has the columns, value grids and quirks of the real file (spaces after commas, −100000 for some residential assets)
+and a similar decision: a credit score cut-off, overturned for short loans that are large for the income and covered by
+assets.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ _LARGE_IN_YEARS_OF_INCOME = 3
 
 
 def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
-    """Writes `rows` applications to `path`; the same seed gives the same bytes on every platform and version.
+    """Write `rows` applications to `path`. The same seed gives the same bytes on every platform and version.
 
     `RandomState` is used because its streams are frozen (NEP 19), and only whole numbers are derived from it.
     """
@@ -64,6 +64,6 @@ def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
 
 
 def _share_of(income: np.ndarray, percent: np.ndarray, least: int) -> np.ndarray:
-    """`percent` of `income` in whole lakhs (100,000 rupees), `least` at least."""
+    """Return `percent` of `income` in whole lakhs (100,000 rupees), but no less than `least`."""
     share: np.ndarray = np.maximum(income * percent // 100 // _LAKH * _LAKH, least)
     return share

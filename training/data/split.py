@@ -1,7 +1,7 @@
-"""Which applications are learnt from, and which are held out.
+"""The split into training part and holdout.
 
-An application's own content decides, by a hash. So it stays on its side whatever is added to the data, reordered or
-seeded, and no model of this system, past or future, has learnt from an application that another is judged on.
+A hash of the application's own values decides. An application therefore stays on its side when data is added or
+reordered or the seed changes, and no model has learned from an application that any model is judged on.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from training.errors import DatasetError
 HOLDOUT_SHARE = 0.2
 FOLDS = 5
 RULE = (
-    f"An application is held out where the first 8 bytes of the SHA-256 of its values, as a share of 2^64, are below"
-    f" {HOLDOUT_SHARE}. Its outcome has no say, nor has the seed."
+    f"An application is held out if the first 8 bytes of the SHA-256 of its values, divided by 2^64, are below"
+    f" {HOLDOUT_SHARE}. Outcome and seed play no part."
 )
 _LEAST_OF_EACH_OUTCOME = 2 * FOLDS
 _LEAST_HELD_OUT_OF_EACH_OUTCOME = 1
@@ -25,7 +25,7 @@ _LEAST_HELD_OUT_OF_EACH_OUTCOME = 1
 
 @dataclass(frozen=True)
 class Split:
-    """Applications (n rows, the declared features) and outcomes to learn from, and those held out."""
+    """Applications (n rows, the declared features) and outcomes of the training part and of the holdout."""
 
     train_applications: pd.DataFrame
     train_outcomes: pd.Series
@@ -34,9 +34,9 @@ class Split:
 
 
 def split_dataset(dataset: Dataset) -> Split:
-    """The split of the dataset's content.
+    """Split the dataset.
 
-    Raises DatasetError where an outcome is too rare to stand in every fold and in the holdout.
+    Raises DatasetError if an outcome is too rare to appear in every fold and in the holdout.
     """
     held_out = np.array([_share(text) < HOLDOUT_SHARE for text in row_texts(dataset.applications)])
     split = Split(
@@ -46,8 +46,8 @@ def split_dataset(dataset: Dataset) -> Split:
         holdout_outcomes=dataset.outcomes[held_out],
     )
     for part, outcomes, least in (
-        ("to learn from", split.train_outcomes, _LEAST_OF_EACH_OUTCOME),
-        ("held out", split.holdout_outcomes, _LEAST_HELD_OUT_OF_EACH_OUTCOME),
+        ("in the training part", split.train_outcomes, _LEAST_OF_EACH_OUTCOME),
+        ("in the holdout", split.holdout_outcomes, _LEAST_HELD_OUT_OF_EACH_OUTCOME),
     ):
         rarest = min((outcomes == outcome).sum() for outcome in (0, 1))
         if rarest < least:

@@ -1,4 +1,4 @@
-"""Fetches the artifacts of registered versions, as they stand in for contestants at the gate."""
+"""Downloads of registered artifacts for the gate."""
 
 from pathlib import Path
 
@@ -10,18 +10,18 @@ from training.registry.gate import Contestant
 
 
 def fetch_artifact(uri: str, folder: Path) -> Path:
-    """The artifact at `uri`, in a new folder inside `folder`."""
+    """Download the artifact at `uri` into a new `folder` and return its path."""
     folder.mkdir(parents=True)
     return Path(download_artifacts(uri, dst_path=str(folder)))
 
 
 def fetch_contestant(version: ModelVersion, folder: Path) -> Contestant:
-    """A registered version, ready to be judged; what is wrong with its files already is its `problem`."""
+    """Download a registered version for judgement. Damaged or missing files become its `problem`."""
     threshold = float(version.tags[TAG_THRESHOLD])
     try:
         artifact = fetch_artifact(f"models:/{version.name}/{version.version}", folder)
-    except Exception as error:  # noqa: BLE001  # every kind of store fails in its own way
+    except Exception as error:  # noqa: BLE001  # every artifact store has its own errors
         return Contestant(folder, threshold, f"its files cannot be fetched ({type(error).__name__})")
     if artifact_digest(artifact) != version.tags[TAG_ARTIFACT_DIGEST]:
-        return Contestant(artifact, threshold, "its files are not those that were registered")
+        return Contestant(artifact, threshold, "its files have changed since registration")
     return Contestant(artifact, threshold)

@@ -1,4 +1,4 @@
-"""The model card: what a person should know before using the model."""
+"""The model card, which tells users what to know before they rely on the model."""
 
 from pathlib import Path
 
@@ -33,11 +33,11 @@ def model_card(
     run_id: str,
     commit: str,
 ) -> str:
-    """The card of the winner, in Markdown."""
+    """Render the winner's card in Markdown."""
     winner = choice.winner
     outcomes = split.holdout_outcomes.to_numpy()
     applications = pd.concat([split.train_applications, split.holdout_applications])
-    # Text, not HTML: nothing is to be escaped.
+    # Markdown needs no escaping.
     templates = Environment(loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
     importance = sorted(((name, mean) for name, (mean, _) in winner.importance.items()), key=lambda item: -item[1])
     return templates.get_template("model_card.md").render(
@@ -68,12 +68,12 @@ def model_card(
 
 
 def _dominance(importance: list[tuple[str, float]]) -> str:
-    """How much of all losses the first feature's is, in a sentence."""
+    """Describe the first feature's share of all losses."""
     total = sum(max(loss, 0.0) for _, loss in importance)
     (first, loss), *_ = importance
     if total <= 0:
         return "No feature stands out."
     return (
-        f"{first} makes {loss / total:.0%} of the losses. An error in that one value changes decisions like no other:"
-        " check its source first when decisions look wrong."
+        f"{first} accounts for {loss / total:.0%} of the losses. An error in this value changes decisions most:"
+        " check its source first if decisions look wrong."
     )

@@ -1,4 +1,4 @@
-"""The promotion gate: what a challenger must show before it may decide about people."""
+"""The promotion gate: the requirements a challenger must meet before it may decide about people."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from training.registry import clean_process
 from training.registry.timing import frame_columns, seconds_of
 from training.selection.metrics import Outcomes, Probabilities, paired_difference
 
-# A challenger may be worse than the champion by this much, so that a tie is not decided by a coin.
+# Tolerated deficits, so that chance does not decide a tie.
 MARGINS = {"f1": 0.01, "brier": 0.005}
 LATENCY_BUDGET_SECONDS = {"seconds_1_row": 0.05, "seconds_1000_rows": 0.25}
 GOLDEN_TOLERANCE = 1e-6
@@ -33,7 +33,7 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Check:
-    """One condition: whether it holds, and the numbers in a sentence."""
+    """One requirement, the result, and its numbers in a sentence."""
 
     name: str
     passed: bool
@@ -42,25 +42,25 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Every check, and the figures behind them. It is passed where all are."""
+    """All checks and the figures behind them. It is passed if every check is."""
 
     checks: tuple[Check, ...]
     figures: Mapping[str, float]
 
     @property
     def passed(self) -> bool:
-        """Whether the challenger may go to Production."""
+        """Return whether the challenger may go to Production."""
         return all(check.passed for check in self.checks)
 
     @property
     def summary(self) -> str:
-        """The checks that refused it, or all of them, in a line."""
+        """Return the failed checks, or all if none failed, in one line."""
         refusing = [check for check in self.checks if not check.passed]
         shown = refusing or self.checks
         return "; ".join(f"{check.name}: {check.says}" for check in shown)
 
     def to_tags(self) -> dict[str, str]:
-        """For the version: the verdict in a word, in a sentence, and its figures."""
+        """Return the version's tags: the verdict in a word, its checks, and its figures."""
         return {
             "gate": "passed" if self.passed else "refused",
             "gate_checks": self.summary,
@@ -68,7 +68,7 @@ class Verdict:
         }
 
 
-_LOADS = Check("loads in a clean process", passed=True, says="it does")
+_LOADS = Check("loads in a clean process", passed=True, says="yes")
 
 
 class LoadError(Exception):
@@ -77,7 +77,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Contestant:
-    """A model's artifact on disk, the threshold that it decides at, and what is wrong with it already."""
+    """A model's artifact on disk, its threshold, and any problem known before it runs."""
 
     artifact: Path
     threshold: float
@@ -86,7 +86,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class _Performance:
-    """What a contestant did in a clean process."""
+    """The results of a contestant in a clean process."""
 
     golden_deviation: float
     holdout: Probabilities
@@ -96,7 +96,7 @@ class _Performance:
 
 @dataclass(frozen=True)
 class _CompiledForm:
-    """What became of the challenger's compiled form, and how long it takes where there is one."""
+    """The check of the challenger's compiled form, and its scoring times if there is one."""
 
     check: Check
     seconds: Mapping[str, float] | None = None
@@ -105,12 +105,12 @@ class _CompiledForm:
 def judge(
     challenger: Contestant, champion: Contestant | None, split: Split, *, despite_broken_champion: bool = False
 ) -> Verdict:
-    """Runs the challenger, and the champion where there is one, in clean processes on the same holdout.
+    """Run challenger and champion, if there is one, in clean processes on the same holdout.
 
-    Passed where the challenger loads, reproduces its golden rows, decides at its threshold, has a compiled form that is
-    equal to it or says why it has none, keeps its latency budget, and is not worse than the champion: the 95 % paired
-    bootstrap interval of the difference lies within the margin. A champion that fails is no reason to let a challenger
-    pass; `despite_broken_champion` is for people who know why.
+    The challenger passes if it loads, reproduces its golden rows, decides at its threshold, has a compiled form equal
+    to its pipeline or says why not, meets the latency budget, and is not worse than the champion: the 95 % paired
+    bootstrap interval of the difference must stay within the margin. A champion that fails lets no challenger pass,
+    except with `despite_broken_champion`.
     """
     try:
         performance = _perform(challenger, split.holdout_applications)
@@ -121,12 +121,12 @@ def judge(
     checks = [_LOADS, *_check_alone(performance, challenger), compiled.check, *_check_latency(seconds)]
     figures = {"golden_deviation": performance.golden_deviation, **seconds}
     if champion is None:
-        checks.append(Check("not worse than the champion", passed=True, says="there is none"))
+        checks.append(Check("not worse than the champion", passed=True, says="there is no champion"))
         return Verdict(tuple(checks), figures)
     try:
         rival = _perform(champion, split.holdout_applications)
     except LoadError as error:
-        says = f"the champion cannot be compared with, it fails: {error}"
+        says = f"the champion fails, so there is no comparison: {error}"
         check = Check("not worse than the champion", passed=despite_broken_champion, says=says)
         return Verdict((*checks, check), figures)
     outcomes = split.holdout_outcomes.to_numpy()
@@ -139,7 +139,7 @@ def judge(
 
 
 def inspect(contestant: Contestant) -> Verdict:
-    """Whether it still loads and decides as it did when it was registered: what a rollback asks, for haste."""
+    """Check that a version still loads and decides as it did at registration: the quick test for a rollback."""
     try:
         performance = _perform(contestant, None)
     except LoadError as error:
@@ -153,22 +153,20 @@ def _unloadable(error: LoadError) -> Verdict:
 
 def _check_alone(performance: _Performance, contestant: Contestant) -> Iterator[Check]:
     deviation = performance.golden_deviation
-    yield Check(
-        "golden rows", deviation <= GOLDEN_TOLERANCE, f"off by {deviation:.2g}, at most {GOLDEN_TOLERANCE:g} is allowed"
-    )
+    yield Check("golden rows", deviation <= GOLDEN_TOLERANCE, f"off by {deviation:.2g}, tolerance {GOLDEN_TOLERANCE:g}")
     decided = (performance.holdout >= contestant.threshold).astype("int64")
     differing = int((decided != performance.labels).sum())
     yield Check("decides at its threshold", differing == 0, f"{differing} of {len(decided)} labels differ")
 
 
 def _compiled(challenger: Contestant, performance: _Performance, holdout: pd.DataFrame) -> _CompiledForm:
-    """Its proof, and real applications: what the pipeline did in the clean process is what it must do, too."""
+    """Check the compiled form on its proof and on the holdout, against the pipeline in the clean process."""
     name = "compiled form"
     golden = ReferencePackage.read(challenger.artifact).golden_rows
     scorer = proven_scorer(challenger.artifact, golden, challenger.threshold)
     if isinstance(scorer, str):
         is_missing = read_why_not(challenger.artifact) is not None
-        return _CompiledForm(Check(name, passed=is_missing, says=f"{scorer}; the pipeline serves"))
+        return _CompiledForm(Check(name, passed=is_missing, says=f"{scorer}; the pipeline would serve"))
     columns = frame_columns(holdout)
     found = disagreement(performance.holdout, scorer.probabilities(columns), challenger.threshold)
     says = found or f"equal to the pipeline on its proof and on {len(holdout)} rows"
@@ -177,7 +175,7 @@ def _compiled(challenger: Contestant, performance: _Performance, holdout: pd.Dat
 
 
 def _check_latency(seconds: Mapping[str, float]) -> Iterator[Check]:
-    """Of what would serve: the compiled form, or the pipeline where there is none."""
+    """Check the scorer that would serve: the compiled form, or the pipeline if there is none."""
     for name, budget in LATENCY_BUDGET_SECONDS.items():
         yield Check(
             f"latency, {name.removeprefix('seconds_').replace('_', ' ')}",
@@ -203,7 +201,7 @@ def _compare(
 
 
 def _perform(contestant: Contestant, holdout: pd.DataFrame | None) -> _Performance:
-    """Without a holdout, its golden rows stand in for one."""
+    """Run a contestant in a clean process. Without a holdout, its golden rows take that place."""
     if contestant.problem is not None:
         raise LoadError(contestant.problem)
     try:
@@ -241,7 +239,7 @@ def _run_clean(artifact: Path, golden: pd.DataFrame, holdout: pd.DataFrame) -> d
         except subprocess.TimeoutExpired:
             raise LoadError(f"it took more than {_DEADLINE_SECONDS} s") from None
         if finished.returncode != 0 or not answers.exists():
-            # The last line of a traceback names the error's type; what follows may quote anything.
+            # The last line of a traceback names the error's type; its message may quote anything.
             last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
             raise LoadError(f"exit code {finished.returncode}, {last.partition(':')[0]}")
         found: dict[str, Any] = json.loads(answers.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Applications that nobody ever made, to know a model by: they carry nothing of an applicant."""
+"""Invented applications that identify a model without carrying any applicant's data."""
 
 from typing import Any
 
@@ -12,26 +12,26 @@ _SEED = 20240313
 
 
 def golden_applications() -> list[dict[str, Any]]:
-    """The documented example, both ends of every range, and random ones within the monitored bins. Always the same."""
+    """Return the documented example, both ends of all ranges, and random rows within the bins. Deterministic."""
     lowest: dict[str, Any] = {feature.name: _end(feature, lowest=True) for feature in FEATURES}
     highest: dict[str, Any] = {feature.name: _end(feature, lowest=False) for feature in FEATURES}
     return [example_application(), lowest, highest, *_random_applications(_GOLDEN_ROWS - 3, _SEED)]
 
 
 def probe_applications() -> list[dict[str, Any]]:
-    """A few thousand random applications, to tell two models apart by what they do. Always the same."""
+    """Return several thousand random applications to distinguish models by behaviour. Deterministic."""
     return _random_applications(_PROBE_ROWS, _SEED + 1)
 
 
 def _random_applications(rows: int, seed: int) -> list[dict[str, Any]]:
-    # RandomState, as its streams are frozen (NEP 19).
+    # The streams of RandomState are frozen (NEP 19).
     random = np.random.RandomState(seed)
     columns = {feature.name: _random_values(feature, rows, random) for feature in FEATURES}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _random_values(feature: Feature, rows: int, random: np.random.RandomState) -> list[Any]:
-    """A bin at random, then a whole number within it and within the feature's range at random."""
+    """Draw a bin, then a whole number within the bin and the feature's range."""
     if isinstance(feature, CategoryFeature):
         return [feature.values[place] for place in random.randint(0, len(feature.values), rows)]
     edges = np.array(feature.bins)

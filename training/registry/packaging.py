@@ -1,4 +1,4 @@
-"""Makes the artifact of a model: the pipeline, the code it needs, and its reference package."""
+"""Packaging of a model: the pipeline, the code it needs, its compiled form and its reference package."""
 
 import hashlib
 import json
@@ -23,22 +23,22 @@ from loan_api.credit.reference import ReferenceDistribution
 from loan_api.scoring.compiled import CompiledForm, write_why_not
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ModelFacts, ReferencePackage
 from loan_api.settings import PROJECT_ROOT
-from training.compilation.errors import NotCompilableError
 from training.compilation.form import compiled_form
 from training.data.dataset import Dataset
 from training.data.split import Split
+from training.errors import NotCompilableError
 from training.registry.golden import golden_applications, probe_applications
 from training.registry.versions import ModelIdentity
 from training.selection.evaluation import Evaluation
 
-# The distributions that every model needs to be loaded; an estimator of another library adds its own.
+# Every model needs these distributions; an estimator of another library adds its own.
 _RUNTIME = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
 _SHIPPED_MODULES = ("__init__.py", "credit/__init__.py", "credit/derivation.py", "credit/features.py")
 _EXAMPLES = 3
 
 
 def compile_winner(winner: Evaluation) -> CompiledForm | NotCompilableError:
-    """The winner's compiled form, proven equal to its pipeline, or why there is none."""
+    """Return the winner's compiled form, proven equal to its pipeline, or the reason why there is none."""
     try:
         return compiled_form(winner.pipeline, winner.threshold, [*golden_applications(), *probe_applications()])
     except NotCompilableError as error:
@@ -52,10 +52,7 @@ def log_artifact(
     package: ReferencePackage,
     compiled: CompiledForm | NotCompilableError,
 ) -> ModelInfo:
-    """Logs the winner's pipeline with its compiled form and reference package in the active run.
-
-    Nothing is registered by it.
-    """
+    """Log pipeline, compiled form and reference package in the active run, without registering them."""
     example = applications_frame(package.golden_rows.applications[:_EXAMPLES])
     signature = infer_signature(example, winner.pipeline.predict(example))
     with shipped_code() as code:
@@ -84,7 +81,7 @@ def log_artifact(
 
 
 def reference_package(winner: Evaluation, split: Split, model_card: str) -> ReferencePackage:
-    """What the winner is to be known by. The score's distribution is that of applications it had not learnt from."""
+    """Build the winner's reference package. The score distribution is of unseen applications."""
     golden = golden_applications()
     return ReferencePackage(
         features=[describe(feature) for feature in FEATURES],
@@ -95,7 +92,7 @@ def reference_package(winner: Evaluation, split: Split, model_card: str) -> Refe
 
 
 def identify(winner: Evaluation, dataset: Dataset) -> ModelIdentity:
-    """The identity of the winner."""
+    """Return the winner's identity."""
     made_up = applications_frame([*golden_applications(), *probe_applications()])
     behaviour = hashlib.sha256()
     for applications in (dataset.applications, made_up):
@@ -131,7 +128,7 @@ def shipped_code() -> Iterator[Path]:
 
 
 def _trusted_types(pipeline: Pipeline) -> list[str]:
-    """The types in our own pipeline that skops does not know by itself; loading is limited to these."""
+    """Return the types in our pipeline that skops does not know. Loading is limited to these."""
     types: list[str] = skops_io.get_untrusted_types(data=skops_io.dumps(pipeline))
     return types
 

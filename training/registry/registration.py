@@ -1,4 +1,4 @@
-"""Registers a packaged model as the next version, unless it is there already."""
+"""Registration of a packaged model as the next version, unless an identical one exists."""
 
 from dataclasses import dataclass
 
@@ -26,15 +26,15 @@ from training.registry.versions import (
 )
 
 _MODEL_DESCRIPTION = (
-    "Decides loan applications: probability that an application is approved. Feature derivation and preprocessing are"
-    " part of the model; its input is the raw application. Semantic versions: major, the features or their meaning"
-    " changed; minor, other data or another algorithm; patch, a refit."
+    "Predicts the approval probability of a loan application. Its input is the raw application; feature derivation and"
+    " preprocessing are part of the model. Semantic versions: major, the features or their meaning changed; minor, the"
+    " data or the algorithm changed; patch, a refit."
 )
 
 
 @dataclass(frozen=True)
 class NewModel:
-    """A packaged model that is not registered yet: what MLflow logged, its facts, identity, digest and verdict."""
+    """A packaged model before registration: MLflow's record, facts, identity, digest and verdict."""
 
     logged: ModelInfo
     facts: ModelFacts
@@ -44,7 +44,7 @@ class NewModel:
 
 
 def find_same_model(client: MlflowClient, name: str, identity: ModelIdentity) -> ModelVersion | None:
-    """The registered version of that very identity, or None."""
+    """Return the registered version with this identity, or None."""
     for version in registered_versions(client, name):
         if ModelIdentity.of(version) == identity:
             return version
@@ -52,7 +52,7 @@ def find_same_model(client: MlflowClient, name: str, identity: ModelIdentity) ->
 
 
 def register(client: MlflowClient, name: str, model: NewModel) -> ModelVersion:
-    """Registers the model as the next version of `name`, in no stage yet, with the gate's verdict on it."""
+    """Register the model as the next version of `name`, without a stage, tagged with the gate's verdict."""
     facts = model.facts
     _ensure_registered_model(client, name)
     versions = registered_versions(client, name)
@@ -94,6 +94,6 @@ def _ensure_registered_model(client: MlflowClient, name: str) -> None:
 
 
 def keep_verdict(client: MlflowClient, version: ModelVersion, verdict: Verdict) -> None:
-    """Puts the gate's verdict on a registered version, in the place of an earlier one."""
+    """Replace the gate's verdict on a registered version."""
     for key, value in verdict.to_tags().items():
         client.set_model_version_tag(version.name, version.version, key, value)

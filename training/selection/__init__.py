@@ -1,1 +1,1 @@
-"""The competition: candidates, how each is measured, and which one wins."""
+"""Model selection: the candidates, their evaluation, and the choice of the winner."""

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: calibrated where that makes them better."""
+"""Calibration of probabilities, applied only if it improves them."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -21,18 +21,20 @@ Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 def choose_calibration(
     outcomes: Outcomes, scores: NDArray[np.float64], probabilities: Probabilities, folds: Folds
 ) -> tuple[Calibration, Probabilities]:
-    """The calibration that lowers the Brier score most, or none, and the n probabilities that it leads to.
+    """Choose the calibration with the lowest Brier score and return the n probabilities it yields.
 
-    `scores` (n, what the estimator ranks by) and `probabilities` (n) are out of fold. Each fold is calibrated with what
-    the other folds teach. A calibration must lower the Brier score by more than the
-    standard error of the difference; less is noise that would only make the model harder to read.
+    `scores` (n, the estimator's ranking) and `probabilities` (n) are out of fold; each fold is calibrated on the
+    others. A calibration must lower the Brier score by more than the standard error of the difference: a smaller gain
+    is noise and would make the model harder to read.
     """
     choice: tuple[Calibration, Probabilities] = ("none", probabilities)
     least = float(np.mean((probabilities - outcomes) ** 2))
     for method in _METHODS:
         calibrated = np.empty_like(probabilities)
-        for learnt_from, applied_to in folds:
-            calibrated[applied_to] = _calibrate(method, scores[learnt_from], outcomes[learnt_from], scores[applied_to])
+        for training_rows, fold_rows in folds:
+            calibrated[fold_rows] = _calibrate(
+                method, scores[training_rows], outcomes[training_rows], scores[fold_rows]
+            )
         gains = (probabilities - outcomes) ** 2 - (calibrated - outcomes) ** 2
         standard_error = float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
         brier = float(np.mean((calibrated - outcomes) ** 2))
@@ -42,14 +44,14 @@ def choose_calibration(
 
 
 def calibrated(estimator: Any, calibration: Calibration, folds: BaseCrossValidator) -> Any:
-    """`estimator`, unfitted, with that calibration around it; it is fitted on out-of-fold scores of the same folds."""
+    """Wrap an unfitted estimator in a calibration that is fitted on out-of-fold scores of the same folds."""
     if calibration == "none":
         return estimator
     return CalibratedClassifierCV(estimator, method=calibration, cv=folds, ensemble=False)
 
 
 class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A fitted classifier whose scores are its only input: what is put around it calibrates given scores."""
+    """A fitted classifier that takes scores as its only input, so that a calibration around it sees just those."""
 
     classes_ = np.array([0, 1])
 
@@ -72,7 +74,7 @@ def _calibrate(
     outcomes: Outcomes,
     new_scores: NDArray[np.float64],
 ) -> Probabilities:
-    """What the calibration of `calibrated` makes of new scores after learning from these."""
+    """Fit a calibration on scores and outcomes and apply it to `new_scores`."""
     calibration = CalibratedClassifierCV(FrozenEstimator(_Scores()), method=method)
     calibration.fit(scores.reshape(-1, 1), outcomes)
     probabilities: Probabilities = calibration.predict_proba(new_scores.reshape(-1, 1))[:, 1]

@@ -1,7 +1,7 @@
-"""The models that compete, each declared once.
+"""The candidates, each declared once.
 
-Every estimator is single-threaded: candidates are trained side by side, and a served model must not start threads of
-its own in a web worker.
+Every estimator is single-threaded: candidates are trained in parallel, and a served model must not start threads in a
+web worker.
 """
 
 import importlib.util
@@ -23,20 +23,20 @@ from training.errors import CandidateError
 
 
 class Complexity(IntEnum):
-    """How hard it is to say why: of two equally good candidates, the smaller one wins."""
+    """Difficulty of explaining a decision. Between equally good candidates the lower value wins."""
 
-    READABLE = 1  # one tree, one sum: a person can follow it
-    OPAQUE = 2  # one model, but not one to read
+    READABLE = 1  # one tree or one sum, which a person can follow
+    OPAQUE = 2  # one model that cannot be read
     ENSEMBLE = 3  # many models
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One competitor. `build` makes the unfitted estimator from a seed; `library` is what it needs beyond scikit-learn.
+    """One competitor. `build` makes the unfitted estimator from a seed; `library` is a dependency beyond scikit-learn.
 
-    `scaled` estimators compare magnitudes across features and see them standardised; the others see them as they are.
-    `row_limit` is the most rows to learn from that it takes part with, where its cost grows faster than the rows.
-    `keeps_applications` says that the fitted model holds some of the applications it learnt from.
+    `scaled` estimators compare magnitudes across features and get standardised numbers. `row_limit` is the largest
+    training part it takes part in, for algorithms whose cost grows faster than the rows. `keeps_applications` marks
+    estimators whose fitted model contains training applications.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Candidate:
 
     @property
     def is_installed(self) -> bool:
-        """Whether the library that it needs can be imported."""
+        """Return whether its library can be imported."""
         return self.library is None or importlib.util.find_spec(self.library) is not None
 
 
 def _svc(seed: int) -> Any:
-    # SVC has no probabilities of its own; the calibration is fitted on its cross-validated scores.
+    # SVC yields no probabilities; the calibration is fitted on its cross-validated scores.
     return CalibratedClassifierCV(SVC(C=10.0, random_state=seed), ensemble=False)
 
 
@@ -78,7 +78,7 @@ def _catboost(seed: int) -> Any:
     )
 
 
-# One split of one feature: what a candidate must beat to be worth its complexity.
+# One split of one feature, which a candidate must beat to be worth its complexity.
 BASELINE = Candidate(
     "stump", lambda seed: DecisionTreeClassifier(max_depth=1, random_state=seed), complexity=Complexity.READABLE
 )
@@ -119,22 +119,22 @@ CANDIDATES: tuple[Candidate, ...] = (
 def able_to_learn_from(
     rows: int, candidates: Sequence[Candidate]
 ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-    """The candidates that can cope with so many rows, and those that are to be left out."""
+    """Separate the candidates that can handle so many rows from those that cannot."""
     able = tuple(c for c in candidates if c.row_limit is None or rows <= c.row_limit)
     return able, tuple(c for c in candidates if c not in able)
 
 
 def select_candidates(names: Iterable[str] = ()) -> tuple[Candidate, ...]:
-    """The candidates called `names`, in declared order; without names, every one whose library is installed.
+    """Return the candidates called `names`, in declared order, or all whose library is installed.
 
-    Raises CandidateError for a name that does not exist or whose library is missing.
+    Raises CandidateError if a name is unknown or its library is missing.
     """
     wanted = set(names)
     unknown = wanted - {candidate.name for candidate in CANDIDATES}
     if unknown:
         known = ", ".join(candidate.name for candidate in CANDIDATES)
-        raise CandidateError(f"no candidate is called {', '.join(sorted(unknown))}; there are {known}")
+        raise CandidateError(f"no candidate is called {', '.join(sorted(unknown))}; choose from {known}")
     for candidate in CANDIDATES:
         if candidate.name in wanted and not candidate.is_installed:
-            raise CandidateError(f"candidate {candidate.name} needs {candidate.library}: make boosters")
+            raise CandidateError(f"candidate {candidate.name} needs {candidate.library}; install it with make boosters")
     return tuple(c for c in CANDIDATES if (c.name in wanted if wanted else c.is_installed))

@@ -1,4 +1,4 @@
-"""Which candidate wins. Cross-validation alone decides; the holdout has no say."""
+"""The choice of the winner. Cross-validation alone decides; the holdout plays no part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +13,18 @@ from training.selection.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class Choice:
-    """The winner, and why it won, in a sentence."""
+    """The winner, and the reason in a sentence."""
 
     winner: Evaluation
     reason: str
 
 
 def choose(evaluations: Sequence[Evaluation], baseline: Evaluation) -> Choice:
-    """The winner by the one-standard-error rule (Breiman et al., CART, 1984), applied twice.
+    """Choose the winner by the one-standard-error rule (Breiman et al., CART, 1984), applied twice.
 
-    Of the candidates that beat the baseline's mean F1 and are within one standard error of the best, those whose mean
-    Brier score is within one standard error of the best of them are equally good as far as the data can tell. Of these
-    the simplest wins, and among equally simple ones the one with the better Brier score. Raises NoWinnerError where no
-    candidate beats the baseline.
+    Candidates that beat the baseline's mean F1 and lie within one standard error of the best F1 stay in. Of these, the
+    ones within one standard error of the best Brier score count as equally good. The simplest of them wins; between
+    equally simple ones the better Brier score decides. Raises NoWinnerError if no candidate beats the baseline.
     """
     best = max(evaluations, key=lambda e: e.metrics["cv_f1_mean"])
     to_beat = baseline.metrics["cv_f1_mean"]
@@ -42,14 +41,14 @@ def choose(evaluations: Sequence[Evaluation], baseline: Evaluation) -> Choice:
     winner = min(equals, key=lambda e: (e.candidate.complexity, e.metrics["cv_brier_mean"]))
     return Choice(
         winner,
-        f"{winner.candidate.name} won. Within one standard error of the best cross-validated F1"
+        f"{winner.candidate.name} wins. Within one standard error of the best cross-validated F1"
         f" ({best.metrics['cv_f1_mean']:.4f}, {best.candidate.name}): {_names(accurate)}. Of these, within one standard"
         f" error of the best Brier score ({sharpest.metrics['cv_brier_mean']:.4f}, {sharpest.candidate.name}):"
-        f" {_names(equals)}. {_last_step(winner, equals)}",
+        f" {_names(equals)}. {_tie_break(winner, equals)}",
     )
 
 
-def _last_step(winner: Evaluation, equals: Sequence[Evaluation]) -> str:
+def _tie_break(winner: Evaluation, equals: Sequence[Evaluation]) -> str:
     as_simple = [e for e in equals if e.candidate.complexity == winner.candidate.complexity]
     if len(equals) == 1:
         return "It is the only one."

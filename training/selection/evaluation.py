@@ -1,12 +1,13 @@
-"""How good a candidate is: cross-validated, calibrated, given a threshold, fitted, measured on the holdout."""
+"""Evaluation of a candidate: cross-validation, calibration, threshold, fit, and measurement on the holdout."""
 
 import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from timeit import repeat
 from typing import Any
 
 import joblib
@@ -28,15 +29,15 @@ from training.selection.plots import draw_plots
 from training.selection.threshold import choose_threshold
 
 _TIMED_BATCH = 1000
-_TIMED_REPEATS = 5
+_ATTEMPTS = 5
 _SHUFFLED_ROWS = 1000
 _SHUFFLES = 5
-_LOOK_FOR_PARENT_SECONDS = 1.0
+_PARENT_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What all candidates share: the seed of all that is random, and what a wrong approval costs (in rejections)."""
+    """Conditions shared by all candidates: the random seed, and the cost of a wrong approval in wrong rejections."""
 
     seed: int
     wrong_approval_cost: float = 1.0
@@ -44,13 +45,12 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One candidate: its pipeline fitted on the training part, and how good it is.
+    """One candidate: its pipeline fitted on the training part, and its quality.
 
-    `metrics`: `cv_NAME_mean` and `cv_NAME_std` come from cross-validation on the training part, decided at 0.5; `NAME`
-    comes from the holdout, decided at `threshold`. `timings` are seconds. `out_of_fold` (one for each row learnt from)
-    and `holdout` (one for each row held out) are probabilities of applications that the model had not seen.
-    `importance` is the Brier score that the holdout loses where a feature is shuffled (mean, standard deviation).
-    `plots` are PNG files by name.
+    `metrics`: `cv_NAME_mean` and `cv_NAME_std` are cross-validated on the training part at a threshold of 0.5; `NAME`
+    is measured on the holdout at `threshold`. `timings` are seconds. `out_of_fold` (a value per training row) and
+    `holdout` (a value per held-out row) are probabilities of unseen applications. `importance` is the Brier score lost
+    on the holdout when a feature is shuffled (mean, standard deviation). `plots` are PNG files by name.
     """
 
     candidate: Candidate
@@ -69,7 +69,7 @@ class Evaluation:
 def evaluate_all(
     candidates: Sequence[Candidate], split: Split, conditions: Conditions, jobs: int
 ) -> Iterator[Evaluation]:
-    """Evaluates the candidates on `jobs` processes and yields each in its order, as soon as it is there."""
+    """Evaluate the candidates on `jobs` processes and yield the results in order, each as soon as it is ready."""
     if jobs == 1:
         yield from (evaluate(candidate, split, conditions) for candidate in candidates)
         return
@@ -80,20 +80,20 @@ def evaluate_all(
 
 
 def _end_with(parent: int) -> None:
-    """Ends this worker once its parent is gone: one that was killed cannot tell it to."""
+    """End this worker when its parent is gone, because a killed parent cannot stop it."""
 
     def follow() -> None:
         while os.getppid() == parent:
-            time.sleep(_LOOK_FOR_PARENT_SECONDS)
+            time.sleep(_PARENT_POLL_SECONDS)
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
 
 
 def evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Evaluation:
-    """Cross-validates the candidate on the training part, fits it there, and measures it on the holdout."""
+    """Cross-validate the candidate on the training part, fit it there, and measure it on the holdout."""
     with warnings.catch_warnings():
-        # A model that did not converge shows in its metrics; the warning would tear the progress bar.
+        # Poor convergence shows in the metrics; the warning would break the progress bar.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return _evaluate(candidate, split, conditions)
 
@@ -136,19 +136,19 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
 def _predict_out_of_fold(
     candidate: Candidate, split: Split, folds: Folds, seed: int
 ) -> tuple[NDArray[np.float64], Probabilities]:
-    """For every row learnt from: the score and the probability from a model that did not learn from it.
+    """Return score and probability of every training row from a model that did not learn from it.
 
-    The score is what scikit-learn calibrates: the decision function, or the probability where there is none.
+    The score is the input of scikit-learn's calibration: the decision function, or the probability if there is none.
     """
     rows = len(split.train_outcomes)
     scores, probabilities = np.empty(rows), np.empty(rows)
-    for learnt_from, applied_to in folds:
+    for training_rows, fold_rows in folds:
         pipeline = build_pipeline(candidate.build(seed), scaled=candidate.scaled)
-        pipeline.fit(split.train_applications.iloc[learnt_from], split.train_outcomes.iloc[learnt_from])
-        unseen = split.train_applications.iloc[applied_to]
-        probabilities[applied_to] = pipeline.predict_proba(unseen)[:, 1]
+        pipeline.fit(split.train_applications.iloc[training_rows], split.train_outcomes.iloc[training_rows])
+        unseen = split.train_applications.iloc[fold_rows]
+        probabilities[fold_rows] = pipeline.predict_proba(unseen)[:, 1]
         has_score = hasattr(pipeline, "decision_function")
-        scores[applied_to] = pipeline.decision_function(unseen) if has_score else probabilities[applied_to]
+        scores[fold_rows] = pipeline.decision_function(unseen) if has_score else probabilities[fold_rows]
     return scores, probabilities
 
 
@@ -180,18 +180,13 @@ def _permutation_importance(pipeline: Pipeline, split: Split, seed: int) -> dict
 
 
 def _time_scoring(pipeline: Pipeline, applications: pd.DataFrame) -> dict[str, float]:
-    """Seconds to score 1 row and 1,000 rows, the quickest of a few: noise only ever adds."""
+    """Return the seconds to score 1 row and 1,000 rows: the fastest of a few attempts, as noise only adds."""
     batch = applications.iloc[np.resize(np.arange(len(applications)), _TIMED_BATCH)]
     return {
-        "scoring_seconds_1_row": _quickest(lambda: pipeline.predict_proba(batch.iloc[:1])),
-        f"scoring_seconds_{_TIMED_BATCH}_rows": _quickest(lambda: pipeline.predict_proba(batch)),
+        "scoring_seconds_1_row": min(
+            repeat(lambda: pipeline.predict_proba(batch.iloc[:1]), number=1, repeat=_ATTEMPTS)
+        ),
+        f"scoring_seconds_{_TIMED_BATCH}_rows": min(
+            repeat(lambda: pipeline.predict_proba(batch), number=1, repeat=_ATTEMPTS)
+        ),
     }
-
-
-def _quickest(action: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(_TIMED_REPEATS):
-        started = perf_counter()
-        action()
-        seconds.append(perf_counter() - started)
-    return min(seconds)

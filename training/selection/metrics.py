@@ -1,4 +1,4 @@
-"""How good probabilities and the decisions made of them are."""
+"""Metrics of probabilities and of the decisions derived from them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -29,9 +29,9 @@ _RESAMPLES = 2000
 
 
 def measure(outcomes: Outcomes, probabilities: Probabilities, threshold: float) -> dict[str, float]:
-    """All metrics of n probabilities against n outcomes, by name; decisions are made at `threshold`.
+    """Return all metrics of n probabilities against n outcomes, by name; decisions are made at `threshold`.
 
-    Brier, log loss and expected calibration error are better when smaller, all others when larger.
+    For Brier score, log loss and expected calibration error smaller is better; for all others larger is.
     """
     decisions = (probabilities >= threshold).astype("int64")
     values = {
@@ -52,13 +52,13 @@ def measure(outcomes: Outcomes, probabilities: Probabilities, threshold: float) 
 
 
 def kolmogorov_smirnov(outcomes: Outcomes, probabilities: Probabilities) -> float:
-    """The largest distance between the score distributions of the approved and the rejected, from 0 to 1."""
+    """Return the largest distance, 0 to 1, between the score distributions of approved and rejected."""
     false_positives, true_positives, _ = roc_curve(outcomes, probabilities)
     return float(np.max(true_positives - false_positives))
 
 
 def expected_calibration_error(outcomes: Outcomes, probabilities: Probabilities) -> float:
-    """Mean distance between probability and share of approved over ten equal bins, weighted by the bins' sizes.
+    """Return the mean distance between probability and approval rate over ten bins, weighted by bin size.
 
     Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
     """
@@ -67,8 +67,7 @@ def expected_calibration_error(outcomes: Outcomes, probabilities: Probabilities)
     return float(np.abs(excess).sum() / len(outcomes))
 
 
-# What can be computed from weighted rows, and so bootstrapped without resampling anything: n outcomes, n decisions,
-# n probabilities, n weights.
+# A metric of weighted rows, which can be bootstrapped by reweighting: n outcomes, decisions, probabilities, weights.
 _Weighted = Callable[[Outcomes, Outcomes, Probabilities, NDArray[np.float64]], float]
 
 
@@ -87,11 +86,12 @@ _WEIGHTED: Mapping[str, _Weighted] = {
 def confidence_intervals(
     outcomes: Outcomes, probabilities: Probabilities, threshold: float
 ) -> dict[str, tuple[float, float]]:
-    """The 95 % interval (low, high) of the metrics that lenders ask for, by name.
+    """Return the 95 % intervals (low, high) of the metrics that lenders ask for, by name.
 
-    Accuracy, precision and recall are shares and get Wilson's interval (1927), which stays honest where nothing was
-    wrong. F1 is 2j / (1 + j) of the share j of hits among hits and misses, and so is its interval. The Brier score, a
-    mean of losses from 0 to 1, gets that of a share, too: no losses of the same mean spread more than zeros and ones.
+    Accuracy, precision and recall are proportions with Wilson's interval (1927), which remains valid without a single
+    error. F1 is 2j / (1 + j) for the proportion j of hits among hits and misses, and its interval follows. The Brier
+    score, a mean of losses between 0 and 1, uses the same interval: no such losses spread more than zeros and ones of
+    the same mean.
     """
     decisions = (probabilities >= threshold).astype("int64")
     right = decisions == outcomes
@@ -107,14 +107,14 @@ def confidence_intervals(
 
 
 def _wilson(successes: float | np.integer[Any], trials: float | np.integer[Any]) -> tuple[float, float]:
-    """Wilson's score interval of a share, without continuity correction."""
+    """Return Wilson's score interval of a proportion, without continuity correction."""
     if trials == 0:
         return 0.0, 1.0
     z = float(norm.ppf((1 + _CONFIDENCE) / 2))
     share = successes / trials
     centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
     reach = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    # At the ends the two are equal but for the last bit.
+    # At the ends, rounding would leave the bounds off by the last bit.
     low = 0.0 if successes == 0 else float(centre - reach)
     return low, 1.0 if successes == trials else float(centre + reach)
 
@@ -132,9 +132,9 @@ def paired_difference(
     champion: tuple[Probabilities, float],
     seed: int,
 ) -> tuple[float, float, float]:
-    """Challenger minus champion in `metric`, both (probabilities, threshold) on the same rows.
+    """Return challenger minus champion in `metric`, and its 95 % paired bootstrap interval (low, high).
 
-    Returns the difference and its 95 % paired bootstrap interval (low, high): a resample draws the same rows for both.
+    Both are (probabilities, threshold) on the same rows, and every resample draws the same rows for both.
     """
     value = _WEIGHTED[metric]
 
@@ -150,7 +150,7 @@ def paired_difference(
 
 
 def _resamples(rows: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each row is drawn, for every resample."""
+    """Yield for every resample the number of times each row is drawn."""
     random = np.random.default_rng(seed)
     for _ in range(_RESAMPLES):
         yield np.bincount(random.integers(0, rows, rows), minlength=rows).astype("float64")

@@ -1,4 +1,4 @@
-"""From raw applications to a probability, as one scikit-learn Pipeline."""
+"""The scikit-learn pipeline from raw applications to a probability."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from loan_api.credit.features import CATEGORIES, NUMBERS
 
 
 def build_pipeline(estimator: Any, *, scaled: bool) -> Pipeline:
-    """Feature derivation, preprocessing and `estimator`, unfitted. Input: the frame of `loan_api.credit.frame`."""
+    """Build the unfitted pipeline: derivation, preprocessing, `estimator`. Input: the frame of `credit.frame`."""
     categories = OneHotEncoder(
         categories=[list(category.trained_values) for category in CATEGORIES], drop="if_binary", sparse_output=False
     )
@@ -33,9 +33,9 @@ def build_pipeline(estimator: Any, *, scaled: bool) -> Pipeline:
 
 
 def describe_transformations(pipeline: Pipeline) -> list[str]:
-    """What a fitted pipeline does to an application before the estimator sees it, with every parameter, a line each."""
+    """Describe every transformation of a fitted pipeline before the estimator, one per line."""
     lines = [
-        f"{category.name}: {value} is taken for {stand_in}"
+        f"{category.name}: {value} is treated as {stand_in}"
         for category in CATEGORIES
         for value, stand_in in category.folds.items()
     ]
@@ -43,11 +43,11 @@ def describe_transformations(pipeline: Pipeline) -> list[str]:
     for category in CATEGORIES:
         first, *others = category.trained_values
         kept = others if len(others) == 1 else [first, *others]
-        lines += [f"{category.name}: 1 where it is {value}, else 0" for value in kept]
+        lines += [f"{category.name}: 1 if {value}, otherwise 0" for value in kept]
     scaler = pipeline["preprocessing"].named_transformers_["numbers"]
     if isinstance(scaler, StandardScaler):
         moments = zip([*(number.name for number in NUMBERS), *DERIVED], scaler.mean_, scaler.scale_, strict=True)
         lines += [f"{name}: minus {mean:.17g}, divided by {scale:.17g}" for name, mean, scale in moments]
     else:
-        lines.append("numbers are used as they are")
+        lines.append("numbers are used unchanged")
     return lines

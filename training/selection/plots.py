@@ -1,4 +1,4 @@
-"""Pictures of one candidate, and of all of them side by side."""
+"""Plots of one candidate, and a comparison of all."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ def draw_plots(
     threshold: float,
     importance: Mapping[str, tuple[float, float]],
 ) -> dict[str, bytes]:
-    """The plots of one candidate as PNG files, by file name."""
+    """Return the plots of one candidate as PNG files, by file name."""
     outcomes = split.holdout_outcomes.to_numpy()
     return {
         "confusion_matrix.png": _confusion_matrix(outcomes, holdout, threshold),
@@ -80,7 +80,7 @@ def _confusion_matrix(outcomes: Outcomes, probabilities: Probabilities, threshol
             colorbar=False,
             ax=axes,
         )
-        axes.set(xlabel=f"decided at {threshold:.3f}", ylabel="really")
+        axes.set(xlabel=f"decided at {threshold:.3f}", ylabel="actual")
     return png.getvalue()
 
 
@@ -107,8 +107,8 @@ def _calibration(outcomes: Outcomes, probabilities: Probabilities) -> bytes:
     margins = {"left": 0.13, "right": 0.96, "bottom": 0.1, "top": 0.94}
     axes, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True, gridspec_kw=margins)
     CalibrationDisplay.from_predictions(outcomes, probabilities, n_bins=10, ax=axes, color=_FIRST)
-    axes.set_title("Out of fold: probability and share of approved")
-    axes.set(xlabel="", ylabel="share of approved")
+    axes.set_title("Out of fold: probability and approval rate")
+    axes.set(xlabel="", ylabel="approval rate")
     below.hist(probabilities, bins=np.linspace(0, 1, 11), color=_FIRST)
     below.set(xlabel="P(approved)", ylabel="applications")
     return _as_png(figure)
@@ -117,7 +117,7 @@ def _calibration(outcomes: Outcomes, probabilities: Probabilities) -> bytes:
 def _threshold(outcomes: Outcomes, probabilities: Probabilities, threshold: float) -> bytes:
     precision, recall, thresholds = precision_recall_curve(outcomes, probabilities)
     shown = np.unique(np.linspace(0, len(thresholds) - 1, _MOST_POINTS).astype("int64"))
-    with _plot("Out of fold: what the threshold decides") as (axes, png):
+    with _plot("Out of fold: effect of the threshold") as (axes, png):
         axes.plot(thresholds[shown], precision[shown], color=_FIRST, marker=".", label="precision")
         axes.plot(thresholds[shown], recall[shown], color=_SECOND, marker=".", label="recall")
         axes.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"chosen: {threshold:.3f}")
@@ -128,17 +128,17 @@ def _threshold(outcomes: Outcomes, probabilities: Probabilities, threshold: floa
 
 def _permutation_importance(importance: Mapping[str, tuple[float, float]]) -> bytes:
     ranked = sorted(importance.items(), key=lambda item: item[1])
-    with _plot("Holdout: what shuffling a feature costs", left=0.33) as (axes, png):
+    with _plot("Holdout: permutation importance", left=0.33) as (axes, png):
         means, spreads = zip(*(measured for _, measured in ranked), strict=True)
         axes.barh([name for name, _ in ranked], means, xerr=spreads, color=_FIRST)
-        axes.set_xlabel("Brier score lost (mean and spread of the shuffles)")
+        axes.set_xlabel("Brier score lost (mean and spread over shuffles)")
     return png.getvalue()
 
 
 @contextmanager
 def _plot(title: str, left: float = 0.13) -> Iterator[tuple[Any, BytesIO]]:
-    """Axes to draw on, from `left` of the figure's width; the finished picture is in the buffer after the block."""
-    # With fixed margins: a layout that is computed draws every picture twice.
+    """Yield axes that start at `left` of the figure's width; the buffer has the PNG file after the block."""
+    # Fixed margins, because a computed layout draws every figure twice.
     figure = Figure(figsize=(6, 5), dpi=110)
     axes = figure.subplots(gridspec_kw={"left": left, "right": 0.96, "bottom": 0.12, "top": 0.92})
     png = BytesIO()

@@ -1,4 +1,4 @@
-"""From which probability on an application is approved."""
+"""The choice of the approval threshold."""
 
 import numpy as np
 
@@ -6,18 +6,18 @@ from training.selection.metrics import Outcomes, Probabilities
 
 
 def choose_threshold(outcomes: Outcomes, probabilities: Probabilities, wrong_approval_cost: float) -> float:
-    """The threshold with the lowest cost over n out-of-fold probabilities, approving all or none included.
+    """Return the threshold with the lowest cost over n out-of-fold probabilities.
 
-    A wrong rejection costs 1, a wrong approval `wrong_approval_cost`. Of equally cheap thresholds the one nearest to
-    c / (1 + c) wins, which is the best one where the probabilities are exact (Elkan, The Foundations of Cost-Sensitive
-    Learning, 2001).
+    A wrong rejection costs 1, a wrong approval `wrong_approval_cost`. Approving everyone or no one is considered, too.
+    Of equally cheap thresholds, the one nearest to c / (1 + c) wins, which is optimal for exact probabilities (Elkan,
+    The Foundations of Cost-Sensitive Learning, 2001).
     """
     exact = wrong_approval_cost / (1 + wrong_approval_cost)
     distinct = np.unique(probabilities)
     between = (distinct[:-1] + distinct[1:]) / 2
     all_or_none = [distinct[0], np.nextafter(distinct[-1], np.inf)]
     thresholds = np.unique(np.concatenate([between, all_or_none, [exact]]))
-    # Rejected are those below the threshold: count them in sorted order instead of once for every threshold.
+    # Applications below the threshold are rejected. Sorting counts them for all thresholds at once.
     approved_below = np.searchsorted(np.sort(probabilities[outcomes == 1]), thresholds, side="left")
     rejected_below = np.searchsorted(np.sort(probabilities[outcomes == 0]), thresholds, side="left")
     wrong_approvals = np.count_nonzero(outcomes == 0) - rejected_below

@@ -1,1 +1,1 @@
-"""What MLflow's tracking store keeps of a run, and how two runs are compared."""
+"""Tracking: what a run records in MLflow, and how two runs compare."""

@@ -1,4 +1,4 @@
-"""What changed from one training run to another: data, parameters, metrics."""
+"""Differences between two training runs in data, parameters and metrics."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from training.tracking.store import ROLE_TRAINING, TAG_ROLE, training_runs
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not the same in both runs; a value that one of them lacks is empty."""
+    """A value that differs between two runs; it is empty if a run lacks it."""
 
     what: str
     before: str
@@ -28,7 +28,7 @@ class Change:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """The differences between two runs. `drift` is the PSI of each feature; it is empty where the data is the same."""
+    """The differences between two runs. `drift` is each feature's PSI, and empty if the data is the same."""
 
     same_data: bool
     data: tuple[Change, ...]
@@ -38,9 +38,9 @@ class RunComparison:
 
 
 def find_run(client: MlflowClient, name: str, wanted: str) -> Run:
-    """The training run that `wanted` means: a run id or the beginning of one, or a version of the model `name`.
+    """Return the training run for a run id, the beginning of one, or a version of the model `name`.
 
-    Of a candidate's run it is the parent. Raises RunNotFoundError where there is none, or more than one.
+    A candidate's run stands for its parent. Raises RunNotFoundError if there is none, or more than one.
     """
     for version in client.search_model_versions(f"name='{name}'"):
         if wanted == version.tags.get("semantic_version") and version.run_id:
@@ -51,14 +51,13 @@ def find_run(client: MlflowClient, name: str, wanted: str) -> Run:
         found = [run for run in training_runs(client) if run.info.run_id.startswith(wanted)]
     if len(found) != 1:
         raise RunNotFoundError(
-            f"{len(found) or 'no'} training runs begin with {wanted}; a run id, its beginning, or a semantic version is"
-            " needed"
+            f"{len(found) or 'no'} training runs begin with {wanted}; name a run id, its start, or a semantic version"
         )
     return found[0]
 
 
 def compare_runs(client: MlflowClient, before: Run, after: Run) -> RunComparison:
-    """Everything that differs. Raises RunNotFoundError where a run ended before it kept its data version."""
+    """Compare two runs. Raises RunNotFoundError if one ended before its data version was recorded."""
     old, new = _profile(client, before), _profile(client, after)
     same_data = old["dataset_digest"] == new["dataset_digest"]
     return RunComparison(
@@ -83,7 +82,7 @@ def _profile(client: MlflowClient, run: Run) -> Mapping[str, Any]:
 
 
 def _parameters(client: MlflowClient, run: Run) -> dict[str, str]:
-    """The run's own, the winner's, and the libraries."""
+    """Return the parameters of the run and of its winner, and the library versions."""
     libraries = _content(client, run, ENVIRONMENT)["libraries"]
     return run.data.params | {f"library {name}": version for name, version in libraries.items()}
 
@@ -93,7 +92,7 @@ def _content(client: MlflowClient, run: Run, artifact: str) -> Mapping[str, Any]
         try:
             path = client.download_artifacts(run.info.run_id, artifact, folder)
         except (MlflowException, OSError) as error:
-            raise RunNotFoundError(f"run {run.info.run_id} has no {artifact}; it did not get that far") from error
+            raise RunNotFoundError(f"run {run.info.run_id} has no {artifact}; it ended too early") from error
         content: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     return content
 
@@ -116,7 +115,7 @@ def _data_facts(profile: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, float]:
-    """PSI of every feature that both have, over the bins that both have; other bins make them incomparable."""
+    """Return the PSI of every feature that has the same bins in both profiles."""
     before, after = (
         {feature["name"]: feature["histogram"]["counts"] for feature in profile["features"]} for profile in (old, new)
     )
@@ -128,7 +127,7 @@ def _drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _measured(run: Run) -> dict[str, str]:
-    """Without the timings, which are never the same."""
+    """Return the metrics without the timings, which always differ."""
     return {name: f"{value:.6g}" for name, value in run.data.metrics.items() if "_seconds" not in name}
 
 

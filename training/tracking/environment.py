@@ -1,4 +1,4 @@
-"""What made a model besides its data: the code and the environment."""
+"""The code and the environment that a model was trained with."""
 
 import hashlib
 import io
@@ -14,15 +14,15 @@ from typing import Any
 
 from loan_api.settings import PROJECT_ROOT
 
-# What a model is made of: training itself, and the parts of the service that it shares.
+# Training itself, and the parts of the service that it shares.
 _CODE = ("training", "loan_api/credit", "loan_api/scoring", "loan_api/settings.py", "loan_api/__init__.py")
 _KINDS = frozenset({".py", ".html", ".md"})
-# The same code gives the same archive, whenever it is made.
+# A fixed time, so that the same code gives the same archive.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def describe_environment() -> dict[str, Any]:
-    """Interpreter, machine, and the version of every installed distribution."""
+    """Return interpreter, machine, and the version of every installed distribution."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -33,9 +33,9 @@ def describe_environment() -> dict[str, Any]:
 
 
 def git_commit(configured: str | None) -> str:
-    """The commit that the code stands at, `-dirty` where it was changed since.
+    """Return the commit of the checkout, with `-dirty` if files have changed.
 
-    Outside a checkout it is the `configured` one (an image is told at its build), or `unknown`.
+    Outside a checkout it is the `configured` one, which images get when they are built, or `unknown`.
     """
     git = shutil.which("git")
     if git is not None:
@@ -52,7 +52,7 @@ def git_commit(configured: str | None) -> str:
 
 
 def code_archive() -> tuple[bytes, str]:
-    """The code as a zip file, and the SHA-256 (hex) of its names and contents."""
+    """Return the code as a zip file, and the SHA-256 (hex) of its names and contents."""
     archive, digest = io.BytesIO(), hashlib.sha256()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
         for path in _sources():

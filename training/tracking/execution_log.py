@@ -1,4 +1,4 @@
-"""The execution log of a run: a file under LOAN_HOME/logs, and a copy on the run."""
+"""The execution log of a run: a file under LOAN_HOME/logs, copied to the run."""
 
 import logging
 import time
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Of the files; their copies stay as long as the runs.
+# The number of files. Their copies stay as long as the runs.
 KEPT = 100
 _LOGGERS = ("training", "mlflow")
 
 
 @contextmanager
 def execution_log(folder: Path, run_id: str) -> Iterator[Path]:
-    """Everything that training logs inside the block goes to the file that is yielded. Times are UTC.
+    """Write everything that training logs inside the block to the file that is yielded. Times are UTC.
 
-    The oldest files make room for it.
+    The oldest logs are deleted to make room.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _make_room(folder)
@@ -37,7 +37,7 @@ def execution_log(folder: Path, run_id: str) -> Iterator[Path]:
 
 
 def _make_room(folder: Path) -> None:
-    """Their names begin with their time."""
+    """Delete the oldest logs. Their names start with their time."""
     oldest_first = sorted(folder.glob("training-*.log"))
     for path in oldest_first[: max(0, len(oldest_first) - KEPT + 1)]:
         path.unlink(missing_ok=True)

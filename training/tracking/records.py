@@ -1,4 +1,4 @@
-"""What is written to MLflow of a training run and of each candidate."""
+"""Records of a training run and of each candidate in MLflow."""
 
 import csv
 import io
@@ -25,15 +25,15 @@ from training.tracking.store import TAG_ROLE, tracked_run
 
 PROFILE = "data/profile.json"
 ENVIRONMENT = "environment/environment.json"
-# MLflow takes 36 characters.
+# MLflow's limit.
 _DIGEST_LENGTH = 36
 
 
 def as_input(dataset: Dataset) -> PandasDataset:
-    """The dataset as MLflow knows datasets, by the digest of its content."""
+    """Return the dataset as an MLflow dataset, identified by its content digest."""
     table = dataset.applications.assign(**{LABEL: dataset.outcomes.astype("float64")}).reset_index(drop=True)
     with warnings.catch_warnings():
-        # MLflow knows two kinds of local files, which are the same.
+        # MLflow has two names for local files and warns about it.
         warnings.filterwarnings("ignore", "The specified dataset source can be interpreted in multiple ways")
         return mlflow.data.from_pandas(  # type: ignore[attr-defined,no-any-return]  # made at run time
             table,
@@ -47,7 +47,7 @@ def as_input(dataset: Dataset) -> PandasDataset:
 def record_setup(
     dataset: Dataset, split: Split, profile: DataProfile, conditions: Conditions, candidates: Sequence[str], commit: str
 ) -> None:
-    """On the parent run, before anything is fitted: data version, conditions, code and environment."""
+    """Record data version, conditions, code and environment on the parent run, before anything is fitted."""
     archive, code_digest = code_archive()
     environment = describe_environment()
     mlflow.log_params(
@@ -84,7 +84,7 @@ def record_setup(
 
 
 def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None:
-    """On the parent run: all candidates side by side, and the winner's metrics."""
+    """Record the comparison of all candidates and the winner's metrics on the parent run."""
     winner = choice.winner
     mlflow.log_metrics({**winner.metrics, **winner.timings})
     mlflow.log_params(
@@ -105,7 +105,7 @@ def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None
 
 
 def record_candidate(evaluation: Evaluation, role: str, data: PandasDataset) -> str:
-    """A child run for one candidate. Returns its id."""
+    """Record a child run for one candidate and return its id."""
     metrics = evaluation.metrics
     description = (
         f"F1 {metrics['cv_f1_mean']:.4f} ± {metrics['cv_f1_std']:.4f} and Brier score {metrics['cv_brier_mean']:.4f} in"
@@ -139,7 +139,7 @@ def record_candidate(evaluation: Evaluation, role: str, data: PandasDataset) -> 
 
 
 def record_end(client: MlflowClient, run_id: str, name: str, description: str, tags: Mapping[str, str]) -> None:
-    """What the parent run has led to, so that the list of runs reads well."""
+    """Name and describe the parent run by its result, for a readable list of runs."""
     client.update_run(run_id, name=name)
     mlflow.set_tags({**tags, "mlflow.note.content": description})
 
@@ -149,7 +149,7 @@ def _write_json(path: Path, content: object) -> None:
 
 
 def _split_table(split: Split) -> str:
-    """Row number in the file (its header is row 1) and side of every application."""
+    """Return the row number (the header is row 1) and part of every application as CSV."""
     sides = [(row, "train") for row in split.train_outcomes.index] + [
         (row, "holdout") for row in split.holdout_outcomes.index
     ]

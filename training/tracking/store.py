@@ -1,4 +1,4 @@
-"""Where runs are recorded: MLflow, set up from the settings."""
+"""The tracking store: connection, experiment and runs in MLflow."""
 
 import logging
 import os
@@ -26,15 +26,18 @@ TAG_ROLE = "role"
 ROLE_TRAINING = "training"
 _TAG_PROCESS = "process"
 _EXPERIMENT_NOTE = (
-    "Every training run is one parent run, with the data version, the comparison and the execution log. Its children"
-    " are the candidates, with parameters, metrics and plots. `python -m training diff RUN RUN` compares two runs."
+    "Every training is one parent run with the data version, the comparison and the execution log. Its children"
+    " are the candidates with parameters, metrics and plots. `python -m training diff RUN RUN` compares two runs."
 )
 
 _log = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> MlflowClient:
-    """Points MLflow at the tracking store, which is made where it does not exist, and returns a client for it."""
+    """Connect MLflow to the tracking store, creating a local database if there is none, and return a client.
+
+    Raises TrackingUnreachableError if the store does not answer within seconds.
+    """
     quieten()
     settings.loan_home.mkdir(parents=True, exist_ok=True)
     check_reachable(settings.mlflow_tracking_uri)
@@ -44,10 +47,9 @@ def connect(settings: Settings) -> MlflowClient:
 
 
 def open_experiment(client: MlflowClient, settings: Settings) -> None:
-    """Makes the experiment the active one, its artifacts under LOAN_HOME where the store is a local database.
+    """Activate the experiment, creating it if necessary, and end the abandoned runs of killed processes.
 
-    Runs that a killed process has left running are ended as KILLED. Raises TrainingError if MLFLOW_RUN_ID is set,
-    because MLflow would continue that run instead of starting one.
+    Raises TrainingError if MLFLOW_RUN_ID is set, because MLflow would continue that run instead of starting one.
     """
     if os.environ.get("MLFLOW_RUN_ID"):
         raise TrainingError("MLFLOW_RUN_ID is set, but training starts its own runs; unset the variable")
@@ -56,14 +58,14 @@ def open_experiment(client: MlflowClient, settings: Settings) -> None:
         location = settings.home.artifacts.as_uri() if is_local else None
         experiment_id = client.create_experiment(EXPERIMENT, artifact_location=location)
         client.set_experiment_tag(experiment_id, "mlflow.note.content", _EXPERIMENT_NOTE)
-        # Else the UI takes it for one about language models.
+        # Otherwise the UI treats it as an experiment with language models.
         client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")
     experiment = mlflow.set_experiment(EXPERIMENT)
     _end_abandoned_runs(client, experiment.experiment_id)
 
 
 def training_runs(client: MlflowClient, condition: str = "") -> list[Run]:
-    """The parent runs that meet `condition` (MLflow's filter language), the newest first."""
+    """Return the parent runs that meet `condition` (MLflow's filter language), newest first."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         return []
@@ -79,7 +81,7 @@ def training_runs(client: MlflowClient, condition: str = "") -> list[Run]:
 
 @contextmanager
 def training_run(settings: Settings, description: str) -> Iterator[mlflow.ActiveRun]:
-    """The parent run around the block, with its execution log, which is complete on the run however the block ends."""
+    """Open the parent run with its execution log, which is uploaded however the block ends."""
     tags = {TAG_ROLE: ROLE_TRAINING, _TAG_PROCESS: _this_process()}
     log: Path | None = None
     try:
@@ -103,7 +105,7 @@ def _log_end(error: BaseException) -> None:
     elif isinstance(error, TrainingError):
         _log.error("%s", error)
     else:
-        # Without its message: those of libraries quote what they choke on.
+        # Without the message, because libraries quote the values that they fail on.
         _log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
 
@@ -111,8 +113,8 @@ def _log_end(error: BaseException) -> None:
 def tracked_run(
     name: str, description: str, tags: Mapping[str, str], *, nested: bool = False
 ) -> Iterator[mlflow.ActiveRun]:
-    """An MLflow run around the block: FINISHED, FAILED where it raises, KILLED where it is interrupted."""
-    with _ended_as_the_block_does(
+    """Open an MLflow run that ends as FINISHED, as FAILED after an error, or as KILLED after an interrupt."""
+    with _ending_with_the_block(
         mlflow.start_run(run_name=name, nested=nested, description=description, tags=dict(tags))
     ) as run:
         yield run
@@ -120,31 +122,31 @@ def tracked_run(
 
 @contextmanager
 def resumed_run(run_id: str) -> Iterator[mlflow.ActiveRun]:
-    """An ended child run that is active again during the block, and ends as `tracked_run` does."""
-    with _ended_as_the_block_does(mlflow.start_run(run_id=run_id, nested=True)) as run:
+    """Reopen a child run during the block. It ends as `tracked_run` does."""
+    with _ending_with_the_block(mlflow.start_run(run_id=run_id, nested=True)) as run:
         yield run
 
 
 @contextmanager
-def _ended_as_the_block_does(run: mlflow.ActiveRun) -> Iterator[mlflow.ActiveRun]:
+def _ending_with_the_block(run: mlflow.ActiveRun) -> Iterator[mlflow.ActiveRun]:
     try:
         yield run
     except BaseException as error:
-        _let_go(error)
+        _release(error)
         mlflow.end_run(RunStatus.to_string(RunStatus.KILLED if is_interruption(error) else RunStatus.FAILED))
         raise
     mlflow.end_run()
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Of what the functions that raised still hold: a cursor among it would keep the database locked."""
+def _release(error: BaseException | None) -> None:
+    """Release what the failed functions still hold: an open cursor would keep the database locked."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
 
 def quieten() -> None:
-    """Keeps MLflow's own narration out of the output; warnings and errors stay."""
+    """Silence MLflow's progress messages; warnings and errors remain."""
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):
@@ -152,10 +154,10 @@ def quieten() -> None:
 
 
 def _make_database(settings: Settings) -> None:
-    """Makes a local database that does not exist yet aside and moves it to its place.
+    """Create a missing local database under a temporary name and rename it.
 
-    MLflow makes its tables one by one. A process that opens the database meanwhile fails, and two that make it at once
-    both do.
+    MLflow creates its tables one by one. A process that opens the database meanwhile fails, and so do two that create
+    it at once.
     """
     database = sqlite_path(settings.mlflow_tracking_uri)
     if database is None:
@@ -163,13 +165,13 @@ def _make_database(settings: Settings) -> None:
     with exclusive(settings.home.tracking_lock):
         if not database.exists():
             with TemporaryDirectory(dir=database.parent) as folder:
-                aside = Path(folder, database.name)
-                MlflowClient(tracking_uri=sqlite_url(aside)).search_experiments(max_results=1)
-                aside.rename(database)
+                temporary = Path(folder, database.name)
+                MlflowClient(tracking_uri=sqlite_url(temporary)).search_experiments(max_results=1)
+                temporary.rename(database)
 
 
 def _this_process() -> str:
-    """Host, pid, and when the process started (clock ticks since boot), so that a reused pid is another process."""
+    """Return host, pid and start time (clock ticks since boot), which distinguishes reused pids."""
     return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
 
 
@@ -182,7 +184,7 @@ def _started(pid: int) -> str:
 
 
 def _end_abandoned_runs(client: MlflowClient, experiment_id: str) -> None:
-    """Ends the runs of this machine whose process is gone, and their children."""
+    """End the runs of this machine whose process is gone, and their children, as KILLED."""
     running = client.search_runs([experiment_id], filter_string="attributes.status = 'RUNNING'")
     abandoned = {run.info.run_id for run in running if _is_abandoned(run.data.tags.get(_TAG_PROCESS, ""))}
     for run in running:

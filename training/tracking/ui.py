@@ -1,4 +1,4 @@
-"""MLflow's UI on the tracking store: how its process is started."""
+"""The MLflow UI process."""
 
 import sys
 from collections.abc import Mapping
@@ -7,15 +7,15 @@ from loan_api.settings import Settings
 
 
 def ui_process(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Its arguments and environment. It listens on 127.0.0.1, on the port after the service's."""
+    """Return the arguments and the environment of a UI on 127.0.0.1, on the port after the service's."""
     command = (
         *(sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(settings.port + 1)),
         *("--workers", "1", "--artifacts-destination", str(settings.home.artifacts)),
     )
     return command, {
-        # Its job runners are for language models, and take as much memory as it does.
+        # The job runners are for language models and double the memory.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         **environ,
-        # Not as an argument: it may have a password in it, and arguments are for all to see.
+        # Not an argument, because it may contain a password and arguments are public.
         "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri,
     }
