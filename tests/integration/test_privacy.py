@@ -1,4 +1,4 @@
-"""Neither MLflow nor onnxruntime calls home."""
+"""Neither MLflow nor onnxruntime reports usage."""
 
 import subprocess
 import sys
@@ -11,13 +11,13 @@ from loan_api.settings import PROJECT_ROOT
 
 @pytest.mark.parametrize("module", ["training.tracking.store", "loan_api.adapters.registry.mlflow_source"])
 def test_telemetry_is_off_wherever_mlflow_is_used(module: str) -> None:
-    """In a process of its own: under pytest and in CI, MLflow turns it off by itself."""
+    """Use a separate process, because MLflow disables telemetry under pytest and in CI."""
     script = f"import {module}; from mlflow.telemetry.client import get_telemetry_client as get; assert get() is None"
     run(script, {})
 
 
 def test_onnxruntime_keeps_nothing_to_report(tmp_path: Path) -> None:
-    """Where it would report, it writes a device id and what waits under the home folder as it is imported."""
+    """With telemetry enabled, importing it writes a device id under the home folder."""
     run("import loan_api.scoring.compiled", {"HOME": str(tmp_path)})
     assert list(tmp_path.rglob("*")) == []
 

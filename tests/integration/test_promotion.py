@@ -23,7 +23,7 @@ MODEL = "loan_approval_model"
 
 
 def in_production(home: TrainedHome) -> str:
-    """The semantic version in Production, after making sure that stage, alias and history agree on it."""
+    """Return the semantic version in Production after checking that stage, alias and history agree."""
     staged = [v for v in home.client.search_model_versions(f"name='{MODEL}'") if v.current_stage == "Production"]
     assert len(staged) == 1
     assert home.client.get_model_version_by_alias(MODEL, "champion").version == staged[0].version
@@ -139,7 +139,9 @@ class TestGate:
         assert in_production(two_versions) == "1.0.1"
         finished = command(two_versions, "promote", "1.0.0", "--despite-broken-champion")
         assert finished.exit_code == 0, finished.stderr
-        assert "the champion fails, so there is no comparison: its files have changed" in " ".join(finished.stdout.split())
+        assert "the champion fails, so there is no comparison: its files have changed" in " ".join(
+            finished.stdout.split()
+        )
         assert in_production(two_versions) == "1.0.0"
 
     def test_a_rollback_to_a_broken_version_is_refused(self, two_versions: TrainedHome) -> None:
@@ -153,7 +155,9 @@ class TestGate:
 def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(two_versions: TrainedHome) -> None:
     client = two_versions.client
     put_into_production(client, find_version(client, MODEL, "1.0.0"), "rollback")
-    with pytest.raises(GateRefusedError, match=r"it was rolled back; restore it with python -m training promote 1\.0\.1"):
+    with pytest.raises(
+        GateRefusedError, match=r"it was rolled back; restore it with python -m training promote 1\.0\.1"
+    ):
         train_quickly(two_versions.settings, ("decision_tree",), REFIT)
     assert in_production(two_versions) == "1.0.0"
     assert len(client.search_model_versions(f"name='{MODEL}'")) == 2
@@ -172,7 +176,7 @@ def test_the_history_goes_on_though_the_clock_was_set_back(two_versions: Trained
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 class DyingClient:
@@ -208,7 +212,7 @@ class DyingClient:
 def test_a_kill_at_any_step_leaves_one_version_and_a_repeat_completes_it(
     two_versions: TrainedHome, action: Action
 ) -> None:
-    """Killed before every change in turn: what serves is one version, and repeating the command leads to the goal."""
+    """A kill before any change leaves one serving version, and a repeated command completes."""
     client = two_versions.client
     steps = 0
     while True:

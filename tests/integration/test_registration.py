@@ -1,4 +1,4 @@
-"""A training run leaves one model in Production that anyone can load and trace."""
+"""A training run puts one model into Production that anyone can load and trace."""
 
 import csv
 import dataclasses
@@ -78,7 +78,7 @@ class TestRegisteredVersion:
             assert part in package.model_card
 
     def test_nothing_in_its_artifact_is_an_applicant_s(self, trained_home: TrainedHome, tmp_path: Path) -> None:
-        """No real application is kept as golden row or example."""
+        """No golden row or example is a real application."""
         mlflow.set_tracking_uri(trained_home.settings.mlflow_tracking_uri)
         artifact = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/Production", dst_path=str(tmp_path)))
         kept = applications_frame(ReferencePackage.read(artifact).golden_rows.applications)
@@ -89,7 +89,7 @@ class TestRegisteredVersion:
         assert not real & set(row_texts(example))
 
     def test_it_loads_away_from_the_repository(self, trained_home: TrainedHome, tmp_path: Path) -> None:
-        """In another folder, in a process that cannot import the project, with and without the alias."""
+        """Load from another folder, without the project, by stage and by alias."""
         script = tmp_path / "load.py"
         script.write_text(
             f"""
@@ -209,7 +209,7 @@ class TestRuns:
 
 
 def test_the_same_again_is_the_same_and_registers_nothing(own_home: TrainedHome) -> None:
-    """From the same rows in another order, in a file of another name."""
+    """The rows may be in another order, in a file of another name."""
     assert own_home.settings.dataset_path is not None
     header, *rows = own_home.settings.dataset_path.read_text(encoding="utf-8").splitlines()
     other = own_home.settings.dataset_path.with_name("other.csv")
@@ -309,7 +309,7 @@ def test_the_log_of_a_failure_holds_no_message_of_a_library(tmp_path: Path) -> N
 
 
 def runs_of(home: TrainedHome) -> tuple[Run, dict[str, Run]]:
-    """The only training run, and its children by algorithm."""
+    """Return the only training run, and its children by algorithm."""
     (parent,) = training_runs(home.client)
     children = home.client.search_runs(
         [parent.info.experiment_id], filter_string=f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
@@ -318,7 +318,7 @@ def runs_of(home: TrainedHome) -> tuple[Run, dict[str, Run]]:
 
 
 def artifacts_of(home: TrainedHome, run: Run, folder: str = "") -> Iterator[str]:
-    """The paths of all its files."""
+    """Yield the paths of all its files."""
     for entry in home.client.list_artifacts(run.info.run_id, folder):
         if entry.is_dir:
             yield from artifacts_of(home, run, entry.path)

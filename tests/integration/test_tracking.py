@@ -1,4 +1,4 @@
-"""Runs in MLflow: how they end."""
+"""The end of runs in MLflow."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from training.tracking import store
 
 @contextmanager
 def interrupted_after_the_next_query() -> Iterator[None]:
-    """Where a signal finds MLflow: with rows still to be read."""
+    """Interrupt MLflow while it still has rows to read."""
 
     def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("SELECT"):

@@ -1,4 +1,4 @@
-"""`python -m training` as a user meets it: clear errors, comparisons, interruptions."""
+"""`python -m training` from the user's side: clear errors, comparisons, interruptions."""
 
 import os
 import signal
@@ -105,7 +105,7 @@ def test_a_run_that_mlflow_would_continue_is_refused_and_the_variable_named(trai
 
 
 def test_an_unreachable_tracking_server_is_one_line(tmp_path: Path) -> None:
-    """Without waiting for MLflow's own attempts, which take minutes."""
+    """MLflow's own attempts would take minutes."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -166,7 +166,7 @@ class TestDiff:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """A home without a model, and data that takes some seconds to train on."""
+    """Return a home without a model, and data that takes seconds to train on."""
     write_sample(tmp_path / "data.csv", rows=400, seed=5)
     return {"LOAN_HOME": str(tmp_path / "home"), "DATASET_PATH": str(tmp_path / "data.csv")}
 

@@ -1,4 +1,4 @@
-"""Made-up evaluations, to judge the judges."""
+"""Invented evaluations for tests of the choice."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def evaluation(
     holdout_f1: float = 0.0,
     complexity: Complexity = Complexity.ENSEMBLE,
 ) -> Evaluation:
-    """An evaluation with these metrics and nothing else."""
+    """Return an evaluation that has only these metrics."""
     metrics = {
         "cv_f1_mean": f1,
         "cv_f1_std": spread,

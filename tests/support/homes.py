@@ -1,4 +1,4 @@
-"""A LOAN_HOME with a real registry and real, small models: trained once, copied for each test that changes it."""
+"""LOAN_HOMEs with a real registry and small models, trained once and copied for tests that change them."""
 
 import dataclasses
 import os
@@ -30,7 +30,7 @@ from training.workflow import train
 
 QUICK = ("decision_tree", "naive_bayes")
 USUAL = Conditions(seed=42)
-# Leads to the same tree with another threshold: another model, but as good.
+# Yields the same tree with another threshold: another model of equal quality.
 REFIT = Conditions(seed=42, wrong_approval_cost=4)
 
 
@@ -39,29 +39,29 @@ GRAPH = "compiled/model.onnx"
 
 @dataclass(frozen=True)
 class TrainedHome:
-    """A LOAN_HOME with one trained model, and what training it printed."""
+    """A LOAN_HOME with one trained model, and the output of its training."""
 
     settings: Settings
     output: str
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process needs to use this home."""
+        """Return the environment of a process that uses this home."""
         return {
             "LOAN_HOME": str(self.settings.loan_home),
             "DATASET_PATH": str(self.settings.dataset_path),
-            # MLflow leaves its own in the environment of the process that used it.
+            # MLflow sets the variable in the process that used it.
             "MLFLOW_TRACKING_URI": "",
         }
 
     @property
     def client(self) -> MlflowClient:
-        """A client of its registry."""
+        """Return a client of its registry."""
         return MlflowClient(tracking_uri=self.settings.mlflow_tracking_uri)
 
 
 def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK, conditions: Conditions = USUAL) -> str:
-    """Trains a few candidates and returns what was printed."""
+    """Train a few candidates and return the output."""
     output = StringIO()
     console = TrainingConsole(Console(file=output, width=200))
     train(settings, select_candidates(names), console, conditions=conditions, jobs=1, interrupts=Interrupts())
@@ -69,12 +69,12 @@ def train_quickly(settings: Settings, names: tuple[str, ...] = QUICK, conditions
 
 
 def command(home: TrainedHome, *arguments: str) -> Result:
-    """`python -m training …` on that home, in this process."""
+    """Run `python -m training …` on that home, in this process."""
     return run_in_process(home.environ, *arguments)
 
 
 def run_in_process(environ: dict[str, str], *arguments: str) -> Result:
-    """`python -m training …`, in this process."""
+    """Run `python -m training …` in this process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return CliRunner().invoke(cli, arguments, env=environ)
@@ -84,7 +84,7 @@ def run_in_process(environ: dict[str, str], *arguments: str) -> Result:
 
 
 def run_training(environ: dict[str, str], *arguments: str, seconds: float = 180) -> subprocess.CompletedProcess[str]:
-    """`python -m training …`, in a process of its own, which has so many seconds."""
+    """Run `python -m training …` in its own process, with a timeout."""
     return subprocess.run(
         [sys.executable, "-m", "training", *arguments],
         cwd=PROJECT_ROOT,
@@ -97,7 +97,7 @@ def run_training(environ: dict[str, str], *arguments: str, seconds: float = 180)
 
 
 def made_once(folder: Path, make: Callable[[Path], TrainedHome]) -> TrainedHome:
-    """The home that `make` makes in `folder`, by whichever process of the test run comes first."""
+    """Return the home in `folder`; the first process of the test run creates it with `make`."""
     folder.mkdir(exist_ok=True)
     home, output = folder / "home", folder / "output"
     with exclusive(folder / "lock"):
@@ -107,12 +107,12 @@ def made_once(folder: Path, make: Callable[[Path], TrainedHome]) -> TrainedHome:
 
 
 def settings_of(home: Path) -> Settings:
-    """For a home that keeps its data beside everything else."""
+    """Return the settings of a home that also contains its dataset."""
     return read_settings({"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv"), "MODEL_POLL_SECONDS": "3600"})
 
 
 def new_home(home: Path, names: tuple[str, ...] = QUICK) -> TrainedHome:
-    """1.0.0 is in Production, the best of these candidates, trained on 600 synthetic applications."""
+    """Train 1.0.0 on 600 synthetic applications; the best of these candidates is in Production."""
     home.mkdir()
     write_sample(home / "data.csv", rows=600, seed=11)
     settings = settings_of(home)
@@ -120,12 +120,12 @@ def new_home(home: Path, names: tuple[str, ...] = QUICK) -> TrainedHome:
 
 
 def with_refit(original: TrainedHome, home: Path) -> TrainedHome:
-    """A copy where 1.0.0 was in Production and 1.0.1 is."""
+    """Return a copy in which 1.0.1 has replaced 1.0.0 in Production."""
     copy = copy_of(original, home)
     return dataclasses.replace(copy, output=train_quickly(copy.settings, ("decision_tree",), REFIT))
 
 
-# Where MLflow's database says where artifacts lie.
+# Columns of MLflow's database that hold locations of artifacts.
 _LOCATIONS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -135,7 +135,7 @@ _LOCATIONS = (
 
 
 def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
-    """The same home at another place."""
+    """Copy a home to another place."""
     # A service that runs there may be about to rename what it has fetched.
     shutil.copytree(original.settings.loan_home, home, ignore=shutil.ignore_patterns(".aside-*"))
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:

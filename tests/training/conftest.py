@@ -1,4 +1,4 @@
-"""Small data, so that training tests are quick."""
+"""Small data for fast training tests."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from training.data.sample import write_sample
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """400 synthetic applications."""
+    """Return 400 synthetic applications."""
     path: Path = tmp_path_factory.mktemp("data") / "small.csv"
     write_sample(path, rows=400, seed=7)
     return read_dataset(path)

@@ -1,4 +1,4 @@
-"""Probabilities are calibrated where that makes them better, and only there."""
+"""Probabilities are calibrated only if that improves them."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ FOLDS = StratifiedKFold(5, shuffle=True, random_state=1)
 
 
 def world() -> tuple[Outcomes, Probabilities, Folds]:
-    """Outcomes drawn from known probabilities."""
+    """Return outcomes drawn from known probabilities."""
     random = np.random.default_rng(7)
     true = random.random(ROWS)
     outcomes = (random.random(ROWS) < true).astype("int64")
@@ -43,7 +43,7 @@ def test_distorted_probabilities_are_mended() -> None:
 
 
 def test_a_fold_is_calibrated_without_its_own_outcomes() -> None:
-    """Turning some outcomes of one fold around changes the others' probabilities, not its own."""
+    """Flipping some outcomes of one fold changes the probabilities of the others, not its own."""
     outcomes, true, folds = world()
     squeezed = 0.4 + 0.2 * true
     _, before = choose_calibration(outcomes, squeezed, squeezed, folds)

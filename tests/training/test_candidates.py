@@ -1,4 +1,4 @@
-"""The twelve candidates, and what each must be able to do to be registered."""
+"""The twelve candidates meet the requirements of registration."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_names_choose_candidates_in_declared_order() -> None:
 def test_a_fitted_pipeline_survives_being_saved_without_pickle(candidate: Candidate, small_dataset: Dataset) -> None:
     if not candidate.is_installed:
         pytest.skip("make boosters")
-    """In its most elaborate form: calibrated, and deciding at a threshold of its own."""
+    """Use the most complex form: calibrated, with its own threshold."""
     estimator = calibrated(candidate.build(0), "isotonic", StratifiedKFold(2))
     decider = FixedThresholdClassifier(estimator, threshold=0.7, pos_label=1, response_method="predict_proba")
     pipeline = build_pipeline(decider, scaled=candidate.scaled)
@@ -57,7 +57,7 @@ def test_a_fitted_pipeline_survives_being_saved_without_pickle(candidate: Candid
     assert ((expected >= 0) & (expected <= 1)).all()
 
 
-def test_nothing_is_learnt_from_an_unseen_category(small_dataset: Dataset) -> None:
+def test_nothing_is_learned_from_an_unseen_category(small_dataset: Dataset) -> None:
     pipeline = build_pipeline(CANDIDATES[1].build(0), scaled=False)
     pipeline.fit(small_dataset.applications, small_dataset.outcomes)
     graduates = small_dataset.applications.assign(education="Graduate")

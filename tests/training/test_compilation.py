@@ -1,4 +1,4 @@
-"""A compiled form answers as the pipeline that it was made from, or there is none."""
+"""A compiled form gives the answers of its pipeline, or does not exist."""
 
 import json
 import tempfile
@@ -61,7 +61,7 @@ def made_up() -> list[Application]:
 
 @cache
 def sample() -> tuple[Any, Any]:
-    """Applications and outcomes, some of which are turned around, so that no model is certain."""
+    """Return applications and outcomes, some of them flipped so that no model is certain."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "small.csv")
         write_sample(path, rows=ROWS, seed=7)
@@ -91,7 +91,7 @@ def proof_rows(name: str, calibration: Calibration) -> Columns:
 
 
 def fresh_rows(rows: int = 2000) -> Columns:
-    """Random applications, with fractions, that no proof has seen."""
+    """Return random applications, with fractions, that no proof contains."""
     random = np.random.default_rng(11)
     columns: dict[str, Any] = {n.name: random.uniform(n.bins[0] + 1, n.bins[-1], rows) for n in NUMBERS}
     columns |= {c.name: random.integers(0, len(c.values), rows).astype(np.int8) for c in CATEGORIES}
@@ -109,7 +109,7 @@ def single(columns: Columns, row: int) -> Application:
 
 
 def changed(graph: bytes, change: Callable[[Any], None]) -> bytes:
-    """The graph with a change to its trees."""
+    """Return the graph with a change to its trees."""
     model = onnx.load_from_string(graph)
     [trees] = [node for node in model.graph.node if node.op_type == "TreeEnsemble"]
     change({attribute.name: attribute for attribute in trees.attribute})
@@ -118,7 +118,7 @@ def changed(graph: bytes, change: Callable[[Any], None]) -> bytes:
 
 @EVERY_KIND
 def test_it_answers_as_the_pipeline(name: str, calibration: Calibration) -> None:
-    """On the rows of the proof, which lie on every split, and on rows that nobody thought of."""
+    """Test on the rows of the proof, which lie on every split, and on random rows."""
     pipeline = fitted(name, calibration)
     scorer = CompiledScorer(*compile_pipeline(pipeline))
     for applications in (proof_rows(name, calibration), fresh_rows()):
@@ -166,7 +166,7 @@ def test_a_form_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order_by", [6, None])
 def test_a_form_that_was_written_with_the_order_of_one_input_is_read(tmp_path: Path, order_by: int | None) -> None:
-    """Before there was a graph for the order, the description named the input, or none."""
+    """Older descriptions name the input that sorts batches, or none."""
     form = compiled_form(fitted("decision_tree"), THRESHOLD, made_up())
     form.write(tmp_path)
     description = tmp_path / "compiled" / "compiled.json"
@@ -227,12 +227,14 @@ def test_a_leaf_that_is_changed_a_little_is_refused() -> None:
         values[0] += 1e-5
         trees["leaf_weights"].t.CopyFrom(onnx.numpy_helper.from_array(values))
 
-    with pytest.raises(NotCompilableError, match=r"DecisionTreeClassifier differs from the pipeline: .* off by up to 1e-05"):
+    with pytest.raises(
+        NotCompilableError, match=r"DecisionTreeClassifier differs from the pipeline: .* off by up to 1e-05"
+    ):
         prove(pipeline, inputs, changed(graph, change_first_leaf), THRESHOLD, made_up())
 
 
 def test_a_form_that_decides_differently_is_refused() -> None:
-    """Even where its probabilities are as good as equal: the threshold may lie in between."""
+    """Even if the probabilities are almost equal, the threshold may lie between them."""
     pipeline = fitted("decision_tree")
     inputs, graph = compile_pipeline(pipeline)
 

@@ -1,4 +1,4 @@
-"""The building blocks of a compiled form, each against what it stands for."""
+"""Each building block of a compiled form equals its original."""
 
 import numpy as np
 import onnxruntime
@@ -14,7 +14,7 @@ from training.compilation.trees import TreeEnsemble, add_sum, search_tree
 
 
 def run(graph: Graph, output: str, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a graph over one input makes of n values (n)."""
+    """Evaluate a graph over one input on n values."""
     session = onnxruntime.InferenceSession(graph.finish(output), providers=["CPUExecutionProvider"])
     answers: NDArray[np.float64] = session.run(None, {GRAPH_INPUT: inputs.reshape(-1, 1)})[0][:, 0]
     return answers
@@ -45,7 +45,7 @@ def test_the_search_tree_counts_the_thresholds_that_are_reached(size: int) -> No
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
 @pytest.mark.parametrize("rows", [1, 2, 200])
 def test_isotonic_calibration_is_equal_to_the_last_bit(kind: type[np.floating], rows: int) -> None:
-    """On and around every breakpoint, between them and outside; so plateaus are exact."""
+    """Test on, around, between and outside the breakpoints, so that plateaus are exact."""
     random = np.random.default_rng(rows)
     scores = random.normal(size=rows).astype(kind)
     outcomes = (random.random(rows) < expit(scores)).astype(kind)

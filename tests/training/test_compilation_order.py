@@ -1,4 +1,4 @@
-"""In the order of a batch, rows follow each other that go similar ways through the trees."""
+"""Sorting a batch brings rows with similar paths through the trees together."""
 
 import numpy as np
 import onnxruntime
@@ -14,7 +14,7 @@ INPUTS = 3
 
 
 def random_tree(random: np.random.Generator, levels: int = 4) -> Tree:
-    """All splits are there, each over an input and at a threshold of its own."""
+    """Build full trees; every split has its own input and threshold."""
     splits = 2**levels - 1
     children = np.arange(1, 2 * splits + 1).reshape(-1, 2)
     children = np.where(children < splits, children, splits - 1 - children)
@@ -38,7 +38,7 @@ def places(order: bytes, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def partings(ensemble: TreeEnsemble, matrix: NDArray[np.float64]) -> int:
-    """How often, at any split, a row goes another way than the row before it that came by."""
+    """Count how often a row takes another branch than the previous row at the same split."""
     return sum(
         int(np.count_nonzero(passes[1:] != passes[:-1]))
         for tree in ensemble.trees

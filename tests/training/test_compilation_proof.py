@@ -1,4 +1,4 @@
-"""The rows of a proof lie where a compiled form could part from its pipeline."""
+"""The rows of a proof lie where a compiled form could diverge from its pipeline."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_rounded_inputs_change_sides_where_rounding_does(threshold: float, stric
 
 
 def test_a_turn_is_tried_on_an_application_that_comes_by_its_split() -> None:
-    """The second split is reached above 1 only, the third by none."""
+    """Only values above 1 reach the second split; none reaches the third."""
     tree = Tree(
         inputs=np.array([0, 1, 1]),
         thresholds=np.array([1.0, 5.0, 7.0]),
@@ -94,9 +94,7 @@ def test_a_turn_is_tried_on_an_application_that_comes_by_its_split() -> None:
         leaves=np.arange(4.0),
     )
     matrix = np.array([[0.0, 4.0], [1.0, 4.0], [2.0, 4.0], [3.0, 4.0]])
-    splits = split_points_of(
-        TreeEnsemble([tree]), [ModelInput("loan_term"), ModelInput("loan_amount")], matrix
-    )
+    splits = split_points_of(TreeEnsemble([tree]), [ModelInput("loan_term"), ModelInput("loan_amount")], matrix)
     assert set(splits) == {"loan_term", "loan_amount"}
     assert set(splits["loan_term"].points) == {1.0}
     assert set(splits["loan_term"].bases) == {0, 1, 2, 3}

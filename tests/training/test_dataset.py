@@ -1,4 +1,4 @@
-"""Ingestion is strict: what is wrong is told in one line, by row and column, without repeating a value."""
+"""Ingestion is strict: it reports a problem in one line, by row and column, without repeating a value."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a file of the given lines."""
+    """Return a function that writes lines to a file."""
 
     def write_lines(*lines: str, encoding: str = "utf-8", end: str = "\n") -> Path:
         path = tmp_path / "applications.csv"
@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def changed(row: int, column: str, value: str) -> tuple[str, ...]:
-    """The valid lines with one value changed; `row` counts from 0."""
+    """Return the valid lines with one value changed; `row` counts from 0."""
     cells = [line.split(",") for line in ROWS]
     cells[row][COLUMNS.index(column)] = value
     return (HEADER, *(",".join(line) for line in cells))
@@ -60,7 +60,7 @@ def test_the_forms_that_spreadsheets_write_are_read(write: Write, encoding: str,
 
 @pytest.mark.parametrize("empty", [",,,,,,,,,,,,", ",,", " , ,", '"",""'])
 def test_rows_of_empty_cells_are_skipped(write: Write, empty: str) -> None:
-    """Spreadsheets add them at the end."""
+    """Spreadsheets add such rows at the end."""
     dataset = read_dataset(write(HEADER, ROWS[0], empty, *ROWS[1:], empty, empty))
     assert dataset.digest == read_dataset(write(HEADER, *ROWS)).digest
     assert dataset.rows_read == 3
@@ -147,7 +147,7 @@ def test_further_problems_are_counted(write: Write) -> None:
 
 
 def test_problems_are_reported_in_the_order_of_the_file(write: Write) -> None:
-    """By row first: a column that comes earlier does not bring a later row forward."""
+    """The row decides before the column."""
     header, first, second, third = changed(0, "loan_status", "Pending")
     lines = (header, first, second + ",1", third.replace(third.split(",")[0], "", 1))
     with pytest.raises(DatasetError, match=r"row 2, column loan_status: .* \(and 2 more\)$"):

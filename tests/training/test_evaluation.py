@@ -1,4 +1,4 @@
-"""Candidates are measured alike, repeatably, and on what they have not seen."""
+"""Candidates are measured under equal conditions, reproducibly, and on unseen data."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def split(small_dataset: Dataset) -> Split:
 
 @pytest.fixture(scope="module")
 def evaluations(split: Split) -> list[Evaluation]:
-    """Of two that draw lots, and of the baseline, made one after another in this process."""
+    """Evaluate two randomised candidates and the baseline in this process."""
     return list(evaluate_all(COMPETITORS, split, CONDITIONS, jobs=1))
 
 
@@ -57,7 +57,7 @@ def test_everything_that_is_asked_for_is_measured(evaluations: list[Evaluation])
 
 
 def test_the_pipeline_decides_at_the_chosen_threshold(split: Split) -> None:
-    """Also where calibration is around the estimator."""
+    """Calibration around the estimator does not change that."""
     conditions = Conditions(seed=3, wrong_approval_cost=20)
     for candidate in select_candidates(["naive_bayes"]):
         evaluation = evaluate(candidate, split, conditions)

@@ -1,4 +1,4 @@
-"""The execution logs of trainings under LOAN_HOME."""
+"""Execution logs of training runs under LOAN_HOME."""
 
 import logging
 from pathlib import Path

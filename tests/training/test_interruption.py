@@ -1,4 +1,4 @@
-"""An interrupt is never lost, and a step that must not be cut in two is not."""
+"""An interrupt is never lost, and never splits a protected step."""
 
 import signal
 from collections.abc import Iterator

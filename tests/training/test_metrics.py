@@ -1,4 +1,4 @@
-"""Metrics are those of the literature, and intervals cover what they should."""
+"""Metrics match the literature, and intervals have the stated coverage."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The code inside a model: it is part of the model's identity, so it is no more than the pipeline needs."""
+"""The code inside a model is part of its identity, so it is limited to the pipeline's needs."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ print(json.dumps(sorted(files)))
 
 
 def test_the_shipped_code_is_exactly_what_the_derivation_imports() -> None:
-    """Rewording an error or a log message of the service does not make another model."""
+    """Rewording an error or a log message of the service must not create another model version."""
     with shipped_code() as code:
         shipped = sorted(str(path) for path in code.rglob("*.py"))
         finished = subprocess.run(

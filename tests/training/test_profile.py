@@ -1,4 +1,4 @@
-"""The data version tells what the data was, to machines and to people, and nothing of an applicant."""
+"""The data version describes the data to machines and people without any applicant's values."""
 
 import json
 from io import BytesIO

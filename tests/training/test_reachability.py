@@ -14,7 +14,7 @@ from training.tracking.reachability import check_reachable
 
 @contextmanager
 def listener(answer: bytes | None) -> Iterator[int]:
-    """A port that sends `answer` to every request, or accepts connections and stays silent."""
+    """Open a port that sends `answer` to every request, or accepts connections and stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(30)
 

@@ -1,4 +1,4 @@
-"""What the winner must be worth on the user's real data, where it lies in `dataset/`."""
+"""The winner meets its quality requirements on the real data, if it is in `dataset/`."""
 
 import pytest
 

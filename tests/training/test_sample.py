@@ -1,4 +1,4 @@
-"""The shipped sample is what its generator writes, and looks like the real file."""
+"""The shipped sample matches its generator and resembles the real file."""
 
 from pathlib import Path
 

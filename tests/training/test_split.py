@@ -1,4 +1,4 @@
-"""The split is honest: an application's own content decides, for good."""
+"""An application's own content decides its side of the split, permanently."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The threshold is the cheapest for the stated costs."""
+"""The threshold minimises the stated costs."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,6 @@ def test_dear_wrong_approvals_raise_it() -> None:
 
 @pytest.mark.parametrize(("wrong_approval_cost", "exact"), [(1.0, 0.5), (4.0, 0.8), (0.25, 0.2)])
 def test_where_the_data_does_not_care_it_is_the_exact_one(wrong_approval_cost: float, exact: float) -> None:
-    """A tree that is always right gives 0 and 1; every threshold between is as cheap."""
+    """A perfect tree answers 0 and 1, so every threshold between is equally cheap."""
     chosen = choose_threshold(np.array([0, 0, 1, 1]), np.array([0.0, 0.0, 1.0, 1.0]), wrong_approval_cost)
     assert chosen == pytest.approx(exact)

@@ -1,4 +1,4 @@
-"""Semantic versions follow the written rule."""
+"""Semantic versions follow the documented rule."""
 
 import dataclasses
 
