@@ -2,10 +2,11 @@
 
 import pytest
 
+from tools.benchmarks.pairs import SINGLE, START
 from tools.benchmarks.processes import MASTER, WEB_WORKER, Process
 from tools.benchmarks.promotion import seconds_until_followed
 from tools.benchmarks.report import PageError, with_results
-from tools.benchmarks.results import Batch, Results, Single
+from tools.benchmarks.results import Batch, Pair, Results, Single
 from tools.benchmarks.servers import BARE, MLFLOW, MLFLOW_SAME_BODY, SERVICE
 from tools.benchmarks.tables import tables
 from tools.benchmarks.tally import Seen, Tally
@@ -36,6 +37,19 @@ def test_batches_are_judged_by_the_form_that_mlflow_answers_quickest() -> None:
     assert (target.measured, target.is_met) == ("4.00 times", False)
     shown = {row[0]: row[-1] for table in tables(results) if table.title == "Batches as JSON" for row in table.rows}
     assert shown == {SERVICE: "", MLFLOW: "4.00 times", MLFLOW_SAME_BODY: "20.00 times"}
+
+
+def test_checkouts_are_judged_by_the_median_of_their_pairs() -> None:
+    """A time counts the other way round: half of it is twice as fast."""
+    rates = [Pair("new against old", SINGLE, 16, this=this, other=100) for this in (96, 98, 200)]
+    starts = [Pair("new against old", START, 1, this=2, other=other, is_time=True) for other in (1, 1.5, 4)]
+    results = Results({}, 2, "random_forest", pairs=[*rates, *starts])
+    assert [(target.measured, target.is_met) for target in judge(results)] == [
+        ("0.98 times", True),
+        ("0.75 times", False),
+    ]
+    (shown,) = [table.rows for table in tables(results) if table.title == "In pairs"]
+    assert [row[-2:] for row in shown] == [("0.98 times", "0.96 to 2.00"), ("0.75 times", "0.50 to 2.00")]
 
 
 def test_only_what_was_measured_is_told() -> None:

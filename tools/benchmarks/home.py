@@ -1,4 +1,4 @@
-"""The LOAN_HOME that is measured with: two versions of one candidate, and the commands that move Production."""
+"""The LOAN_HOME of a benchmark: registered versions of one candidate, and the commands that move Production."""
 
 import os
 import subprocess
@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from loan_api import home as layout
-from loan_api.settings import PROJECT_ROOT, declared_settings, read_settings
+from loan_api.settings import PROJECT_ROOT, declared_settings, locate_dataset, read_settings
 from tools.benchmarks.own_process import done
 
 MODEL = "loan_approval_model"
 _SEEDS = (42, 7, 8, 9)
-_VERSIONS = 2
 
 
 class HomeError(Exception):
@@ -23,37 +22,50 @@ class HomeError(Exception):
 
 @dataclass(frozen=True)
 class Home:
-    """A LOAN_HOME. `poll_seconds` None leaves the service's default."""
+    """A LOAN_HOME and the checkout whose code uses it. `poll_seconds` None leaves the service's default."""
 
     folder: Path
     poll_seconds: int | None = None
+    checkout: Path = PROJECT_ROOT
+
+    @property
+    def python(self) -> str:
+        """The interpreter of another checkout if it has one, otherwise this one."""
+        other = self.checkout / ".venv" / "bin" / "python"
+        return str(other) if self.checkout != PROJECT_ROOT and other.exists() else sys.executable
 
     def environ(self, **more: str) -> dict[str, str]:
-        """The environment of this process, without any setting of the service but those of the benchmark.
+        """Return the environment of this process with the benchmark's settings in place of the service's own.
 
-        The data set is the one that training would take anyway.
+        The data set is the one that training would use anyway, the same for every checkout.
         """
-        ours = {variable for variable, _, _ in declared_settings()} - {"DATASET_PATH"}
+        ours = {variable for variable, _, _ in declared_settings()}
         kept = {name: value for name, value in os.environ.items() if name not in ours}
         poll = {} if self.poll_seconds is None else {"MODEL_POLL_SECONDS": str(self.poll_seconds)}
-        return kept | {"LOAN_HOME": str(self.folder)} | poll | more
+        return (
+            kept
+            | {"LOAN_HOME": str(self.folder), "DATASET_PATH": str(locate_dataset(read_settings().dataset_path))}
+            | poll
+            | more
+        )
 
     @property
     def model_cache(self) -> Path:
         """Where the service keeps what it has fetched from the registry."""
         return layout.Home(self.folder).models
 
-    def prepare(self, candidate: str) -> None:
-        """Trains until two versions of `candidate` have passed the gate, then puts the first one back.
+    def prepare(self, candidate: str, versions: int = 2) -> None:
+        """Train until this many versions of `candidate` have passed the gate, then promote the first one again.
 
-        Raises HomeError where no second one passes.
+        Raises HomeError if too few versions pass.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         for seed in _SEEDS:
-            if len(self.events()) >= _VERSIONS:
+            if len(self.events()) >= versions:
                 break
             self._training("run", "--candidates", candidate, "--seed", str(seed), may_be_refused=True)
         events = self.events()
-        if len(events) < _VERSIONS:
+        if len(events) < versions:
             raise HomeError(f"of {len(_SEEDS)} models of {candidate}, the promotion gate let too few pass")
         if events[-1][1] != events[0][1]:
             self.rollback()
@@ -71,9 +83,9 @@ class Home:
         return done(partial(_read_events, self.environ()))
 
     def _training(self, *arguments: str, may_be_refused: bool = False) -> None:
-        command = [sys.executable, "-m", "training", *arguments]
+        command = [self.python, "-m", "training", *arguments]
         finished = subprocess.run(
-            command, cwd=PROJECT_ROOT, env=self.environ(), capture_output=True, text=True, check=False
+            command, cwd=self.checkout, env=self.environ(), capture_output=True, text=True, check=False
         )
         refused = 3
         if finished.returncode not in (0, refused if may_be_refused else 0):

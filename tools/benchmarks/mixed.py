@@ -15,35 +15,35 @@ _LONGEST_SECONDS = 600.0
 
 
 def measure_mixed(server: Server, material: Material, plan: Plan) -> list[Mixed]:
-    """Every round, on one start of the server. A refused single request counts as failed."""
-    batches = material.batch_requests(server, LARGEST_BATCH)
-    singles = material.single_requests(server)
-    measured = []
+    """Measure every round on one start of the server."""
     with running(server) as live:
         warm_up(live, material, plan)
-        for number in range(plan.rounds):
-            stop = stop_signal()
-            background = ClosedLoop(server.port, batches, plan.mixed_batch_clients, _LONGEST_SECONDS, stop=stop)
-            schedule = OpenLoop(server.port, singles, plan.mixed_rate, plan.mixed_seconds, plan.mixed_connections)
-            with begun(background.run) as batch_load:
-                time.sleep(_BATCHES_FIRST_SECONDS)
-                told = done(schedule.run)
-                stop.set()
-                tally = batch_load.result()
-            answers = told.answers
-            measured.append(
-                Mixed(
-                    number,
-                    plan.mixed_rate,
-                    len(answers.latencies),
-                    answers.milliseconds(50),
-                    answers.milliseconds(99),
-                    max(answers.latencies, default=float("nan")) * 1000,
-                    answers.failed + answers.refused,
-                    told.lag_milliseconds,
-                    tally.per_second * LARGEST_BATCH,
-                    tally.refused,
-                    tally.failed,
-                )
-            )
-    return measured
+        return [measure_round(server, material, plan, number) for number in range(plan.rounds)]
+
+
+def measure_round(server: Server, material: Material, plan: Plan, number: int) -> Mixed:
+    """Measure one round on a running server. A refused single request counts as failed."""
+    batches = material.batch_requests(server, LARGEST_BATCH)
+    singles = material.single_requests(server)
+    stop = stop_signal()
+    background = ClosedLoop(server.port, batches, plan.mixed_batch_clients, _LONGEST_SECONDS, stop=stop)
+    schedule = OpenLoop(server.port, singles, plan.mixed_rate, plan.mixed_seconds, plan.mixed_connections)
+    with begun(background.run) as batch_load:
+        time.sleep(_BATCHES_FIRST_SECONDS)
+        scheduled = done(schedule.run)
+        stop.set()
+        tally = batch_load.result()
+    answers = scheduled.answers
+    return Mixed(
+        number,
+        plan.mixed_rate,
+        len(answers.latencies),
+        answers.milliseconds(50),
+        answers.milliseconds(99),
+        max(answers.latencies, default=float("nan")) * 1000,
+        answers.failed + answers.refused,
+        scheduled.lag_milliseconds,
+        tally.per_second * LARGEST_BATCH,
+        tally.refused,
+        tally.failed,
+    )

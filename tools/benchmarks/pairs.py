@@ -1,12 +1,14 @@
-"""What recording and counting cost: two services, one with and one without it, asked in turn.
+"""Two services compared in pairs of measurements, each a few seconds apart so that both see the same machine.
 
-A pair of measurements is a matter of seconds, so that both find the machine in the same mood.
+They are the service with and without its decision log, or the service of this checkout and of another one.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from tools.benchmarks.closed_loop import ClosedLoop
+from tools.benchmarks.mixed import measure_round
 from tools.benchmarks.own_process import done
 from tools.benchmarks.plan import COMPARED_CONNECTIONS, LARGEST_BATCH, Plan
 from tools.benchmarks.results import Pair
@@ -15,31 +17,50 @@ from tools.benchmarks.throughput import Material, warm_up
 from tools.benchmarks.wrk import run_wrk
 
 _BATCH_CONNECTIONS = 4
-_Rate = Callable[[Material, Plan, Server], float]
 SINGLE, BATCH = "single requests/s", f"rows/s of batches of {LARGEST_BATCH:,}"
+TAIL, START = "p99 ms of single requests under batches", "s from start to the first prediction"
 LOG = "the decision log"
 
 
+@dataclass(frozen=True)
+class _Load:
+    connections: int
+    measure: Callable[[Material, Plan, Server], float]
+    is_time: bool = False
+
+
 def measure_pairs(
-    switched: str, on: Server, off: Server, loads: Sequence[str], material: Material, plan: Plan
+    compared: str, this: Server, other: Server, loads: Sequence[str], material: Material, plan: Plan
 ) -> list[Pair]:
-    """Pairs of rates with what is `switched` on and off, for each of the loads: `SINGLE`, `BATCH`."""
-    rates: dict[str, tuple[int, _Rate]] = {
-        SINGLE: (COMPARED_CONNECTIONS, _singles_per_second),
-        BATCH: (_BATCH_CONNECTIONS, _rows_per_second),
-    }
+    """Measure both servers in turn under each of the loads `SINGLE`, `BATCH` and `TAIL`."""
+    measured = []
     with ExitStack() as stack:
-        for server in (on, off):
+        for server in (this, other):
             warm_up(stack.enter_context(running(server)), material, plan)
-        measured = []
         for what in loads:
-            connections, rate = rates[what]
-            for number in range(plan.pairs):
-                # Each kind goes first in every other pair.
-                order = (on, off) if number % 2 == 0 else (off, on)
-                seen = {server is on: rate(material, plan, server) for server in order}
-                measured.append(Pair(switched, what, connections, seen[True], seen[False]))
+            load = _LOADS[what]
+            for number in range(plan.rounds if what == TAIL else plan.pairs):
+                values = {server.log: load.measure(material, plan, server) for server in _in_turn(this, other, number)}
+                pair = Pair(compared, what, load.connections, values[this.log], values[other.log], load.is_time)
+                measured.append(pair)
     return measured
+
+
+def measure_start_pairs(compared: str, this: Server, other: Server, plan: Plan) -> list[Pair]:
+    """Measure the starts of both servers in turn."""
+    measured = []
+    for number in range(plan.starts):
+        seconds = {}
+        for server in _in_turn(this, other, number):
+            with running(server) as live:
+                seconds[server.log] = live.start_seconds
+        measured.append(Pair(compared, START, 1, seconds[this.log], seconds[other.log], is_time=True))
+    return measured
+
+
+def _in_turn(this: Server, other: Server, number: int) -> tuple[Server, Server]:
+    """Let each server go first in every other pair."""
+    return (this, other) if number % 2 == 0 else (other, this)
 
 
 def _singles_per_second(material: Material, plan: Plan, server: Server) -> float:
@@ -51,3 +72,14 @@ def _rows_per_second(material: Material, plan: Plan, server: Server) -> float:
     requests = material.batch_requests(server, LARGEST_BATCH)
     load = ClosedLoop(server.port, requests, _BATCH_CONNECTIONS, plan.pair_seconds)
     return done(load.run).per_second * LARGEST_BATCH
+
+
+def _tail_milliseconds(material: Material, plan: Plan, server: Server) -> float:
+    return measure_round(server, material, plan, 0).p99
+
+
+_LOADS = {
+    SINGLE: _Load(COMPARED_CONNECTIONS, _singles_per_second),
+    BATCH: _Load(_BATCH_CONNECTIONS, _rows_per_second),
+    TAIL: _Load(Plan.mixed_connections, _tail_milliseconds, is_time=True),
+}

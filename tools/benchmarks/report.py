@@ -69,7 +69,7 @@ def write_json(file: Path, results: Results) -> None:
 
 
 def _lines(results: Results, plan: Plan) -> Iterator[str]:
-    yield "Written by `make bench`; what is outside of the markers is kept.\n"
+    yield "Written by `make bench`; text outside the markers is kept.\n"
     machine, *others = [_markdown(table) for table in (_machine(results), *tables(results))]
     yield others[0]
     yield "## How it was measured\n"

@@ -53,13 +53,19 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Pair:
-    """The same load on a service with what is `switched` on and, just before or after, on one with it off."""
+    """The same load on two services, one right after the other: a rate, or a time if `is_time`."""
 
-    switched: str
+    compared: str
     what: str
     connections: int
-    on: float
-    off: float
+    this: float
+    other: float
+    is_time: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast this one is as the other."""
+        return self.other / self.this if self.is_time else self.this / self.other
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class Server:
     single: Callable[[Application], bytes]
     batch_path: str
     batch: Callable[[Sequence[Application]], bytes]
+    folder: Path = PROJECT_ROOT
 
     @property
     def single_url(self) -> str:
@@ -67,10 +68,10 @@ class Running:
 
 
 def service(home: Home, port: int, workers: int, **environ: str) -> Server:
-    """The service, with its default settings but for `environ`."""
+    """Return the service of the home's checkout, with default settings but for `environ`."""
     return Server(
         SERVICE,
-        (sys.executable, "-m", "loan_api", "serve"),
+        (home.python, "-m", "loan_api", "serve"),
         home.environ(PORT=str(port), WEB_CONCURRENCY=str(workers), **environ),
         port,
         workers,
@@ -79,6 +80,7 @@ def service(home: Home, port: int, workers: int, **environ: str) -> Server:
         service_single,
         "/predict/batch",
         service_batch,
+        home.checkout,
     )
 
 
@@ -143,7 +145,7 @@ def running(server: Server) -> Iterator[Running]:
         started = time.monotonic()
         process = subprocess.Popen(
             server.command,
-            cwd=PROJECT_ROOT,
+            cwd=server.folder,
             env=server.environ,
             stdin=subprocess.DEVNULL,
             stdout=log,

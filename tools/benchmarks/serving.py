@@ -18,7 +18,7 @@ from tools.benchmarks import wrk
 from tools.benchmarks.home import Home, HomeError
 from tools.benchmarks.machine import describe_machine
 from tools.benchmarks.mixed import measure_mixed
-from tools.benchmarks.pairs import BATCH, LOG, SINGLE, measure_pairs
+from tools.benchmarks.pairs import BATCH, LOG, SINGLE, TAIL, measure_pairs, measure_start_pairs
 from tools.benchmarks.plan import Plan, quick
 from tools.benchmarks.promotion import measure_moves
 from tools.benchmarks.report import PageError, show, write_json, write_page
@@ -77,10 +77,18 @@ class Benchmark:
 
     def _measure_recording(self) -> None:
         self._say("with and without the decision log")
-        self._measure_pairs(LOG, self._unrecorded, [SINGLE, BATCH])
+        self._results.pairs += measure_pairs(
+            LOG, self._service, self._unrecorded, [SINGLE, BATCH], self._material, self._plan
+        )
 
-    def _measure_pairs(self, switched: str, off: Server, loads: list[str]) -> None:
-        self._results.pairs += measure_pairs(switched, self._service, off, loads, self._material, self._plan)
+    def measure_against(self, other: Server) -> None:
+        """Compare with the service of another checkout."""
+        self._say(f"this checkout and {other.folder} in turn")
+        compared = f"this checkout against {other.folder.name}"
+        self._results.pairs += measure_pairs(
+            compared, self._service, other, [SINGLE, BATCH, TAIL], self._material, self._plan
+        )
+        self._results.pairs += measure_start_pairs(compared, self._service, other, self._plan)
 
     def _measure_moves(self) -> None:
         self._say("promotion and rollback under full load")
@@ -94,7 +102,7 @@ class Benchmark:
         self._console.print(f"[dim]{what}[/dim]")
 
 
-PARTS = ("single", "batch", "mixed", "recording", "counting", "promotion", "start")
+PARTS = ("single", "batch", "mixed", "recording", "promotion", "start")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -106,6 +114,12 @@ PARTS = ("single", "batch", "mixed", "recording", "counting", "promotion", "star
 @click.option("--candidate", default="random_forest", show_default=True, help="The model that is served.")
 @click.option("--home", type=_FOLDER, help="Keep the models, databases and logs here; a temporary folder by default.")
 @click.option("--only", metavar="PARTS", help=f"Comma-separated, of {', '.join(PARTS)}; writes no page.")
+@click.option(
+    "--against",
+    metavar="CHECKOUT",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="Compare with the service of another checkout, and measure nothing else; writes no page.",
+)
 @click.option("--quick", "is_quick", is_flag=True, help="As little as shows that it works; writes no page.")
 @click.option("--page", type=_FILE, default=PROJECT_ROOT / "docs" / "benchmarks.md", help="Not docs/benchmarks.md.")
 @click.option("--json", "json_file", type=_FILE, help="Also write every single measurement here.")
@@ -116,6 +130,7 @@ def main(  # noqa: PLR0917  # click hands them over by name
     candidate: str,
     home: Path | None,
     only: str | None,
+    against: Path | None,
     is_quick: bool,
     page: Path,
     json_file: Path | None,
@@ -124,7 +139,7 @@ def main(  # noqa: PLR0917  # click hands them over by name
     wanted = [name.strip() for name in only.split(",")] if only else list(PARTS)
     if unknown := sorted(set(wanted) - set(PARTS)):
         raise click.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}", param_hint="--only")
-    if {"single", "recording", "counting"} & set(wanted) and not wrk.is_installed():
+    if (against or {"single", "recording"} & set(wanted)) and not wrk.is_installed():
         raise click.ClickException(wrk.HOW_TO_INSTALL)
     # What is started has to be ended then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -134,21 +149,25 @@ def main(  # noqa: PLR0917  # click hands them over by name
     with ExitStack() as stack:
         folder = home or Path(stack.enter_context(TemporaryDirectory(prefix="loan-benchmark-")))
         models = Home(folder.resolve() / candidate, plan.poll_seconds)
-        models.folder.mkdir(parents=True, exist_ok=True)
         try:
-            console.print(f"[dim]two models of {candidate} are trained where there are none[/dim]")
+            console.print(f"[dim]training {candidate}, unless it is already registered[/dim]")
             models.prepare(candidate)
-            parts = Benchmark(models, plan, results, port or free_port(), console).parts
-            for name in PARTS:
-                if name in wanted:
-                    parts[name]()
+            benchmark = Benchmark(models, plan, results, port or free_port(), console)
+            if against:
+                others = Home(folder.resolve() / f"{candidate}-{against.name}", plan.poll_seconds, against)
+                others.prepare(candidate, versions=1)
+                benchmark.measure_against(service(others, free_port(), workers))
+            else:
+                for name, measure in benchmark.parts.items():
+                    if name in wanted:
+                        measure()
         except (HomeError, ServerError, RuntimeError) as error:
             show(results, console)
             raise click.ClickException(str(error)) from error
     show(results, console)
     if json_file:
         write_json(json_file, results)
-    if not only and not is_quick:
+    if not (only or against or is_quick):
         try:
             write_page(page, results, plan)
         except PageError as error:

@@ -100,15 +100,19 @@ def _mixed(results: Results) -> Table:
 
 def _pairs(results: Results) -> Table:
     rows = []
-    for kind in _distinct((pair.switched, pair.what, pair.connections) for pair in results.pairs):
-        of = [pair for pair in results.pairs if (pair.switched, pair.what, pair.connections) == kind]
-        ratios = sorted(pair.on / pair.off for pair in of)
-        rates = (f"{median(pair.on for pair in of):,.0f}", f"{median(pair.off for pair in of):,.0f}")
+    for kind in _distinct((pair.compared, pair.what, pair.connections) for pair in results.pairs):
+        of = [pair for pair in results.pairs if (pair.compared, pair.what, pair.connections) == kind]
+        ratios = sorted(pair.ratio for pair in of)
+        medians = median(pair.this for pair in of), median(pair.other for pair in of)
+        rates = (f"{value:,.2f}" if of[0].is_time else f"{value:,.0f}" for value in medians)
         spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
         rows.append((kind[0], kind[1], str(kind[2]), *rates, _times(median(ratios)), spread))
-    head = ("", "load", "connections", "with", "without", "ratio", "of the pairs")
-    note = "Two services side by side, asked in turn for some seconds each; the ratio is the median of the pairs."
-    return Table("What the decision log (SQLite) and metrics cost", head, tuple(rows), note)
+    head = ("", "measured", "connections", "this", "other", "ratio", "range of the pairs")
+    note = (
+        "Two services are measured in turn, a few seconds each. The ratio is the median of the pairs: how many times as"
+        " fast this one is. The other service has no decision log, or is that of another checkout."
+    )
+    return Table("In pairs", head, tuple(rows), note)
 
 
 def _moves(results: Results) -> Table:
