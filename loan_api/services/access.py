@@ -1,4 +1,4 @@
-"""Who may do what: API keys, their scopes, and the check of a key that was presented."""
+"""Access control: API keys, their scopes, and the authorization of requests."""
 
 import hmac
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from loan_api.errors import AccessRefusal, NotAllowedError, NotAuthenticatedErro
 Scope = Literal["score", "audit", "admin"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-# Includes every other scope.
+# Includes all other scopes.
 _EVERYTHING: Scope = "admin"
-# Needs no key where none are configured.
+# Requires no key until keys are configured.
 OPEN_SCOPE: Scope = "score"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key by its name and the SHA-256 digest of its text; the text itself is kept nowhere."""
+    """A key's name, scopes and SHA-256 digest. The key itself is not stored anywhere."""
 
     name: str
     scopes: tuple[Scope, ...]
@@ -28,47 +28,47 @@ class ApiKey:
     created_at: datetime
 
     def allows(self, scope: Scope) -> bool:
-        """Whether what needs `scope` may be done with this key."""
+        """Return whether the key grants `scope`."""
         return scope in self.scopes or _EVERYTHING in self.scopes
 
 
 def digest_of(key: str) -> bytes:
-    """What is kept of a key.
+    """Return the digest to store for a key.
 
-    A plain hash is enough: a key is 32 random bytes, which nobody can try out. Slow hashes are for what people choose.
+    A fast hash is safe because keys are 32 random bytes. Slow hashes protect passwords that people choose.
     """
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 class KeySource(Protocol):
-    """Where keys come from."""
+    """A source of API keys."""
 
     def in_force(self) -> Sequence[ApiKey] | None:
-        """The keys that count now; None where keys are not configured at all."""
+        """Return the keys in force, or None if keys are not configured."""
 
     @property
     def problem(self) -> str | None:
-        """Why the keys in force may not be those that are wanted; None where they are."""
+        """The reason why the keys in force may be outdated, or None."""
 
 
 class AccessObserver(Protocol):
-    """Is told of every refusal."""
+    """An observer of refused requests."""
 
     def access_refused(self, reason: AccessRefusal) -> None:
-        """Something was refused for `reason`."""
+        """Count a refusal for `reason`."""
 
 
 class Access:
-    """Decides by the keys in force. Without any configured, scoring is open and everything else is refused."""
+    """The authorization of requests. Until keys are configured, scoring is open and everything else is refused."""
 
     def __init__(self, keys: KeySource, observer: AccessObserver) -> None:
         self._keys = keys
         self._observer = observer
 
     def check(self, presented: str | None, scope: Scope) -> str | None:
-        """The name of the presented key, which allows `scope`; None where no key is needed.
+        """Return the name of the presented key, or None if scoring is open to everyone.
 
-        Raises NotAuthenticatedError for a missing or unknown key, NotAllowedError for one without the scope, or where
+        Raises NotAuthenticatedError if the key is missing or unknown, and NotAllowedError if it lacks the scope or if
         no keys are configured.
         """
         keys = self._keys.in_force()
@@ -76,7 +76,7 @@ class Access:
             if scope == OPEN_SCOPE:
                 return None
             raise self._not_allowed(
-                f"This needs an API key with the scope {scope}, and none are configured: API_KEYS_FILE is not set.",
+                f"This requires an API key with the scope {scope}, but API_KEYS_FILE is not set, so there are none.",
                 "not_configured",
             )
         if not presented:
@@ -85,16 +85,16 @@ class Access:
         if key is None:
             raise self._not_authenticated("unknown_key")
         if not key.allows(scope):
-            raise self._not_allowed(f"This needs an API key with the scope {scope}.", "missing_scope", key.name)
+            raise self._not_allowed(f"This requires an API key with the scope {scope}.", "missing_scope", key.name)
         return key.name
 
     def in_force(self) -> Sequence[ApiKey]:
-        """The keys in force."""
+        """Return the keys in force."""
         return self._keys.in_force() or ()
 
     def _not_authenticated(self, reason: AccessRefusal) -> NotAuthenticatedError:
         self._observer.access_refused(reason)
-        return NotAuthenticatedError("This needs a valid API key.", reason)
+        return NotAuthenticatedError("This requires a valid API key.", reason)
 
     def _not_allowed(self, text: str, reason: AccessRefusal, key_name: str | None = None) -> NotAllowedError:
         self._observer.access_refused(reason)
@@ -102,7 +102,7 @@ class Access:
 
 
 def _find(keys: Sequence[ApiKey], digest: bytes) -> ApiKey | None:
-    """The key with that digest. It takes as long whether the key is the first, the last or none of them."""
+    """Return the key with this digest, in time that does not depend on its position."""
     found = None
     for key in keys:
         if hmac.compare_digest(key.digest, digest):

@@ -1,4 +1,4 @@
-"""Whether the service can do its work, and what is missing if not."""
+"""The health of the service, derived from its parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NO_VERSION = "none"
 
 @dataclass(frozen=True)
 class HealthReport:
-    """`healthy`; `degraded`: it scores, but something needs attention; `unhealthy`: it cannot score."""
+    """The state of each part. `degraded` means that decisions are made but something needs attention."""
 
     status: HealthStatus
     model_loaded: bool
@@ -29,7 +29,7 @@ class HealthReport:
 
 
 class HealthService:
-    """Asks every part that scoring depends on."""
+    """Health checks over the model registry, the decision log and the API keys."""
 
     def __init__(self, registry: ModelRegistry, log: DecisionLog, keys: KeySource, now: Callable[[], datetime]) -> None:
         self._registry = registry
@@ -39,18 +39,18 @@ class HealthService:
 
     @property
     def can_score(self) -> bool:
-        """Whether a request would be decided now: there is a model, and its decisions can be recorded."""
+        """Whether decisions can be made: a model is loaded, and its decisions can be recorded."""
         return self.obstacle is None
 
     @property
     def obstacle(self) -> str | None:
-        """Why no request would be decided now; None where one would be."""
+        """The reason why decisions cannot be made, or None."""
         if not self._registry.is_loaded:
             return "no model"
         return "decisions cannot be recorded" if self._is_log_shut else None
 
     def report(self) -> HealthReport:
-        """The state of each part, now."""
+        """Report the current state of each part."""
         database, decision_log = self._look_at_log()
         registry = self._registry.problem or "ok"
         access = self._keys.problem or "ok"
@@ -77,7 +77,7 @@ class HealthService:
         return state is not None and state.recorded_in == "nowhere"
 
     def _look_at_log(self) -> tuple[str, str]:
-        """What is wrong with the database, and with recording as a whole; `ok` where nothing is."""
+        """Return the state of the database and of recording: `ok`, or the problem."""
         state = self._log.state
         if state is None:
             return "ok", "off"

@@ -1,4 +1,4 @@
-"""API keys over HTTP: what is open, what is refused and how, and that no key is ever told."""
+"""API keys over HTTP: open and protected endpoints, refusals, and keys that never leak."""
 
 import logging
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from loan_api.settings import SettingsError, read_settings
 from tests.api.conftest import MakeClient
 from tests.support.applications import ASSESSMENT_BATCH, application
 from tests.support.fakes import NOW, FakeKeySource, api_key
+from tests.support.openapi import operations_of
 from tests.support.scraping import Credentials, labelled, scrape
 
 SHOP, AUDITOR, BOSS = "loan_of-the-shop", "loan_of-the-auditor", "loan_of-the-boss"
@@ -56,18 +57,20 @@ Ask = Callable[..., Any]
 class TestOpen:
     @pytest.mark.parametrize("ask", SCORING)
     @pytest.mark.parametrize("headers", [{}, bearer(UNKNOWN), {"X-API-Key": UNKNOWN}])
-    def test_without_a_file_scoring_needs_no_key(self, client: FlaskClient, ask: Ask, headers: dict[str, str]) -> None:
+    def test_without_a_file_scoring_requires_no_key(
+        self, client: FlaskClient, ask: Ask, headers: dict[str, str]
+    ) -> None:
         assert ask(client, headers).status_code == 200
 
     @pytest.mark.parametrize("headers", [{}, bearer(UNKNOWN)])
-    def test_without_a_file_what_needs_more_is_a_403_that_says_why(
+    def test_without_a_file_everything_else_is_a_403_with_the_reason(
         self, client: FlaskClient, headers: dict[str, str]
     ) -> None:
         response = list_keys(client, headers)
         assert response.status_code == 403
         assert response.content_type == "application/problem+json"
         assert response.json["type"] == "urn:loan-api:problem:not-allowed"
-        assert "none are configured: API_KEYS_FILE is not set" in response.json["detail"]
+        assert "API_KEYS_FILE is not set" in response.json["detail"]
 
     @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/model", "/docs", "/openapi.json"])
     def test_health_and_documents_stay_open(self, closed: FlaskClient, path: str) -> None:
@@ -120,7 +123,7 @@ class TestClosed:
         response = ask(closed, bearer(key))
         assert response.status_code == 403
         assert "WWW-Authenticate" not in response.headers
-        assert response.json["detail"].startswith("This needs an API key with the scope ")
+        assert response.json["detail"].startswith("This requires an API key with the scope ")
 
     def test_an_empty_list_of_keys_refuses_everyone(self, make_client: MakeClient) -> None:
         client = make_client(keys=FakeKeySource(()))
@@ -128,7 +131,7 @@ class TestClosed:
         assert list_keys(client, bearer(BOSS)).status_code == 401
 
     @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
-    def test_it_is_refused_before_the_body_is_looked_at(self, closed: FlaskClient, path: str) -> None:
+    def test_requests_are_refused_before_their_body_is_read(self, closed: FlaskClient, path: str) -> None:
         for body, content_type in (
             (b"{", "application/json"),
             (b"x", "text/plain"),
@@ -145,7 +148,7 @@ class TestClosed:
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
     @given(text=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0")))
-    def test_whatever_is_presented_is_a_401(self, closed: FlaskClient, text: str) -> None:
+    def test_any_other_credentials_are_a_401(self, closed: FlaskClient, text: str) -> None:
         for variable, value in (("HTTP_X_API_KEY", text), ("HTTP_AUTHORIZATION", f"Bearer {text}")):
             response = closed.post("/predict", json=application(), environ_overrides={variable: value})
             assert response.status_code == 401
@@ -186,7 +189,7 @@ class TestLog:
             (bearer(AUDITOR), "missing_scope", "auditor"),
         ],
     )
-    def test_a_refusal_is_a_warning_that_says_why(
+    def test_a_refusal_is_logged_as_a_warning_with_its_reason(
         self,
         closed: FlaskClient,
         caplog: pytest.LogCaptureFixture,
@@ -237,47 +240,45 @@ class TestOpenApi:
         assert schemes["apiKeyHeader"].items() >= {"type": "apiKey", "in": "header", "name": "X-API-Key"}.items()
         assert schemes["metricsBasicAuth"].items() >= {"type": "http", "scheme": "basic"}.items()
 
-    def test_every_operation_says_what_it_needs(self, client: FlaskClient) -> None:
+    def test_every_operation_declares_its_security(self, client: FlaskClient) -> None:
         keys: list[dict[str, list[str]]] = [{"apiKeyBearer": []}, {"apiKeyHeader": []}]
-        for path, methods in client.get("/openapi.json").json["paths"].items():
-            for operation in (each for name, each in methods.items() if name != "parameters"):
-                scope = operation.get("x-required-scope")
-                if path == "/metrics":
-                    assert operation["security"] == [{"metricsBasicAuth": []}]
-                elif scope is None:
-                    assert "security" not in operation
-                else:
-                    assert operation["security"] == ([*keys, {}] if scope == "score" else keys)
-                    assert {"401", "403"} <= set(operation["responses"])
-                    assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
+        for path, _, operation in operations_of(client.get("/openapi.json").json):
+            scope = operation.get("x-required-scope")
+            if path == "/metrics":
+                assert operation["security"] == [{"metricsBasicAuth": []}]
+            elif scope is None:
+                assert "security" not in operation
+            else:
+                assert operation["security"] == ([*keys, {}] if scope == "score" else keys)
+                assert {"401", "403"} <= set(operation["responses"])
+                assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
 
-    def test_what_an_operation_declares_is_what_it_does(self, make_client: MakeClient) -> None:
-        """For every operation: a key with its scope passes the guard, and nobody does without one."""
+    def test_every_operation_enforces_the_scope_that_it_declares(self, make_client: MakeClient) -> None:
+        """For every operation, only a key with its scope passes the guard."""
         client = make_client(keys=FakeKeySource([api_key(scope, scope) for scope in ("score", "audit", "admin")]))
-        for path, methods in client.get("/openapi.json").json["paths"].items():
-            for method, operation in methods.items():
-                if path == "/metrics" or method == "parameters":
-                    continue
-                scope = operation.get("x-required-scope")
-                target = path.replace("{", "").replace("}", "")
+        for path, method, operation in operations_of(client.get("/openapi.json").json):
+            if path == "/metrics":
+                continue
+            scope = operation.get("x-required-scope")
+            target = path.replace("{", "").replace("}", "")
 
-                def status(key: str | None, target: str = target, method: str = method) -> int:
-                    headers = {"X-API-Key": key} if key else {}
-                    return client.open(target, method=method.upper(), headers=headers).status_code
+            def status(key: str | None, target: str = target, method: str = method) -> int:
+                headers = {"X-API-Key": key} if key else {}
+                return client.open(target, method=method.upper(), headers=headers).status_code
 
-                assert (status(None) == 401) == (scope is not None), path
-                for key in ("score", "audit"):
-                    assert (status(key) == 403) == (scope not in (None, key)), path
-                assert status("admin") not in (401, 403), path
+            assert (status(None) == 401) == (scope is not None), path
+            for key in ("score", "audit"):
+                assert (status(key) == 403) == (scope not in (None, key)), path
+            assert status("admin") not in (401, 403), path
 
 
 class TestStart:
-    def test_it_does_not_start_without_the_file_that_is_named(self, tmp_path: Path) -> None:
+    def test_it_does_not_start_without_the_configured_file(self, tmp_path: Path) -> None:
         missing = tmp_path / "keys.json"
         with pytest.raises(SettingsError, match=str(missing)):
             create_app(read_settings({"LOAN_HOME": str(tmp_path), "API_KEYS_FILE": str(missing)}))
 
-    def test_it_does_not_start_with_a_file_that_is_malformed(self, tmp_path: Path) -> None:
+    def test_it_does_not_start_with_a_malformed_file(self, tmp_path: Path) -> None:
         file = tmp_path / "keys.json"
         add_key(file, "shop", ["score"], NOW)
         file.write_text(file.read_text(encoding="utf-8")[:-5], encoding="utf-8")

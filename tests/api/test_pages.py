@@ -18,6 +18,7 @@ from loan_api.entrypoints.commands import cli
 from loan_api.services.decision_log import LogState
 from tests.api.conftest import MakeClient
 from tests.support.fakes import FakeLog, FakeModelSource
+from tests.support.openapi import operations_of
 
 
 def enumerated(part: Any) -> Iterator[list[Any]]:
@@ -114,8 +115,7 @@ class TestOpenApi:
         assert document["openapi"] == "3.0.3"
 
     def test_every_operation_can_become_a_well_named_method(self, client: FlaskClient) -> None:
-        paths = client.get("/openapi.json").json["paths"]
-        operations = [each for path in paths.values() for name, each in path.items() if name != "parameters"]
+        operations = [operation for _, _, operation in operations_of(client.get("/openapi.json").json)]
         assert sorted(operation["operationId"] for operation in operations) == [
             "getDecision",
             "getHealth",
@@ -134,9 +134,7 @@ class TestOpenApi:
 
     def test_summaries_are_headings_and_descriptions_are_flowing_text(self, client: FlaskClient) -> None:
         document = client.get("/openapi.json").json
-        operations = [
-            each for path in document["paths"].values() for name, each in path.items() if name != "parameters"
-        ]
+        operations = [operation for _, _, operation in operations_of(document)]
         assert [o["summary"] for o in operations if o["summary"].endswith(".") or "\n" in o["summary"]] == []
         texts = [
             *(operation["description"] for operation in operations),
@@ -186,10 +184,13 @@ class TestOpenApi:
         ] == []
 
     def test_every_answer_names_the_request(self, client: FlaskClient) -> None:
-        for path in client.get("/openapi.json").json["paths"].values():
-            for operation in (each for name, each in path.items() if name != "parameters"):
-                for response in operation["responses"].values():
-                    assert "X-Request-ID" in response["headers"]
+        for path, method, operation in operations_of(client.get("/openapi.json").json):
+            assert operation["responses"]
+            for status, response in operation["responses"].items():
+                assert "X-Request-ID" in response["headers"], (method, path, status)
+                problem = response["content"].get("application/problem+json")
+                if problem is not None and status != "422":
+                    assert problem["example"]["status"] == int(status)
 
     def test_a_command_writes_the_same_document_without_a_service(self, client: FlaskClient, tmp_path: Path) -> None:
         file = tmp_path / "openapi.json"
@@ -248,7 +249,7 @@ class TestSwaggerUi:
             with client.get(urljoin(url, reference)) as response:
                 assert response.status_code == 200
         document_url = urljoin(url, document)
-        (server,) = client.get(document_url, headers=HEADERS_OF_PROXIES).json["servers"]  # type: ignore[index]
+        (server,) = client.get(document_url, headers=HEADERS_OF_PROXIES).json["servers"]
         assert urljoin(document_url, server["url"]) == f"{prefix}/"
 
     @pytest.mark.parametrize(("path", "location"), [("/", "docs"), ("/docs/", "../docs")])

@@ -1,4 +1,4 @@
-"""API keys of a running service: made, added and removed by the command line, followed by every worker."""
+"""API keys of a running service: changed on the command line, applied by every worker."""
 
 import itertools
 import os
@@ -50,7 +50,7 @@ def operations(home: Path, keys: Keys) -> dict[str, str]:
 
 
 def score(service: Service, key: str | None) -> tuple[int, str]:
-    """Asks for a decision over a connection of its own: the status, and the id of the request."""
+    """Request a decision over a new connection. Return the status and the request id."""
     request_id = f"access-{next(_numbers)}"
     headers = {"X-Request-ID": request_id, "Connection": "close"}
     if key is not None:
@@ -60,7 +60,7 @@ def score(service: Service, key: str | None) -> tuple[int, str]:
 
 
 def wait_until_every_worker_says(service: Service, status: int, key: str) -> None:
-    """Each worker, known by its log lines, has answered a request with `key` by `status`."""
+    """Wait until every worker, identified by its log lines, has responded to `key` with `status`."""
     agreed: set[object] = set()
 
     def all_agree() -> bool:
@@ -129,7 +129,7 @@ def test_a_file_that_breaks_leaves_the_keys_of_before_in_force_also_for_a_new_wo
     wait_until(lambda: victim not in closed.workers and len(closed.workers) == WORKERS, "another worker")
     wait_until_every_worker_says(closed, 200, key)
     assert score(closed, "loan_of-nobody")[0] == 401
-    assert "keys of before stay in force" in health()[1]
+    assert "previous keys stay in force" in health()[1]
 
     keys.file.write_bytes(good)
     wait_until(lambda: {health()[0] for _ in range(8)} == {"healthy"}, "the health to be good again", 10)

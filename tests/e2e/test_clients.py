@@ -1,4 +1,4 @@
-"""The generated clients: their types hold, and they call a running service as their documents show."""
+"""The generated clients: they type-check, and their documented examples run against a service."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tools.clients.programs import ProgramFailedError, run
 from tools.clients.typescript_package import COMPILER, NODE
 
 GUIDE = PROJECT_ROOT / "docs" / "clients.md"
-TOLD_BY_THE_GUIDE = """\
+OUTPUT_OF_THE_GUIDE = """\
 single: approved 1.0.0
 batch: 2 rows, 1 approved
 refused: 422 urn:loan-api:problem:invalid-request
@@ -38,7 +38,7 @@ TYPESCRIPT = {
 
 @dataclass(frozen=True)
 class Programs:
-    """What the guide and the package's own README show, its types checked, in one language."""
+    """The type-checked examples of the guide and of the package's README in one language."""
 
     guide: list[str | Path]
     readme: list[str | Path]
@@ -78,7 +78,7 @@ def typescript(folder: Path) -> Programs:
 
 
 def examples(document: Path, language: str) -> str:
-    """The program that the examples of a document in this language make together."""
+    """Return the program formed by a document's examples in one language."""
     return "\n".join(re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL))
 
 
@@ -92,7 +92,7 @@ def test_a_client_decides_shows_what_is_wrong_and_looks_up_as_its_guide_says(
         "LOAN_API_KEY": closed_service.key,
         "PYTHONPATH": str(folder / "python"),
     }
-    assert run(program.guide, folder, environ) == TOLD_BY_THE_GUIDE
+    assert run(program.guide, folder, environ) == OUTPUT_OF_THE_GUIDE
 
 
 @pytest.mark.parametrize("language", ["python", "typescript"])
@@ -115,12 +115,13 @@ def test_both_packages_have_the_name_of_the_api_and_the_version_of_its_document(
     assert (folder / "python" / "loan_api_client" / "py.typed").is_file()
 
 
-def test_generators_see_json_alone_where_there_is_json() -> None:
+def test_generators_see_no_alternatives_to_json_and_no_relative_server() -> None:
     document = api_document()
     batch = for_generators(document)["paths"]["/predict/batch"]["post"]
     assert list(batch["requestBody"]["content"]) == ["application/json"]
     assert list(batch["responses"]["200"]["content"]) == ["application/json"]
     assert list(batch["responses"]["422"]["content"]) == ["application/problem+json"]
+    assert "servers" not in for_generators(document)
     assert len(document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]) == 5
 
 
@@ -130,6 +131,6 @@ def test_a_program_that_fails_is_quoted(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_the_generator_names_no_registry() -> None:
-    lock = (PROJECT_ROOT / "clients" / "typescript" / "package-lock.json").read_text(encoding="utf-8")
+    lock = (PROJECT_ROOT / "tools" / "clients" / "typescript" / "package-lock.json").read_text(encoding="utf-8")
     assert '"integrity"' in lock
     assert '"resolved"' not in lock

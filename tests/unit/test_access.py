@@ -1,4 +1,4 @@
-"""Who may do what: scopes, unknown keys, and what is open without any."""
+"""Authorization by scope, unknown keys, and open scoring without keys."""
 
 import pytest
 from hypothesis import given
@@ -44,7 +44,7 @@ def test_missing_and_unknown_keys_look_alike_to_the_client(presented: str | None
     access, observer = access_with(FakeKeySource(KEYS))
     with pytest.raises(NotAuthenticatedError) as caught:
         access.check(presented, scope)
-    assert str(caught.value) == "This needs a valid API key."
+    assert str(caught.value) == "This requires a valid API key."
     assert (caught.value.reason, caught.value.key_name) == (reason, None)
     assert observer.events == [("access refused", reason)]
 

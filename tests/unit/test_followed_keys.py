@@ -1,4 +1,4 @@
-"""A changed file of keys is followed; one that cannot be used leaves the keys of before in force."""
+"""Changes to the file of keys take effect; a broken file leaves the previous keys in force."""
 
 import logging
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tests.support.fakes import NOW
 
 @dataclass
 class Clock:
-    """Goes on when it is told to."""
+    """A clock that the test moves."""
 
     seconds: float = 100.0
 
@@ -92,7 +92,7 @@ def test_while_the_file_is_broken_the_keys_of_before_stay_and_it_is_logged_once(
         clock.seconds += 1.01
         assert names(followed) == ["shop"]
         assert followed.problem is not None
-        assert "keys of before stay in force" in followed.problem
+        assert "previous keys stay in force" in followed.problem
         assert str(path) not in followed.problem
     (line,) = errors(caplog)
     assert line.path == str(path)  # type: ignore[attr-defined]
@@ -129,12 +129,12 @@ def test_it_does_not_start_with_a_broken_file(path: Path, broken: str | None) ->
     else:
         path.write_text(broken, encoding="utf-8")
     for start in (FollowedKeys, check_key_file):
-        with pytest.raises(SettingsError, match=f"API_KEYS_FILE names {path}, which cannot be used"):
+        with pytest.raises(SettingsError, match=f"API_KEYS_FILE names {path}, which is unusable"):
             start(path)
 
 
 class TestKeptKeys:
-    """A worker that takes the place of another must not stop the service for a slip of an editor."""
+    """A broken file must not stop a worker that replaces another."""
 
     def test_a_worker_that_comes_later_has_the_keys_in_force(self, path: Path, tmp_path: Path, clock: Clock) -> None:
         kept = tmp_path / "kept.json"

@@ -1,4 +1,4 @@
-"""Health tells the parts apart: what keeps the service from deciding, and what only needs attention."""
+"""Health distinguishes problems that prevent decisions from those that only need attention."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""No secret gets into git or into an image."""
+"""Secrets get neither into git nor into an image."""
 
 import re
 import subprocess

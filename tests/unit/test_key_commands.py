@@ -1,4 +1,4 @@
-"""`python -m loan_api keys`: the key on standard output, everything else beside it, every error told clearly."""
+"""`python -m loan_api keys`: only data on standard output, and clear errors."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_remove_takes_a_key_out(path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     result = run(path, "list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "everything that needs one is refused" in result.stderr
+    assert "all requests that require one are refused" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_remove_takes_a_key_out(path: Path) -> None:
     [
         (["add", "web-shop"], "--scope"),
         (["add", "web-shop", "--scope", "root"], "'root' is not one of"),
-        (["add", "web shop", "--scope", "score"], "a name has"),
+        (["add", "web shop", "--scope", "score"], "a name consists"),
         (["add"], "NAME"),
         (["list"], "does not exist"),
         (["remove", "web-shop"], "does not exist"),
     ],
 )
-def test_what_is_wrong_is_told(path: Path, arguments: list[str], problem: str) -> None:
+def test_invalid_arguments_are_explained(path: Path, arguments: list[str], problem: str) -> None:
     result = run(path, *arguments)
     assert result.exit_code != 0
     assert problem in result.stderr
@@ -69,17 +69,17 @@ def test_what_is_wrong_is_told(path: Path, arguments: list[str], problem: str) -
 
 
 @pytest.mark.parametrize("arguments", [["add", "x", "--scope", "score"], ["list"], ["remove", "x"]])
-def test_without_the_setting_it_says_so(arguments: list[str]) -> None:
+def test_the_missing_setting_is_named(arguments: list[str]) -> None:
     result = run(None, *arguments)
     assert result.exit_code == 1
     assert "API_KEYS_FILE is not set" in result.stderr
 
 
-def test_a_name_that_is_taken_is_told(path: Path) -> None:
+def test_a_name_that_is_taken_is_refused(path: Path) -> None:
     run(path, "add", "web-shop", "--scope", "score")
     result = run(path, "add", "web-shop", "--scope", "score")
     assert result.exit_code == 1
-    assert "there is a key named web-shop already" in result.stderr
+    assert "a key named web-shop already exists" in result.stderr
     assert result.stdout == ""
 
 
@@ -88,8 +88,8 @@ def test_the_service_does_not_start_with_a_broken_file(path: Path, tmp_path: Pat
     path.write_text("nonsense", encoding="utf-8")
     result = CliRunner().invoke(cli, [command], env={"API_KEYS_FILE": str(path), "LOAN_HOME": str(tmp_path / "home")})
     assert result.exit_code == 1
-    assert f"API_KEYS_FILE names {path}, which cannot be used: it is not JSON" in result.stderr
-    assert not (tmp_path / "home").exists()
+    assert f"API_KEYS_FILE names {path}, which is unusable: it is not JSON" in result.stderr
+    assert list((tmp_path / "home").rglob("*")) == []
 
 
 def test_the_commands_of_the_document_run(path: Path) -> None:

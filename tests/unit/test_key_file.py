@@ -1,4 +1,4 @@
-"""The file of API keys: what it holds, what is refused, and that changes at the same time lose nothing."""
+"""The file of API keys: its format, malformed files, and concurrent changes."""
 
 import json
 import os
@@ -48,13 +48,13 @@ def test_a_key_is_long_random_and_recognisable_and_only_its_hash_is_kept(path: P
     assert add_key(path, "other", ["score"], NOW) != key
 
 
-def test_a_new_file_is_for_its_owner_s_eyes_and_nothing_is_left_beside_it(path: Path) -> None:
+def test_a_new_file_is_private_and_leaves_no_temporary_file_behind(path: Path) -> None:
     add_key(path, "shop", ["score"], NOW)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in path.parent.iterdir()] == ["keys.json"]
 
 
-def test_whoever_could_read_the_file_still_can(path: Path) -> None:
+def test_a_change_keeps_the_file_s_mode(path: Path) -> None:
     add_key(path, "shop", ["score"], NOW)
     path.chmod(0o640)
     add_key(path, "other", ["score"], NOW)
@@ -76,11 +76,11 @@ def test_a_removed_key_is_gone_and_the_others_stay(path: Path) -> None:
         add_key(path, name, ["score"], NOW)
     remove_key(path, "two")
     assert [key.name for key in read_keys(path)] == ["one", "three"]
-    with pytest.raises(KeyFileError, match="no key of that name"):
+    with pytest.raises(KeyFileError, match="no key with this name"):
         remove_key(path, "two")
 
 
-def test_a_name_is_given_once(path: Path) -> None:
+def test_a_name_is_unique(path: Path) -> None:
     add_key(path, "shop", ["score"], NOW)
     before = path.read_bytes()
     with pytest.raises(KeyFileError, match="already"):
@@ -90,12 +90,12 @@ def test_a_name_is_given_once(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "-x", ".x", "a b", "a\nb", "a\n", "ü", "x" * 65, "../x"])
 def test_odd_names_are_refused_before_anything_is_written(path: Path, name: str) -> None:
-    with pytest.raises(KeyFileError, match="a name has"):
+    with pytest.raises(KeyFileError, match="a name consists"):
         add_key(path, name, ["score"], NOW)
     assert not path.parent.exists()
 
 
-def test_changes_at_the_same_time_lose_nothing(path: Path) -> None:
+def test_concurrent_changes_lose_nothing(path: Path) -> None:
     names = [f"key-{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         keys = list(pool.map(lambda name: add_key(path, name, ["score"], NOW), names))
@@ -109,12 +109,11 @@ def test_a_reader_never_finds_half_a_file(path: Path) -> None:
     add_key(path, "first", ["score"], NOW)
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(lambda: [add_key(path, f"key-{number}", ["score"], NOW) for number in range(60)])
-        seen = 0
+        counts = [len(read_keys(path))]
         while not writing.done():
-            count = len(read_keys(path))
-            assert count >= seen
-            seen = count
+            counts.append(len(read_keys(path)))
         writing.result()
+    assert counts == sorted(counts)
     assert len(read_keys(path)) == 61
 
 
@@ -141,11 +140,11 @@ def test_there_must_be_a_file_to_remove_from(path: Path) -> None:
         ("{}", 'a list of "keys"'),
         ('{"keys": {}}', 'a list of "keys"'),
         ('{"keys": [], "more": 1}', 'a list of "keys"'),
-        ('{"keys": [], "keys": []}', "a member is there twice"),
-        (text_of(ENTRY).replace('"name"', '"scopes": ["admin"], "name"'), "a member is there twice"),
+        ('{"keys": [], "keys": []}', "contains a member twice"),
+        (text_of(ENTRY).replace('"name"', '"scopes": ["admin"], "name"'), "contains a member twice"),
         ('{"keys": [1]}', "/keys/0 is not an object"),
-        (text_of({**ENTRY, "expires_at": "2025-01-01T00:00:00Z"}), "and nothing else"),
-        (text_of({name: value for name, value in ENTRY.items() if name != "scopes"}), "with name, scopes"),
+        (text_of({**ENTRY, "expires_at": "2025-01-01T00:00:00Z"}), "with exactly name, scopes"),
+        (text_of({name: value for name, value in ENTRY.items() if name != "scopes"}), "with exactly name, scopes"),
         (text_of({**ENTRY, "name": "a b"}), "/keys/0/name"),
         (text_of({**ENTRY, "name": 5}), "/keys/0/name"),
         (text_of({**ENTRY, "scopes": []}), "/keys/0/scopes"),
@@ -163,13 +162,13 @@ def test_there_must_be_a_file_to_remove_from(path: Path) -> None:
         (text_of(ENTRY, {**ENTRY, "name": "other"}), "same key"),
     ],
 )
-def test_what_is_not_as_it_should_be_is_refused_and_told_where(text: str, problem: str) -> None:
+def test_a_malformed_file_is_refused_with_the_position_of_the_error(text: str, problem: str) -> None:
     with pytest.raises(KeyFileError, match=problem) as caught:
         parse_keys(text)
     assert "xxx" not in str(caught.value)
 
 
-def test_what_is_no_readable_file_is_refused(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     for name, make, problem in (
         ("missing", lambda path: None, "does not exist"),
         ("folder", Path.mkdir, "not a regular file"),
@@ -202,7 +201,7 @@ KEYS = st.lists(
 
 
 @given(KEYS)
-def test_what_is_written_is_read_again(keys: list[ApiKey]) -> None:
+def test_keys_survive_a_round_trip(keys: list[ApiKey]) -> None:
     assert parse_keys(format_keys(keys)) == tuple(keys)
 
 

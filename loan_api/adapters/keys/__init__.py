@@ -1,1 +1,1 @@
-"""API keys in a file: written by the commands, followed by the service."""
+"""API keys in a file: changed by commands, reloaded by the service."""

@@ -1,4 +1,4 @@
-"""Follows the file of API keys: what is changed there is in force within a second, without a restart."""
+"""Reloading of the file of API keys: changes take effect within a second, without a restart."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def check_key_file(path: Path) -> None:
-    """Raises SettingsError, naming the file, unless a service can start with it."""
+    """Raise SettingsError, naming the file, unless the service can start with it."""
     try:
         parse_keys(read_file(path)[0])
     except KeyFileError as error:
@@ -23,25 +23,24 @@ def check_key_file(path: Path) -> None:
 
 
 class NoKeys:
-    """No keys are configured."""
+    """A key source without a file."""
 
     problem = None
 
     def in_force(self) -> tuple[ApiKey, ...] | None:
-        """None: there is no file to follow."""
+        """Return None: keys are not configured."""
         return None
 
 
 class FollowedKeys:
-    """The keys in a file, looked at when they are asked for, at most once a second.
+    """The keys in a file, which is checked for changes on access, at most once a second.
 
-    While the file cannot be read or is malformed, the keys of before stay in force: neither locking every client out
-    nor letting everyone in is what a slip of an editor should do. `kept` is where they are kept beyond the process, so
-    that a worker that takes the place of another has them too.
+    While the file is unreadable or malformed, the previous keys stay in force: an editing mistake should neither lock
+    all clients out nor let everyone in. `kept` is a copy of the last valid file, for workers that replace others.
     """
 
     def __init__(self, path: Path, kept: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
-        """Raises SettingsError, naming the file, where it cannot be used and no keys are kept from before."""
+        """Load the keys. Raises SettingsError, naming the file, if it is unusable and there is no valid copy."""
         self._path = path
         self._kept = kept
         self._clock = clock
@@ -51,17 +50,17 @@ class FollowedKeys:
         try:
             self._keys = self._read()
         except KeyFileError as error:
-            self._keys = self._keys_of_before(error)
+            self._keys = self._previous_keys(error)
             self._note(error)
 
     def in_force(self) -> tuple[ApiKey, ...]:
-        """The keys that count now."""
+        """Return the keys in force."""
         self._look()
         return self._keys
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the file; None where nothing is."""
+        """The problem with the file, or None."""
         self._look()
         return self._problem
 
@@ -78,7 +77,7 @@ class FollowedKeys:
             self._note(error)
             return
         self._problem = None
-        _log.info("API keys read", extra={"keys": len(self._keys)})
+        _log.info("API keys loaded", extra={"keys": len(self._keys)})
 
     def _read(self) -> tuple[ApiKey, ...]:
         text, stamp = read_file(self._path)
@@ -92,9 +91,9 @@ class FollowedKeys:
         try:
             replace_file(kept, text)
         except OSError as error:
-            _log.warning("API keys not kept for other workers", extra={"error": type(error).__name__})
+            _log.warning("API keys not saved for other workers", extra={"error": type(error).__name__})
 
-    def _keys_of_before(self, error: KeyFileError) -> tuple[ApiKey, ...]:
+    def _previous_keys(self, error: KeyFileError) -> tuple[ApiKey, ...]:
         if self._kept is None:
             raise _not_to_start(self._path, error) from error
         try:
@@ -103,12 +102,12 @@ class FollowedKeys:
             raise _not_to_start(self._path, error) from error
 
     def _note(self, error: KeyFileError) -> None:
-        """Says what is wrong, once for each thing that is."""
-        problem = f"the file of API keys cannot be used, the keys of before stay in force: {error}"
+        """Log a problem, once until it changes."""
+        problem = f"the file of API keys is unusable, so the previous keys stay in force: {error}"
         if problem != self._problem:
             self._problem = problem
-            _log.error("API keys not read", extra={"path": str(self._path), "problem": str(error)})
+            _log.error("API keys not loaded", extra={"path": str(self._path), "problem": str(error)})
 
 
 def _not_to_start(path: Path, error: KeyFileError) -> SettingsError:
-    return SettingsError(f"API_KEYS_FILE names {path}, which cannot be used: {error}")
+    return SettingsError(f"API_KEYS_FILE names {path}, which is unusable: {error}")

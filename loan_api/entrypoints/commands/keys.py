@@ -1,4 +1,4 @@
-"""`keys`: make, list and remove API keys. Only a key itself goes to standard output, so that it can be piped."""
+"""`keys`: create, list and remove API keys. Standard output carries only the data, so that it can be piped."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from loan_api.services.access import SCOPES, Scope
 
 @click.group()
 def keys() -> None:
-    """Make, list and remove API keys in the file that API_KEYS_FILE names. A running service follows in a second."""
+    """Manage the API keys in API_KEYS_FILE. Running services apply changes within a second."""
 
 
 @keys.command()
@@ -25,23 +25,23 @@ def keys() -> None:
     type=click.Choice(SCOPES),
     multiple=True,
     required=True,
-    help="What it allows; give it once for each scope. `admin` includes the others.",
+    help="Scope to grant; repeat for several. `admin` includes all others.",
 )
 def add(name: str, scopes: tuple[str, ...]) -> None:
-    """Make a key called NAME and print it, this once: only its hash is kept."""
+    """Create a key called NAME and print it. It cannot be shown again: only its hash is stored."""
     path = _key_file()
     try:
         key = add_key(path, name, cast(tuple[Scope, ...], scopes), datetime.now(UTC))
     except KeyFileError as error:
         raise _failed(path, error) from error
     click.echo(key)
-    click.echo(f"This is the key {name}, shown only now; its hash is in {path}.", err=True)
-    click.echo("Services that were started with that file accept it within a second.", err=True)
+    click.echo(f"This is the key {name}. Save it now: only its hash is stored, in {path}.", err=True)
+    click.echo("Services that use this file accept the key within a second.", err=True)
 
 
 @keys.command("list")
 def list_() -> None:
-    """List the keys: name, scopes, since when."""
+    """List all keys with their scopes and creation times."""
     path = _key_file()
     try:
         listed = read_keys(path)
@@ -52,25 +52,25 @@ def list_() -> None:
     for name, scopes, since in rows:
         click.echo(f"{name:{widths[0]}}  {scopes:{widths[1]}}  {since}")
     if not rows:
-        click.echo(f"There is no key in {path}: everything that needs one is refused.", err=True)
+        click.echo(f"{path} contains no keys: all requests that require one are refused.", err=True)
 
 
 @keys.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Take the key called NAME out of force."""
+    """Revoke the key called NAME."""
     path = _key_file()
     try:
         remove_key(path, name)
     except KeyFileError as error:
         raise _failed(path, error) from error
-    click.echo(f"The key {name} is removed. GET /keys of a running service shows what is in force.", err=True)
+    click.echo(f"The key {name} is revoked. GET /keys lists the keys in force.", err=True)
 
 
 def _key_file() -> Path:
     path = settings_or_exit().api_keys_file
     if path is None:
-        raise click.ClickException("API_KEYS_FILE is not set; it names the file that the keys are kept in")
+        raise click.ClickException("API_KEYS_FILE is not set; set it to the path of the file with the keys")
     return path
 
 

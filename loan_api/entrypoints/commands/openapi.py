@@ -1,4 +1,4 @@
-"""`openapi`: the document that clients are generated from, without a running service."""
+"""`openapi`: write the document that clients are generated from, without a running service."""
 
 import json
 from typing import TextIO
@@ -11,7 +11,7 @@ from loan_api.entrypoints.commands.settings import settings_or_exit
 @click.command()
 @click.argument("file", type=click.File("w", encoding="utf-8"), default="-")
 def openapi(file: TextIO) -> None:
-    """Write the OpenAPI document to FILE, or to standard output: what /openapi.json of a service would answer."""
+    """Write the OpenAPI document, as served at /openapi.json, to FILE or standard output."""
     from loan_api.entrypoints.http.endpoints import Limits, openapi_document
 
     settings = settings_or_exit()

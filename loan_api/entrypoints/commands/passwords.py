@@ -1,4 +1,4 @@
-"""`passwords`: random ones, for services that take them from files."""
+"""`passwords`: create random passwords for services that read them from files."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from loan_api.settings import SettingsError
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 def passwords(files: tuple[Path, ...]) -> None:
-    """Make a random password in each of FILES, readable by its owner only; those that are there stay."""
+    """Write a random password to each of FILES, readable only by the owner. Existing files are kept."""
     for file in files:
         try:
             read_or_make_password(file)

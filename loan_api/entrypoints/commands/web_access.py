@@ -1,4 +1,4 @@
-"""`web-access`: who may look at Prometheus and Alertmanager."""
+"""`web-access`: configure the logins of Prometheus and Alertmanager."""
 
 from pathlib import Path
 
@@ -15,10 +15,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("template", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("file", type=_FILE)
 @click.option(
-    "--password-file", type=_FILE, required=True, help="Made at random, for its owner only, where there is none."
+    "--password-file",
+    type=_FILE,
+    required=True,
+    help="Created with a random password, readable only by the owner, if missing.",
 )
 def web_access(template: Path, file: Path, password_file: Path) -> None:
-    """Write to FILE what TEMPLATE says, with the hash of the password in --password-file for each user in it."""
+    """Copy TEMPLATE to FILE with the hash of the password in --password-file for each user."""
     from loan_api.adapters.keys.file import replace_file
     from loan_api.adapters.keys.web_access import with_password
 
@@ -28,7 +31,7 @@ def web_access(template: Path, file: Path, password_file: Path) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     except (ValueError, yaml.YAMLError) as error:
-        raise click.ClickException(f"{template} with {password_file} cannot be used: {error}") from error
+        raise click.ClickException(f"{template} with {password_file} is unusable: {error}") from error
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
-    click.echo(f"{file} lets in who knows the password in {password_file}.")
+    click.echo(f"Wrote {file}. The password is in {password_file}.")
