@@ -57,6 +57,23 @@ def test_what_is_written_is_read_back_equal(migrated_url: str) -> None:
         assert named == ("loan_approval_model", "7", "1.2.3")
 
 
+def test_every_text_and_number_is_read_back_exactly(migrated_url: str) -> None:
+    probabilities = [5e-324, 1 / 3, 0.1 + 0.2, 1 - 2**-53]
+    features = '{"education":"Graduate \\"%(x)s\\" \\\\ ü","loan_term":0.1}'
+    records = [
+        DecisionRecord(f"d-{number}", "50% \"'\\ü{}", AT, DECIDER, features.encode(), probability, 1)
+        for number, probability in enumerate(probabilities)
+    ]
+    writer = DecisionWriter(migrated_url)
+    writer.write(records, [])
+    writer.close()
+    with open_engine(migrated_url).connect() as connection:
+        rows = connection.execute(select(decisions).order_by(decisions.c.id)).all()
+    assert [row.probability for row in rows] == probabilities
+    assert {row.request_id for row in rows} == {"50% \"'\\ü{}"}
+    assert [row.features for row in rows] == [json.loads(features)] * 4
+
+
 def test_what_is_written_again_is_there_once_and_unchanged(migrated_url: str) -> None:
     writer = DecisionWriter(migrated_url)
     writer.write([decision("d-1"), decision("d-2")], [batch("b-1")])

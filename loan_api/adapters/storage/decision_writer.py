@@ -1,4 +1,4 @@
-"""Writes decisions, many in one transaction."""
+"""Writer of decisions, many in one transaction."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,33 +19,33 @@ from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import DatabaseBusyError, StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 
-# Another worker's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
+# Another process's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
 _PAUSE_SECONDS = 0.001
 
 
 class DecisionWriter:
-    """A connection of its own, opened when it is first needed and again after something went wrong. For one thread.
+    """A writer for one thread, whose connection opens on first use and again after a failure.
 
-    `prepare` is called before it is opened; it may raise StorageError. `patience` multiplies the times that the
-    database has to answer.
+    `prepare` is called before the connection opens and may raise StorageError. `patience` multiplies the time limits.
     """
 
     def __init__(self, url: str, prepare: Callable[[], object] = lambda: None, patience: float = 1.0) -> None:
         self._prepare = prepare
         self._file = sqlite_file(url)
-        # SQLite would look for the end of a lock ever more rarely.
+        # SQLite itself would wait for a lock with ever longer pauses.
         self._engine = open_engine(url, patience=patience, waits_for_locks=False)
         self._busy_seconds = SQLITE_BUSY_SECONDS * patience
-        self._decisions = _Addition(decisions, self._engine.dialect)
-        self._batches = _Addition(batches, self._engine.dialect)
+        dialect = self._engine.dialect
+        self._decisions = (_JsonInsert if dialect.name == "postgresql" else _Insert)(decisions, dialect)
+        self._batches = _Insert(batches, dialect)
         self._connection: Connection | None = None
         self._watch = FileWatch(None)
 
     def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
-        """Returns once all of them are in the database; what is there already is left as it is.
+        """Return once all records are in the database. Existing ones are left unchanged.
 
-        With nothing to write it is a look whether the database answers. Raises DatabaseBusyError or another
-        StorageError, and then nothing of it was written or all of it, if the answer got lost; it may be written again.
+        With nothing to write, check that the database answers. Raises DatabaseBusyError or another StorageError; then
+        nothing was written, or everything if only the answer was lost. Writing again is safe.
         """
         deadline = monotonic() + self._busy_seconds
         while True:
@@ -64,7 +65,7 @@ class DecisionWriter:
             self._decisions.run(connection, [_decision_row(record) for record in singles])
             self._batches.run(connection, [_batch_row(record) for record in whole_batches])
             connection.commit()
-            # What went into a file that was taken away meanwhile is not recorded.
+            # What went into a file that was removed in the meantime is not recorded.
             self._watch.check()
         except SQLAlchemyError as error:
             if is_busy(error) and self._connection is not None:
@@ -77,7 +78,7 @@ class DecisionWriter:
             raise
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(SQLAlchemyError):
@@ -100,8 +101,8 @@ class DecisionWriter:
         return self._connection
 
 
-class _Addition:
-    """Adds rows to a table, but those whose ids are there. The statement is put together once, not for each group."""
+class _Insert:
+    """An insert that skips existing ids. The statement is compiled once, not for each group."""
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
@@ -110,12 +111,30 @@ class _Addition:
         self._time: Callable[[datetime], object] | None = table.c.decided_at.type.bind_processor(dialect)
 
     def run(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
-        """Within the transaction of the connection; `rows` have the values of every column by its name."""
+        """Insert the rows, each with the values of all columns by name, within the connection's transaction."""
         if rows:
             if self._time is not None:
                 for row in rows:
                     row["decided_at"] = self._time(row["decided_at"])
             connection.exec_driver_sql(self._statement, rows)
+
+
+class _JsonInsert:
+    """The same for many small rows on PostgreSQL: it parses one statement, not one for each row."""
+
+    def __init__(self, table: Table, dialect: Dialect) -> None:
+        names = ", ".join(column.name for column in table.c)
+        typed = ", ".join(f"{column.name} {column.type.compile(dialect)}" for column in table.c)
+        record = f"json_to_recordset(%(rows)s) AS record ({typed})"
+        # All names come from the declared table.
+        self._statement = f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {record} ON CONFLICT (id) DO NOTHING"  # noqa: S608
+
+    def run(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """Insert the rows, each with the values of all columns by name, within the connection's transaction."""
+        if rows:
+            for row in rows:
+                row["features"] = msgspec.Raw(row["features"].encode())
+            connection.exec_driver_sql(self._statement, {"rows": msgspec.json.encode(rows).decode()})
 
 
 def _decision_row(record: DecisionRecord) -> dict[str, Any]:
