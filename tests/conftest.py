@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.skips import debian_packages
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
@@ -41,6 +43,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report  # type: ignore[return-value]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    """End with one line that installs the programs that skipped tests need."""
+    yield
+    packages = debian_packages(str(report.longrepr) for report in terminalreporter.stats.get("skipped", ()))
+    if packages:
+        terminalreporter.write_line(f"To run the skipped tests: sudo apt-get install {' '.join(packages)}")
 
 
 @pytest.fixture(autouse=True)

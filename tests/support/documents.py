@@ -16,7 +16,7 @@ PAGES = sorted(
     [*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").rglob("*.md"), *PROJECT_ROOT.glob("deploy/**/*.md")]
 )
 _NOT_RUN = re.compile(r"\s*<!-- not run: (?P<reason>\S.*?) -->\s*", re.DOTALL)
-_FILE = re.compile(r"(?:loan_api|training|tests|prometheus|migrations|docs|benchmarks|requirements|supply)/[\w./*-]*")
+_FILE = re.compile(r"(?:loan_api|training|tests|prometheus|migrations|docs|tools|requirements|deploy)/[\w./*-]*")
 _MARKDOWN = MarkdownIt().enable("table")
 
 
