@@ -1,4 +1,4 @@
-"""The rules as an object of the Prometheus Operator; `python -m prometheus.kubernetes` writes its file anew."""
+"""The rules as a Prometheus Operator object; `python -m prometheus.kubernetes` writes its file."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _FOLDER = Path(__file__).resolve().parent
 RULES = _FOLDER / "rules"
 FILE = _FOLDER.parent / "deploy" / "kubernetes" / "base" / "prometheus_rule.yaml"
 _HEAD = """\
-# Made from prometheus/rules by `python -m prometheus.kubernetes`; a change here is lost.
+# Generated from prometheus/rules by `python -m prometheus.kubernetes`; do not edit.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
@@ -19,14 +19,14 @@ spec:
 
 
 def content() -> str:
-    """What the file holds: the groups of every file of rules as they are written there, comments included."""
+    """Return the content of the file: the groups of all rule files, including their comments."""
     return _HEAD + "".join(indent(_groups(path), "  ") for path in sorted(RULES.glob("*.yml")))
 
 
 def _groups(path: Path) -> str:
     comments, separator, groups = path.read_text(encoding="utf-8").partition("groups:\n")
     if not separator or not re.fullmatch(r"(#.*\n)*", comments):
-        raise ValueError(f"{path} is not a comment and its groups")
+        raise ValueError(f"{path} must consist of comments followed by groups")
     return f"  # {path.name}\n{indent(comments, '  ')}{groups}"
 
 

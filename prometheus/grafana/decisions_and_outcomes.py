@@ -23,7 +23,7 @@ def _promised(*labels: str) -> str:
 
 
 def _promised_of_told(*labels: str) -> str:
-    """Expected approvals among the decisions whose outcomes were told in the window."""
+    """Return the expected approvals among the decisions with outcomes reported in the window."""
     return _sum("loan_outcome_expected_approvals_total", *labels)
 
 

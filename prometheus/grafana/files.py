@@ -1,4 +1,4 @@
-"""Which dashboards there are, and the files that they are written to."""
+"""All dashboards and their files."""
 
 import json
 from pathlib import Path
@@ -16,11 +16,11 @@ DASHBOARDS: dict[str, Dashboard] = {
 
 
 def content(dashboard: Dashboard) -> str:
-    """What the dashboard's file holds."""
+    """Return the content of the dashboard's file."""
     return json.dumps(dashboard_json(dashboard), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_all() -> None:
-    """Writes every file anew."""
+    """Write the files of all dashboards."""
     for name, dashboard in DASHBOARDS.items():
         (FOLDER / name).write_text(content(dashboard), encoding="utf-8")

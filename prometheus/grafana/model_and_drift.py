@@ -13,12 +13,12 @@ _FEATURE = '{job="$job", model_version="$model_version", feature="$feature"}'
 
 
 def _of_features(recorded: str, selector: str = _MODEL) -> str:
-    """What the rules have recorded of each feature over the window."""
+    """Return the recorded series of each feature over the window."""
     return f"job_model_version_feature:{recorded}$window{selector}"
 
 
 def _of_model(recorded: str) -> str:
-    """The same of the model as a whole."""
+    """Return the recorded series of the model over the window."""
     return f"job_model_version:{recorded}$window{_MODEL}"
 
 

@@ -270,7 +270,7 @@ def _options(panel: Panel) -> Json:
 
 
 def _as_one_table(panel: Panel) -> list[Json]:
-    """The queries side by side, one row for each value of the key."""
+    """Return a table with one column for each query and one row for each value of the key."""
     legends = [query.legend for query in panel.queries]
     values = ["Value"] if len(legends) == 1 else [f"Value #{_letter(at)}" for at in range(len(legends))]
     times = ["Time", *(f"Time {at + 1}" for at in range(len(legends)))]

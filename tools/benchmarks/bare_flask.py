@@ -23,5 +23,5 @@ app = Flask(__name__)
 
 @app.post("/predict")
 def predict() -> Response:
-    """The same answer to everyone."""
+    """Return a constant answer."""
     return Response(_ANSWER, mimetype="application/json")

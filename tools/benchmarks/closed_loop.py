@@ -33,7 +33,7 @@ class ClosedLoop:
     stop: Event | None = None
 
     def run(self) -> Tally:
-        """Makes the load in this thread."""
+        """Generate the load in this thread."""
         return _Run(self).to_its_end()
 
 

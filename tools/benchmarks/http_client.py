@@ -57,7 +57,7 @@ class Connection:
         self.started = 0.0
 
     def open(self) -> None:
-        """Connects, unless it is connected."""
+        """Connect, unless already connected."""
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT_SECONDS)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -68,7 +68,7 @@ class Connection:
         return self._connected.fileno()
 
     def close(self) -> None:
-        """Closes; the next request opens it again."""
+        """Close the connection; the next request reopens it."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -94,7 +94,7 @@ class Connection:
         self.send()
 
     def send(self) -> None:
-        """Sends as much as fits. A server that has stopped reading may have answered: that shows in `receive`."""
+        """Send as much as the socket accepts. If the server has stopped reading, `receive` returns its answer."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[self._connected.send(self._unsent) :]
@@ -104,7 +104,7 @@ class Connection:
             self._unsent = memoryview(b"")
 
     def receive(self) -> Answer | None:
-        """Takes what has arrived; the answer when it is whole. Raises OSError where the connection ends before."""
+        """Receive data and return the answer once it is complete. Raises OSError if the connection ends before."""
         with suppress(BlockingIOError):
             while arrived := self._connected.recv(_CHUNK):
                 self._received += arrived
@@ -157,7 +157,7 @@ class Connections:
         return bool(self._busy or self._failed)
 
     def start(self, connection: Connection, request: bytes) -> None:
-        """Sends a request; its end, good or bad, comes from `finished`."""
+        """Send a request; `finished` reports its success or failure."""
         try:
             connection.start(request)
             self._busy.add(connection)
@@ -165,7 +165,7 @@ class Connections:
             self._fail(connection, type(error).__name__)
 
     def finished(self, seconds: float) -> Iterator[tuple[Connection, Answer]]:
-        """Waits for something to arrive, `seconds` at most, and tells each request that has come to its end."""
+        """Wait for data, at most `seconds`, and yield each request that has finished."""
         sending = [connection for connection in self._busy if connection.is_sending]
         pause = 0.0 if self._failed else max(seconds, 0.0)
         readable, writable, _ = select.select(self._busy, sending, (), pause)

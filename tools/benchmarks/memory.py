@@ -1,4 +1,4 @@
-"""What a server's processes weigh."""
+"""Memory of a server's processes."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Weights:
 
 
 def weigh(pid: int) -> Mapping[str, Weights]:
-    """The weights of `pid` and all below it, by kind; those that end meanwhile are left out."""
+    """Return the memory of `pid` and its descendants by kind, without processes that end meanwhile."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for process in tree(pid):
         with suppress(OSError):

@@ -37,7 +37,7 @@ class OpenLoop:
     connections: int
 
     def run(self) -> OpenTally:
-        """Makes the load in this thread."""
+        """Generate the load in this thread."""
         tally = Tally()
         lags = []
         requests = cycle(self.requests)

@@ -19,7 +19,7 @@ class Work(Generic[T]):
         self._receiver = receiver
 
     def result(self) -> T:
-        """Waits for the end. Raises RuntimeError where the process ended without a result; it has told why."""
+        """Wait for the result. Raises RuntimeError if the process ended without one; its error is on the terminal."""
         try:
             return self._receiver.recv()
         except EOFError:
@@ -28,7 +28,7 @@ class Work(Generic[T]):
 
 @contextmanager
 def begun(work: Callable[[], T]) -> Iterator[Work[T]]:
-    """Calls `work`, which can be pickled, in a process of its own; the process has ended when the block has."""
+    """Call the picklable `work` in its own process, which ends with the block."""
     receiver, sender = _PROCESSES.Pipe(duplex=False)
     process = _PROCESSES.Process(target=_report, args=(work, sender), daemon=True)
     process.start()
@@ -42,12 +42,12 @@ def begun(work: Callable[[], T]) -> Iterator[Work[T]]:
 
 
 def stop_signal() -> Event:
-    """An event that can be handed on to work under way."""
+    """Return an event that running work can be given to stop it."""
     return _PROCESSES.Event()
 
 
 def done(work: Callable[[], T]) -> T:
-    """The result of `work`, from a process of its own."""
+    """Run `work` in its own process and return the result."""
     with begun(work) as running:
         return running.result()
 

@@ -52,7 +52,7 @@ class Process:
 
 
 def tree(pid: int, parent: Process | None = None) -> Iterator[Process]:
-    """The process and all below it; those that end meanwhile are left out."""
+    """Return the process and its descendants, without processes that end meanwhile."""
     folder = _PROC / str(pid)
     with suppress(OSError):
         command = tuple(os.fsdecode(folder.joinpath("cmdline").read_bytes()).rstrip("\0").split("\0"))
@@ -87,5 +87,5 @@ def _is_alive(pid: int) -> bool:
 
 
 def _option(command: tuple[str, ...], name: str) -> str | None:
-    """The word after `name` on a command line."""
+    """Return the argument after `name` on a command line."""
     return command[command.index(name) + 1] if name in command[:-1] else None

@@ -22,7 +22,7 @@ _POLLS = 3
 
 
 def measure_moves(server: Server, home: Home, material: Material, plan: Plan) -> list[Move]:
-    """The second version is promoted over the first, then rolled back."""
+    """Promote the second version over the first, then roll back."""
     (_, first), (_, second), *_ = home.events()
     with running(server) as live:
         warm_up(live, material, plan)

@@ -31,11 +31,11 @@ own.
 
 
 class PageError(Exception):
-    """The page has no place for the results."""
+    """The page has no markers for the results."""
 
 
 def show(results: Results, console: Console) -> None:
-    """Prints every table."""
+    """Print every table."""
     for table in tables(results):
         drawn = RichTable(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
         for number, name in enumerate(table.head):
@@ -46,9 +46,9 @@ def show(results: Results, console: Console) -> None:
 
 
 def write_page(page: Path, results: Results, plan: Plan) -> None:
-    """Writes the results between the page's markers, and leaves all else as it is; makes the page where there is none.
+    """Write the results between the markers of the page and keep everything else; create the page if it is missing.
 
-    Raises PageError where a page has no markers.
+    Raises PageError if the page has no markers.
     """
     before = page.read_text(encoding="utf-8") if page.exists() else _NEW_PAGE
     page.write_text(with_results(before, "\n".join(_lines(results, plan))), encoding="utf-8")
@@ -59,7 +59,7 @@ def with_results(page: str, measured: str) -> str:
     head, opening, rest = page.partition(_OPENING)
     _, closing, tail = rest.partition(_CLOSING)
     if not opening or not closing:
-        raise PageError(f"the page has no place for the results; put {_OPENING} and {_CLOSING} where they are to stand")
+        raise PageError(f"the page has no place for the results: add {_OPENING} and {_CLOSING} where they belong")
     return f"{head}{opening}\n{measured.strip()}\n{closing}{tail}"
 
 

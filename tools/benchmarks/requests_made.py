@@ -21,23 +21,23 @@ def applications(count: int, seed: int = _SEED) -> list[Application]:
 
 
 def service_single(application: Application) -> bytes:
-    """The body that asks the service, and the bare view, for one decision."""
+    """Return the body of a single request to the service or the bare view."""
     return json.dumps(application).encode()
 
 
 def service_batch(rows: Sequence[Application]) -> bytes:
-    """The body that asks the service for many decisions."""
+    """Return the body of a batch request to the service."""
     return json.dumps({"instances": rows}).encode()
 
 
 def mlflow_body(rows: Sequence[Application]) -> bytes:
-    """The same for `mlflow models serve`: `dataframe_split`, of its JSON formats the one that it answers quickest."""
+    """Return the same batch for `mlflow models serve` as `dataframe_split`, its fastest JSON format."""
     cells = [[row[name] for name in FEATURE_NAMES] for row in rows]
     return json.dumps({"dataframe_split": {"columns": FEATURE_NAMES, "data": cells}}).encode()
 
 
 def post(path: str, body: bytes) -> bytes:
-    """The whole request, as it goes over the wire."""
+    """Return the complete request as sent over the wire."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 

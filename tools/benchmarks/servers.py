@@ -1,4 +1,4 @@
-"""The servers that are measured, each started as its users start it, and ended whatever happens."""
+"""The measured servers, each started as its users start it."""
 
 import http.client
 import json
@@ -33,12 +33,12 @@ _LOOK_EVERY_SECONDS = 0.01
 
 
 class ServerError(Exception):
-    """A server did not start, or does not answer as it should."""
+    """A server did not start, or gave a wrong answer."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """How one is started and asked. The bare view takes no batches."""
+    """How to start a server and send it requests. The bare view accepts no batches."""
 
     name: str
     command: tuple[str, ...]
@@ -54,7 +54,7 @@ class Server:
 
     @property
     def single_url(self) -> str:
-        """Where single requests go."""
+        """The URL of single requests."""
         return f"http://127.0.0.1:{self.port}{self.single_path}"
 
 
@@ -85,10 +85,10 @@ def service(home: Home, port: int, workers: int, **environ: str) -> Server:
 
 
 def mlflow(home: Home, port: int, workers: int) -> Server:
-    """`mlflow models serve` with the model in Production."""
+    """Return `mlflow models serve` with the model in Production."""
     uri = f"models:/{MODEL}/Production"
     options = ("-m", uri, "--env-manager", "local", "-w", str(workers), "-h", "127.0.0.1", "-p", str(port))
-    # It looks for uvicorn on the path.
+    # mlflow looks for uvicorn on the PATH.
     path = f"{Path(sys.executable).parent}:{home.environ().get('PATH', '')}"
     store = f"sqlite:///{home.folder}/mlflow.db"
     return Server(
@@ -106,12 +106,12 @@ def mlflow(home: Home, port: int, workers: int) -> Server:
 
 
 def with_the_body_of_the_service(server: Server) -> Server:
-    """mlflow, asked for batches with the very same body as the service, `{"instances": [...]}`."""
+    """Return mlflow with the request body of the service, `{"instances": [...]}`."""
     return replace(server, name=MLFLOW_SAME_BODY, batch=service_batch)
 
 
 def bare_flask(home: Home, port: int, workers: int) -> Server:
-    """A view that does nothing, under the service's gunicorn settings; it has a home of its own."""
+    """Return a view that does nothing, under the service's gunicorn settings, with a home of its own."""
     folder = home.folder / "bare"
     folder.mkdir(exist_ok=True)
     return Server(
@@ -137,9 +137,9 @@ def bare_flask(home: Home, port: int, workers: int) -> Server:
 
 @contextmanager
 def running(server: Server) -> Iterator[Running]:
-    """Starts it, waits for its first prediction, and ends it and all that it has started.
+    """Run the server for the duration of the block, from its first prediction, and stop all its processes.
 
-    Raises ServerError where there is no prediction within two minutes.
+    Raises ServerError if there is no prediction within two minutes.
     """
     with server.log.open("ab") as log:
         started = time.monotonic()
@@ -165,21 +165,21 @@ def running(server: Server) -> Iterator[Running]:
 
 
 def check_workers(live: Running) -> None:
-    """Raises ServerError unless it has as many web workers as it was asked for."""
+    """Raise ServerError unless the server has the requested number of web workers."""
     found = sum(process.kind == WEB_WORKER for process in tree(live.pid))
     if found != live.server.workers:
         raise ServerError(f"{live.server.name} has {found} web workers, {live.server.workers} were asked for")
 
 
 def check_batch(server: Server, rows: Sequence[Application]) -> None:
-    """Raises ServerError unless each of `rows` gets its prediction."""
+    """Raise ServerError unless each of `rows` gets a prediction."""
     status, answer = _ask(server, server.batch_path, server.batch(rows))
     if status != http.client.OK or len(json.loads(answer)["predictions"]) != len(rows):
         raise ServerError(f"{server.name} answers a batch of {len(rows)} with {status}")
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""How long a start takes, until the first prediction."""
+"""Time from the start to the first prediction."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from tools.benchmarks.servers import Server, running
 
 
 def measure_starts(service: Server, other: Server, home: Home, times: int) -> list[Start]:
-    """The service without its model cache, the service with it, and the other server, in turn."""
+    """Measure the service without and with its model cache, and the other server, in turn."""
     measured = []
     for _ in range(times):
         shutil.rmtree(home.model_cache, ignore_errors=True)

@@ -46,11 +46,11 @@ class Tally:
         return len(self.latencies) / self.seconds if self.seconds else 0.0
 
     def milliseconds(self, percent: int) -> float:
-        """The latency that `percent` of the answers did not exceed; NaN where there are none."""
+        """Return the latency percentile of the answers, or NaN without answers."""
         return percentile(self.latencies, percent) * 1000
 
     def add(self, answer: Answer, since: float) -> None:
-        """Counts an answer whose request was due at `since`."""
+        """Count an answer to a request that was due at `since`."""
         if answer.is_refusal:
             self.refusal_latencies.append(answer.at - since)
         elif not answer.is_success:
@@ -63,7 +63,7 @@ class Tally:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The value that `percent` (1 to 99) of `values` do not exceed; NaN where there are none."""
+    """Return the percentile (1 to 99) of `values`, or NaN if there are none."""
     if not values:
         return float("nan")
     return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]

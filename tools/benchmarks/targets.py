@@ -39,24 +39,24 @@ def judge(results: Results) -> list[Target]:
 
 
 def single_ratio(singles: Iterable[Single], other: str, connections: int) -> float | None:
-    """The service's requests/s by those of `other`, the median of the rounds; None where one was not measured."""
+    """Return the median over the rounds of the service's requests/s relative to `other`, or None without both."""
     rates = {(s.server, s.round): s.per_second for s in singles if s.connections == connections}
     return _median_ratio(rates, other)
 
 
 def batch_ratio(batches: Iterable[Batch], other: str, rows: int, connections: int) -> float | None:
-    """The service's rows/s by those of `other`, the median of the rounds; None where one was not measured."""
+    """Return the median over the rounds of the service's rows/s relative to `other`, or None without both."""
     rates = {(b.server, b.round): b.rows_per_second for b in batches if (b.rows, b.connections) == (rows, connections)}
     return _median_ratio(rates, other)
 
 
 def worker_bytes(results: Results, server: str) -> float:
-    """What the heaviest worker weighs, the median of the rounds."""
+    """Return the memory of the largest worker, the median over the rounds."""
     return median(m.kinds[WEB_WORKER].heaviest for m in results.memory if m.server == server)
 
 
 def start_seconds(results: Results, server: str, *, cold: bool) -> float:
-    """The median of the starts."""
+    """Return the median start time."""
     return median(s.seconds for s in results.starts if (s.server, s.cold) == (server, cold))
 
 

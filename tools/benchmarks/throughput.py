@@ -1,4 +1,4 @@
-"""Single requests and batches in closed loop, server after server, and what their processes weigh after the batches."""
+"""Single requests and batches in closed loop, and the memory of the processes after the batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,39 +27,39 @@ _DIFFERENT_BATCHES = 2
 
 @dataclass(frozen=True)
 class Material:
-    """The applications that are sent, the same to every server."""
+    """The applications sent to every server."""
 
     singles: Sequence[Application]
     rows: Sequence[Application]
 
     @classmethod
     def make(cls) -> "Material":
-        """Some hundred for single requests, and enough for batches that are not all the same."""
+        """Create a few hundred for single requests, and enough for batches that differ."""
         return cls(applications(_DIFFERENT_SINGLES), applications(LARGEST_BATCH + _DIFFERENT_BATCHES, seed=1))
 
     def single_bodies(self, server: Server) -> tuple[bytes, ...]:
-        """As `server` takes them."""
+        """Return the bodies of single requests to `server`."""
         return tuple(map(server.single, self.singles))
 
     def single_requests(self, server: Server) -> tuple[bytes, ...]:
-        """The same, ready to send."""
+        """Return complete requests with these bodies."""
         return tuple(post(server.single_path, body) for body in self.single_bodies(server))
 
     def batch_requests(self, server: Server, rows: int) -> tuple[bytes, ...]:
-        """Some batches of `rows`, ready to send."""
+        """Return complete requests with batches of `rows`."""
         batches = [self.rows[first : first + rows] for first in range(_DIFFERENT_BATCHES)]
         return tuple(post(server.batch_path, server.batch(batch)) for batch in batches)
 
 
 def warm_up(live: Running, material: Material, plan: Plan) -> None:
-    """Loads it for a moment, so that every worker has started and has answered."""
+    """Load the server briefly, so that every worker has started and answered."""
     requests = material.single_requests(live.server)
     done(ClosedLoop(live.server.port, requests, COMPARED_CONNECTIONS, plan.warm_up_seconds, reconnect_after=5).run)
     check_workers(live)
 
 
 def measure_singles(server: Server, material: Material, plan: Plan, number: int) -> list[Single]:
-    """One round of single requests, for every number of connections."""
+    """Measure one round of single requests for every number of connections."""
     bodies = material.single_bodies(server)
     measured = []
     with running(server) as live:
@@ -81,7 +81,7 @@ def measure_singles(server: Server, material: Material, plan: Plan, number: int)
 
 
 def measure_batches(server: Server, material: Material, plan: Plan, number: int) -> tuple[list[Batch], Memory]:
-    """One round of batches, for every size and number of connections, and the memory in the end."""
+    """Measure one round of batches for every size and number of connections, then the memory."""
     measured = []
     with running(server) as live:
         warm_up(live, material, plan)
@@ -98,7 +98,7 @@ def measure_batches(server: Server, material: Material, plan: Plan, number: int)
 
 
 def _measure_same_body(server: Server, material: Material, plan: Plan, number: int) -> Batch:
-    """The largest batches with the very same body as the service gets, from the mlflow that runs already."""
+    """Measure the running mlflow on the largest batches with the request body of the service."""
     same = with_the_body_of_the_service(server)
     check_batch(same, material.rows[:LARGEST_BATCH])
     requests = material.batch_requests(same, LARGEST_BATCH)

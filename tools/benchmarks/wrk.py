@@ -36,7 +36,7 @@ def wrk_version() -> str:
 
 
 def run_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -> WrkResult:
-    """Posts `bodies` in turn over `connections` for `seconds`. Raises RuntimeError where wrk cannot."""
+    """Post `bodies` in turn over `connections` for `seconds`. Raises RuntimeError if wrk fails."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "bodies")
         file.write_bytes(b"\n".join(bodies) + b"\n")
@@ -48,7 +48,7 @@ def run_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -
 
 
 def read_result(output: str) -> WrkResult:
-    """What the script has printed last."""
+    """Return the result that the script prints last."""
     told = json.loads(output.splitlines()[-1])
     failed = sum(told[kind] for kind in ("status", "connect", "read", "write", "timeout"))
     return WrkResult(

@@ -45,7 +45,7 @@ def remake(names: tuple[str, ...]) -> None:
 
 
 def _is_taken(name: str, browser: Browser, system: System) -> bool:
-    """Takes it; once more where a page did not come as expected. Others are not lost by it."""
+    """Take the picture, retrying once if a page fails. A failure does not affect other pictures."""
     file = FOLDER / f"{name}.png"
     for _ in range(_ATTEMPTS):
         page = new_page(browser, system.credentials)

@@ -26,7 +26,7 @@ def chromium() -> str | None:
 
 @contextmanager
 def started(executable: str) -> Iterator[Browser]:
-    """The browser while the block runs, with a profile of its own that is removed afterwards."""
+    """Run the browser for the duration of the block, with a temporary profile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(_QUIET))
         try:

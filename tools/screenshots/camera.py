@@ -16,7 +16,7 @@ _PATIENCE_MILLISECONDS = 30_000
 
 
 def new_page(browser: Browser, credentials: Credentials) -> Page:
-    """A page that remembers nothing; `credentials` are what it gives where a password is asked for."""
+    """Open a page without stored state; `credentials` answer password prompts."""
     context = browser.new_context(
         viewport={"width": _WIDTH, "height": _HEIGHT},
         device_scale_factor=_SCALE,
@@ -29,11 +29,11 @@ def new_page(browser: Browser, credentials: Credentials) -> Page:
 
 
 def set_height(page: Page, height: int) -> None:
-    """Makes the page as high as what is to be seen of it."""
+    """Make the viewport as high as the visible content."""
     page.set_viewport_size({"width": _WIDTH, "height": height})
 
 
 def take_picture(of: Page | Locator, file: Path) -> None:
-    """Writes what is to be seen as a PNG with a palette, which suits pages: they have few colours."""
+    """Write the visible content as a PNG with a palette, as pages have few colours."""
     taken = Image.open(io.BytesIO(of.screenshot(animations="disabled", caret="hide"))).convert("RGB")
     taken.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)

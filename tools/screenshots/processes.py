@@ -21,7 +21,7 @@ class StartError(Exception):
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Returns once `condition` holds. Raises StartError after `seconds`."""
+    """Wait until `condition` holds. Raises StartError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -30,7 +30,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None
 
 
 def finished(arguments: tuple[str, ...], environ: Mapping[str, str], log: Path) -> None:
-    """Runs `python ARGUMENTS` to its end. Raises StartError where it fails."""
+    """Run `python ARGUMENTS` to completion. Raises StartError if it fails."""
     with log.open("ab") as output:
         code = subprocess.call(
             [sys.executable, *arguments], cwd=PROJECT_ROOT, env=environ, stdout=output, stderr=output
@@ -67,7 +67,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nobody listens on now."""
+    """Return the first of `count` consecutive free ports."""
     for first in range(20_000, 32_000, count):
         if all(map(_is_free, range(first, first + count))):
             return first

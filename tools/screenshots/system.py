@@ -117,7 +117,7 @@ class System:
         return ("-m", "loan_api", "simulate", "--scenario", scenario, *options)
 
     def _start(self, name: str, arguments: tuple[str, ...], url: str | None = None) -> subprocess.Popen[bytes]:
-        """Starts it and waits until it answers at `url`."""
+        """Start a process and wait until it answers at `url`."""
         process = self._stack.enter_context(running(arguments, self._environ, self._log(name)))
         if url is not None:
             self._wait(name, process, lambda: answers(url), _START_SECONDS)

@@ -30,7 +30,7 @@ def bill_of(lock: Path) -> dict[str, Any]:
 
 
 def write_bills(folder: Path) -> list[Path]:
-    """A file for each image."""
+    """Write one file for each image."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for image in IMAGES:

@@ -95,7 +95,7 @@ def licence_of(package: str) -> str:
 
 
 def identifiers(expression: str) -> set[str]:
-    """The licences that an SPDX expression names, however they are joined."""
+    """Return all licences in an SPDX expression."""
     return set(re.findall(r"[A-Za-z0-9.+-]+", expression)) - {"AND", "OR", "WITH"}
 
 
@@ -109,12 +109,12 @@ def parts() -> dict[str, str]:
 
 
 def not_allowed(expression: str, part: str) -> set[str]:
-    """What of the licence a package for that part may not have."""
+    """Return the licences that a package for this part must not have."""
     return identifiers(expression) - (ALLOWED if part in _IN_IMAGES else ALLOWED_OUTSIDE_IMAGES)
 
 
 def page() -> str:
-    """The document of all licences. Raises UnknownLicenceError."""
+    """Return the page of all licences. Raises UnknownLicenceError."""
     rows = (f"| {package} | {licence_of(package)} | {part} |\n" for package, part in sorted(parts().items()))
     return _HEAD + "".join(rows)
 

@@ -22,5 +22,5 @@ def requirements(lock: Path) -> Iterator[Requirement]:
 
 
 def packages(lock: Path) -> set[str]:
-    """The names of all packages in the lock, on whatever platform they are installed."""
+    """Return the names of all packages in the lock, for any platform."""
     return {requirement.name for requirement in requirements(lock)}

@@ -1,4 +1,4 @@
-"""Outcomes that a command tells on the host of a running service, counted beside those that its workers are told."""
+"""Metrics of outcomes that a command imports on the host of a running service."""
 
 import fcntl
 import os
@@ -14,13 +14,13 @@ from loan_api.adapters.metrics.observers import OutcomeMetrics
 from loan_api.adapters.metrics.slots import FOLDER_VARIABLE
 from loan_api.services.audit import NewOutcome, OutcomeObserver
 
-# In the place of a worker's slot.
+# Takes the place of a worker's slot.
 _SLOT = "import"
 
 
 @contextmanager
 def counted_imports(folder: Path) -> Iterator[OutcomeObserver]:
-    """Counts into the metrics of the server that has `folder`, one import at a time; without a server, nobody does."""
+    """Count into the metrics of the server that owns `folder`, one import at a time, or do nothing without a server."""
     if not folder.is_dir():
         yield _Nobody()
         return
@@ -33,4 +33,4 @@ def counted_imports(folder: Path) -> Iterator[OutcomeObserver]:
 
 class _Nobody:
     def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
-        """Does nothing."""
+        """Ignore the outcomes."""

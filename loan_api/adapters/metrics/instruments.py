@@ -1,8 +1,8 @@
-"""Every metric that the service exports, each declared once. docs/metrics.md is made from here.
+"""Declarations of all exported metrics; a test compares docs/metrics.md with them.
 
-Most live in the files of the multiprocess mode (see `multiprocess.py`), so these gauges say how workers add up. What is
-counted for every feature of every application lives in files of its own (`tallies.py`), and what the system knows is
-read when it is asked for (`system.py`).
+Most metrics live in the files of the multiprocess mode (`multiprocess.py`), so their gauges declare how to aggregate
+workers. Counts of feature values have files of their own (`tallies.py`). Metrics of processes and of the container are
+read at each scrape (`system.py`).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from loan_api.services.batch_job import PROBABILITY_BOUNDS
 
-# From a compiled single prediction to the point where a client gives up.
+# From a compiled single prediction to the timeout of a client.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # From an hour to two years.
 _LAGS = (3_600.0, 86_400.0, 604_800.0, 2_592_000.0, 7_776_000.0, 15_552_000.0, 31_536_000.0, 63_072_000.0)
@@ -22,16 +22,16 @@ _ROWS = (1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
 
 @dataclass(frozen=True)
 class MetricDeclaration:
-    """Name, kind, labels and meaning of one metric."""
+    """The name, kind, labels and meaning of one metric."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     description: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    # How the values of all workers become one, for gauges: live values only, summed or the largest.
+    # The aggregation of a gauge over living workers: sum or maximum.
     across_workers: Literal["livesum", "livemax", ""] = ""
-    # Where it lives: with prometheus_client, or in what is read at each scrape.
+    # The source of the values: prometheus_client, or one that is read at each scrape.
     source: Literal["client", "tallies", "system"] = "client"
 
 
@@ -61,7 +61,7 @@ PREDICTION_PROBABILITY = MetricDeclaration(
 PREDICTION_DURATION = MetricDeclaration(
     "loan_prediction_duration_seconds",
     "histogram",
-    "Time to score and decide one request, HTTP and validation left out.",
+    "Time to score and decide one request, without HTTP and validation.",
     ("endpoint",),
     buckets=_SECONDS,
 )
@@ -70,41 +70,41 @@ PREDICTION_ERRORS = MetricDeclaration(
     "loan_prediction_errors_total", "counter", "Valid requests that could not be decided.", ("reason",)
 )
 VALIDATION_ERRORS = MetricDeclaration(
-    "loan_validation_errors_total", "counter", "Refused fields of applications.", ("field", "reason")
+    "loan_validation_errors_total", "counter", "Invalid fields of applications.", ("field", "reason")
 )
 ACCESS_REFUSALS = MetricDeclaration(
-    "loan_access_refusals_total", "counter", "Requests refused for want of an API key or its scope.", ("reason",)
+    "loan_access_refusals_total", "counter", "Requests refused for lack of an API key or of its scope.", ("reason",)
 )
 MODEL_INFO = MetricDeclaration(
     "loan_model_info",
     "gauge",
-    "1 for the served model, 0 for one that was served before.",
+    "1 for the served model, 0 for models served before.",
     ("model_version", "registry_version", "algorithm", "scorer"),
     across_workers="livemax",
 )
 MODEL_RELOADS = MetricDeclaration(
-    "loan_model_reloads_total", "counter", "Attempts to serve another model version.", ("result",)
+    "loan_model_reloads_total", "counter", "Attempts to load another model version.", ("result",)
 )
 
 DECISION_LOG_PENDING = MetricDeclaration(
     "loan_decision_log_pending",
     "gauge",
-    "Applications whose decisions wait in the local journal for the database.",
+    "Applications whose decisions are pending in the local journal.",
     across_workers="livemax",
 )
 DECISION_LOG_COMMIT = MetricDeclaration(
     "loan_decision_log_commit_seconds",
     "histogram",
-    "Time until decisions that are recorded together are kept; batches of other processes left out.",
+    "Time to commit a group of decisions, without batches of other processes.",
     buckets=_SECONDS,
 )
 DECISION_LOG_FAILURES = MetricDeclaration(
-    "loan_decision_log_failures_total", "counter", "Requests that were refused as their decisions could not be kept."
+    "loan_decision_log_failures_total", "counter", "Requests refused because their decisions could not be recorded."
 )
 DECISION_LOG_DEGRADED = MetricDeclaration(
     "loan_decision_log_degraded",
     "gauge",
-    "1 while decisions are not recorded in the database but in the journal, or not at all.",
+    "1 while decisions go to the journal instead of the database, or cannot be recorded.",
     across_workers="livemax",
 )
 
@@ -118,7 +118,7 @@ FEATURE_VALUES = MetricDeclaration(
 FEATURE_REFERENCE = MetricDeclaration(
     "loan_feature_reference_ratio",
     "gauge",
-    "Share of the bin in the data that the model was trained on.",
+    "Share of the bin in the training data.",
     ("feature", "bin", "model_version"),
     source="tallies",
 )
@@ -132,28 +132,28 @@ SCORE_VALUES = MetricDeclaration(
 SCORE_REFERENCE = MetricDeclaration(
     "loan_score_reference_ratio",
     "gauge",
-    "Share of the bin in the probabilities that the model gave to training data it had not learnt from.",
+    "Share of the bin in the approval probabilities of held-out training data.",
     ("bin", "model_version"),
     source="tallies",
 )
 REFERENCE_APPLICATIONS = MetricDeclaration(
     "loan_reference_applications",
     "gauge",
-    "Applications that the reference distribution was counted over.",
+    "Number of applications in the reference distribution.",
     ("model_version",),
     source="tallies",
 )
 REFERENCE_APPROVAL = MetricDeclaration(
     "loan_reference_approval_ratio",
     "gauge",
-    "Share of approvals among the decisions on training data that the model had not learnt from.",
+    "Approval rate on held-out training data.",
     ("model_version",),
     source="tallies",
 )
 EXPECTED_OUTCOMES = MetricDeclaration(
     "loan_expected_outcomes_total",
     "counter",
-    "Outcomes of all decisions as their probabilities promise them; `actual` is what would be right.",
+    "Expected outcomes of all decisions according to their probabilities; `actual` is the correct decision.",
     ("predicted", "actual", "model_version"),
     source="tallies",
 )
@@ -161,31 +161,31 @@ EXPECTED_OUTCOMES = MetricDeclaration(
 OUTCOMES = MetricDeclaration(
     "loan_outcomes_total",
     "counter",
-    "Outcomes told that were not known before; `actual` is what turned out to be right.",
+    "Newly reported outcomes; `actual` is the decision that would have been correct.",
     ("predicted", "actual", "model_version"),
 )
 OUTCOME_SCORES = MetricDeclaration(
     "loan_outcome_scores_total",
     "counter",
-    "Outcomes told, by the approval probability of their decision.",
+    "Reported outcomes by the approval probability of their decisions.",
     ("bin", "actual", "model_version"),
 )
 OUTCOME_EXPECTED_APPROVALS = MetricDeclaration(
     "loan_outcome_expected_approvals_total",
     "counter",
-    "Approval probabilities of the decisions whose outcomes were told, summed.",
+    "Sum of the approval probabilities of decisions with reported outcomes.",
     ("bin", "predicted", "model_version"),
 )
 OUTCOME_SQUARED_ERROR = MetricDeclaration(
     "loan_outcome_squared_error_total",
     "counter",
-    "Squared differences between approval probability and outcome, summed; by outcomes told it is the Brier score.",
+    "Sum of squared differences between approval probability and outcome; divided by the outcomes, the Brier score.",
     ("model_version",),
 )
 OUTCOME_LAG = MetricDeclaration(
     "loan_outcome_lag_seconds",
     "histogram",
-    "Time from a decision until its outcome was told.",
+    "Time from a decision to its outcome report.",
     buckets=_LAGS,
 )
 
@@ -193,7 +193,7 @@ WORKERS = MetricDeclaration("loan_workers", "gauge", "Living web workers.", sour
 WORKER_CPU = MetricDeclaration(
     "loan_worker_cpu_seconds_total",
     "counter",
-    "Processor time of the web workers in a slot, one after the other.",
+    "CPU time of all web workers that have used the slot.",
     ("worker",),
     source="system",
 )
@@ -201,31 +201,31 @@ WORKER_MEMORY = MetricDeclaration(
     "loan_worker_resident_memory_bytes", "gauge", "Resident memory of the web worker.", ("worker",), source="system"
 )
 WORKER_FILES = MetricDeclaration(
-    "loan_worker_open_files", "gauge", "File descriptors that the web worker has open.", ("worker",), source="system"
+    "loan_worker_open_files", "gauge", "Open file descriptors of the web worker.", ("worker",), source="system"
 )
 WORKER_MOST_FILES = MetricDeclaration(
     "loan_worker_max_open_files",
     "gauge",
-    "File descriptors that the web worker may have open.",
+    "Maximum number of open file descriptors of the web worker.",
     ("worker",),
     source="system",
 )
 CONTAINER_MEMORY = MetricDeclaration(
     "loan_container_memory_bytes",
     "gauge",
-    "Memory of the control group that cannot be given back at once: all that is charged but inactive file pages.",
+    "Memory of the control group without inactive file pages, which the kernel can reclaim immediately.",
     source="system",
 )
 CONTAINER_MEMORY_LIMIT = MetricDeclaration(
     "loan_container_memory_limit_bytes", "gauge", "Memory limit of the control group, if any.", source="system"
 )
 CONTAINER_CPU_LIMIT = MetricDeclaration(
-    "loan_container_cpu_limit_cores", "gauge", "Processor limit of the control group, if any.", source="system"
+    "loan_container_cpu_limit_cores", "gauge", "CPU limit of the control group, if any.", source="system"
 )
 CONTAINER_CPU_THROTTLED = MetricDeclaration(
     "loan_container_cpu_throttled_seconds_total",
     "counter",
-    "Time that the control group was kept from the processor by its limit.",
+    "Time for which the control group was throttled by its CPU limit.",
     source="system",
 )
 
@@ -271,7 +271,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
 
 
 class Instruments:
-    """The declared metrics of prometheus_client, made and registered."""
+    """The prometheus_client instruments of the declared metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.http_requests = _counter(HTTP_REQUESTS, registry)
@@ -294,7 +294,7 @@ class Instruments:
 
 
 class OutcomeInstruments:
-    """Those that are about outcomes."""
+    """The instruments for reported outcomes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.told = _counter(OUTCOMES, registry)
@@ -318,9 +318,9 @@ def _histogram(metric: MetricDeclaration, registry: CollectorRegistry) -> Histog
 
 
 def observe_counted(histogram: Histogram, counts: Sequence[int], total: float) -> None:
-    """Observes many values at once: how many fell into each of the histogram's intervals, and their sum.
+    """Add many observations at once: the counts in the histogram's buckets, and their sum.
 
-    prometheus_client has no public way to do so but one by one, which would take a large batch tens of milliseconds.
+    prometheus_client's public interface takes one value at a time: tens of milliseconds for a large batch.
     """
     for bucket, count in zip(histogram._buckets, counts, strict=False):  # noqa: SLF001
         if count:

@@ -1,7 +1,7 @@
-"""Metrics of many workers as one, over the files of prometheus_client's multiprocess mode and of our own tallies.
+"""Aggregation of the metrics of all workers, from prometheus_client's multiprocess files and our tallies.
 
-A worker writes into files named after its slot, not its pid: the worker that takes the place of a dead one goes on in
-its predecessor's files. So counters never go backwards and files do not pile up.
+Files are named after the worker's slot, not its pid, so that the successor of a dead worker continues its files.
+Counters never go backwards, and files do not accumulate.
 """
 
 import logging
@@ -18,16 +18,16 @@ from loan_api.adapters.metrics.slots import FOLDER_VARIABLE, metrics_folder
 from loan_api.adapters.metrics.system import ContainerCollector, WorkersCollector, own_control_group
 from loan_api.adapters.metrics.tallies import TallyBook, TallyCollector
 
-# As large as prometheus_client makes them at first, which is room for some thousand series.
+# The initial size in prometheus_client, enough for several thousand series.
 _FILE_BYTES = 2**20
 
 _log = logging.getLogger(__name__)
 
 
 def write_as(slot: int | str) -> None:
-    """Makes this process write its metrics as `slot`. To be called before the first instrument is made.
+    """Write the metrics of this process to the files of `slot`. Call this before creating the first instrument.
 
-    Where the disk has no room for them, this process counts for itself alone, and says so.
+    If the disk is full, log an error and keep the metrics of this process in memory.
     """
     folder = metrics_folder()
     values = prometheus_client.values
@@ -39,14 +39,14 @@ def write_as(slot: int | str) -> None:
         os.environ.pop(FOLDER_VARIABLE)
         values.ValueClass = values.MutexValue
         return
-    # A worker counts in one thread, gevent's: a lock that nobody else asks for would take half the time of counting.
+    # All increments happen in one thread, gevent's; an uncontended lock would take half of their time.
     values.Lock = nullcontext  # type: ignore[attr-defined,assignment]
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
 def _reserve(folder: Path, slot: int | str) -> None:
-    """Takes room for the files: prometheus_client maps them with holes, and a full disk would kill who fills one."""
-    # It may have been removed under way; who comes from now on counts anew.
+    """Allocate the files: prometheus_client maps sparse ones, and filling a hole on a full disk kills the process."""
+    # If the folder was removed while the server runs, new workers start their counters at 0.
     folder.mkdir(parents=True, exist_ok=True)
     prefixes = {metric.kind + (f"_{metric.across_workers}" if metric.across_workers else "") for metric in METRICS}
     for prefix in prefixes - {"gauge"}:
@@ -58,12 +58,12 @@ def _reserve(folder: Path, slot: int | str) -> None:
 
 
 def expose(registry: CollectorRegistry, tallies: TallyBook, folder: Path | None) -> tuple[bytes, str]:
-    """The metrics of all workers whose files are in `folder`, or of this process alone: (text, content type)."""
+    """Return the metrics of all workers with files in `folder`, or of this process only, and their content type."""
     everything = CollectorRegistry()
     if folder is None:
         everything.register(registry)
     else:
-        # Somebody may have removed it.
+        # It may have been removed.
         folder.mkdir(parents=True, exist_ok=True)
         MultiProcessCollector(everything, str(folder))  # type: ignore[no-untyped-call]
         everything.register(WorkersCollector(folder))

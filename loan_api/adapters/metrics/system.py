@@ -1,4 +1,4 @@
-"""What the system knows of the workers and of the container, read from /proc and /sys when it is asked for (Linux)."""
+"""Metrics of worker processes and of the container, read from /proc and /sys at each scrape (Linux only)."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from loan_api.adapters.metrics.slots import Holder, holders, note_seconds
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-# Fields of /proc/PID/stat, counted after the name in brackets.
+# Positions in /proc/PID/stat after the process name in brackets.
 _USER, _SYSTEM, _RESIDENT = 11, 12, 21
 _MICROSECONDS = 1e6
 
@@ -26,7 +26,7 @@ class WorkersCollector(Collector):
         self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of each worker. A slot's processor time stays when its worker is gone."""
+        """Return the metrics of each worker. The CPU time of a slot remains after its worker has ended."""
         living = 0
         cpu, memory, files, most = (
             _family(metric)
@@ -54,7 +54,7 @@ class WorkersCollector(Collector):
         return workers, cpu, memory, files, most
 
     def _seen(self, holder: Holder, process: Path) -> tuple[float, int]:
-        """Processor seconds and resident bytes."""
+        """Return CPU seconds and resident bytes."""
         fields = (process / "stat").read_text().rpartition(")")[2].split()
         seconds = (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS
         note_seconds(self._folder, holder, seconds)
@@ -62,13 +62,13 @@ class WorkersCollector(Collector):
 
 
 class ContainerCollector(Collector):
-    """The control group (version 2) in `folder`; what is not limited or not there is left out."""
+    """The control group (version 2) in `folder`, without missing values and absent limits."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        """Usage and limits."""
+        """Yield usage and limits."""
         values: Mapping[MetricDeclaration, float | None] = {
             instruments.CONTAINER_MEMORY: self._memory(),
             instruments.CONTAINER_MEMORY_LIMIT: self._number("memory.max"),
@@ -108,7 +108,7 @@ class ContainerCollector(Collector):
 
 
 def own_control_group() -> Path:
-    """The folder of this process's control group (version 2)."""
+    """Return the folder of this process's control group (version 2)."""
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

@@ -1,7 +1,7 @@
-"""Counts of every feature of every application, for each model version: in shared files, as prometheus_client's are.
+"""Counts of all feature values for each model version, in memory-mapped files that are shared like prometheus_client's.
 
-A single decision adds to a dozen counters, a batch to a hundred. Here that is adding to numbers in a memory-mapped file
-and takes some microseconds. As with the other metrics, a worker writes as its slot, and its successor goes on there.
+A single decision increments a dozen counters, a batch a hundred. Adding to numbers in a mapped file takes a few
+microseconds. As with the other metrics, the files belong to a slot, and the next worker in the slot continues them.
 """
 
 import json
@@ -31,7 +31,7 @@ _NAMES = ("rejected", "approved")
 
 
 class Tally:
-    """The counts of one version by one worker."""
+    """The counts of one model version in one worker."""
 
     def __init__(self, model_version: str, watched: WatchedDistribution, numbers: Any) -> None:
         self.model_version = model_version
@@ -39,7 +39,7 @@ class Tally:
         self.numbers = numbers
 
     def add(self, application: Application, prediction: int, probability: float) -> None:
-        """Counts one decision."""
+        """Count one decision."""
         numbers = self.numbers
         for place in self.watched.places(application, probability):
             numbers[place] += 1
@@ -48,7 +48,7 @@ class Tally:
         numbers[place + 1] += approved
 
     def add_all(self, counts: Sequence[float]) -> None:
-        """Counts many decisions, counted already."""
+        """Add the counts of many decisions."""
         numbers = self.numbers
         for place, count in enumerate(counts):
             if count:
@@ -56,7 +56,7 @@ class Tally:
 
 
 class TallyBook:
-    """The tallies of one worker; in memory where there is no `folder` to share."""
+    """The tallies of one worker, in memory if there is no shared `folder`."""
 
     def __init__(self, folder: Path | None, slot: int) -> None:
         self._folder = folder
@@ -64,7 +64,7 @@ class TallyBook:
         self._tallies: dict[str, Tally] = {}
 
     def of(self, key: str, model_version: str, watched: WatchedDistribution) -> Tally:
-        """The tally of the version that `key` names; its counters are there from now on."""
+        """Return the tally of the version with this key, and create its counters at 0."""
         if key not in self._tallies:
             size = watched.size
             numbers: Any = [0.0] * size
@@ -78,17 +78,17 @@ class TallyBook:
         return self._tallies[key]
 
     def kept(self) -> Iterator[Tally]:
-        """The tallies of all workers."""
+        """Yield the tallies of all workers."""
         if self._folder is None:
             yield from self._tallies.values()
             return
-        # Versions are few, workers many: what a version's files say of it is read once.
+        # Workers share a few versions: parse the head of each version only once.
         heads: dict[bytes, tuple[str, WatchedDistribution]] = {}
         for file in sorted(self._folder.glob(_PATTERN)):
             content = file.read_bytes()
             head, numbers = _parts(content)
             if head is None:
-                # It is just being made.
+                # The file is being created.
                 continue
             if head not in heads:
                 described = json.loads(head)
@@ -98,13 +98,13 @@ class TallyBook:
 
 
 class TallyCollector(Collector):
-    """All tallies as metrics, beside the reference that each is to be compared with."""
+    """All tallies as metrics, with the reference distributions to compare them with."""
 
     def __init__(self, book: TallyBook) -> None:
         self._book = book
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics whose declared source this is."""
+        """Yield the metrics that are declared with the source `tallies`."""
         tallies = list(self._book.kept())
         features, score, expected = (
             _Sums(metric)
@@ -117,18 +117,18 @@ class TallyCollector(Collector):
 
 
 def bin_label(position: int, name: str) -> str:
-    """The bin's label: its position comes first, so that labels sort and queries can say `up to`."""
+    """Return the label of a bin: its position comes first, so that labels sort and queries can select ranges."""
     return f"{position:02d} {name}"
 
 
 def bin_labels(names: Iterable[str]) -> dict[str, str]:
-    """By the bins' names, in their order."""
+    """Return the labels of the bins by their names."""
     return {name: bin_label(position, name) for position, name in enumerate(names)}
 
 
 @dataclass
 class _Sums:
-    """A counter's values, those of all workers added up."""
+    """The values of a counter, summed over all workers."""
 
     declared: MetricDeclaration
 
@@ -183,12 +183,12 @@ def _reference(references: dict[str, ReferenceDistribution]) -> Iterable[Metric]
 
 def _head(model_version: str, reference: ReferenceDistribution) -> bytes:
     head = json.dumps({"model_version": model_version, "reference": reference.to_json()}).encode()
-    # Numbers lie at multiples of their size, so that no reader sees half of one.
+    # Aligned numbers are written atomically, so readers never see half of one.
     return head + b" " * (-len(head) % _NUMBER_BYTES)
 
 
 def _open(file: Path, head: bytes, size: int) -> "memoryview[float]":
-    """The numbers in the file, which is made, or made anew where its head is another one."""
+    """Map the numbers of the file, which is created if it is missing or has another head."""
     start = _NUMBER_BYTES + len(head)
     if not file.exists() or _parts(file.read_bytes())[0] != head:
         aside = file.with_suffix(".new")

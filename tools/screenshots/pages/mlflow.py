@@ -36,7 +36,7 @@ _COMPARED = ("cv_brier_mean", "cv_f1_mean", "cv_roc_auc_mean", "brier", "f1", "r
 
 
 def runs(page: Page, system: System) -> None:
-    """The trainings, the candidates of the last one beneath it, with their metrics."""
+    """Show the training runs, with the candidates of the last one and their metrics."""
     _open_runs(page, system)
     page.get_by_test_id("column-selection-dropdown").first.click()
     chooser = page.get_by_role("dialog")
@@ -52,7 +52,7 @@ def runs(page: Page, system: System) -> None:
 
 
 def charts(page: Page, system: System) -> None:
-    """The same runs, compared by metric."""
+    """Show the same runs, compared by metric."""
     _open_runs(page, system, "?compareRunsMode=CHART")
     set_height(page, 1110)
     page.get_by_test_id("experiment-view-runs-visibility-column-header").click()
@@ -67,7 +67,7 @@ def charts(page: Page, system: System) -> None:
 
 
 def run(page: Page, system: System) -> None:
-    """A candidate's run: its metrics, and where it came from."""
+    """Show the metrics and the origin of a candidate's run."""
     _open(page, f"{system.mlflow}/#/{_candidate_path(page, system)}")
     expect(page.get_by_text("cv_f1_mean")).to_be_visible()
 
@@ -80,7 +80,7 @@ def plot(page: Page, system: System) -> None:
 
 
 def model(page: Page, system: System) -> None:
-    """The registered model with its versions, of which one is in Production."""
+    """Show the registered model with its versions, one of them in Production."""
     set_height(page, 640)
     _open(page, f"{system.mlflow}/#/models/{_MODEL}", **_WITH_STAGES)
     page.get_by_role("button", name="Tags").click()
@@ -89,7 +89,7 @@ def model(page: Page, system: System) -> None:
 
 
 def version(page: Page, system: System) -> None:
-    """The version in Production: what it is, its alias, stage and tags."""
+    """Show the description, alias, stage and tags of the version in Production."""
     set_height(page, 1290)
     _open(page, f"{system.mlflow}/#/models/{_MODEL}/versions/{_PRODUCTION}")
     expect(page.get_by_text("@ champion")).to_be_visible()
@@ -97,7 +97,7 @@ def version(page: Page, system: System) -> None:
 
 
 def _open_runs(page: Page, system: System, query: str = "") -> None:
-    """The last training with its candidates, and the trainings before it."""
+    """Return the last training run with its candidates, and the earlier ones."""
     set_height(page, 1000)
     _open(page, f"{system.mlflow}/#/experiments/{_experiment_id(page, system)}/runs{query}")
     page.locator("[data-component-id='mlflow.experiment.metadata_editor.expand_button']").click()
@@ -119,7 +119,7 @@ def _experiment_id(page: Page, system: System) -> str:
 
 
 def _candidate_path(page: Page, system: System) -> str:
-    """The candidate's run of the last training."""
+    """Return the candidate's run of the last training."""
     experiment, wanted = _experiment_id(page, system), f"attributes.run_name = '{_CANDIDATE}'"
     found = _asked(page, system, "runs/search", experiment_ids=[experiment], filter=wanted, max_results=1)
     return f"experiments/{experiment}/runs/{found['runs'][0]['info']['run_id']}"

@@ -21,7 +21,7 @@ _WITHOUT_FOLDER = """
 
 
 def requests(page: Page, system: System) -> None:
-    """Requests a second, by route and status."""
+    """Show requests per second by route and status."""
     _graph(page, system, 'job_route_status:loan_http_requests:rate5m{route=~"/predict.*"}')
 
 
@@ -36,19 +36,19 @@ def decisions(page: Page, system: System) -> None:
 
 
 def drift(page: Page, system: System) -> None:
-    """Population stability index of each feature."""
+    """Show the population stability index of each feature."""
     _graph(page, system, "job_model_version_feature:loan_feature_values:psi1h", height=1000)
 
 
 def targets(page: Page, system: System) -> None:
-    """What is scraped, and that it is up."""
+    """Show the targets and that they are up."""
     set_height(page, 400)
     _open(page, system, "targets")
     expect(page.get_by_text("1/1 up")).to_be_visible()
 
 
 def alerts(page: Page, system: System) -> None:
-    """The alerts that fire or are about to, those of drifting features open."""
+    """Show firing and pending alerts, with those of drifting features expanded."""
     set_height(page, 1120)
     _open(page, system, "alerts")
     page.get_by_text("Inactive (").click()

@@ -12,12 +12,12 @@ _WITHOUT_WHAT_COULD_BE_ANSWERED = (
 
 
 def operations(page: Page, system: System) -> None:
-    """What the API can do."""
+    """Show the operations of the API."""
     _open(page, system)
 
 
 def predict(page: Page, system: System) -> Locator:
-    """The example of an application, sent from the page, and the decision."""
+    """Send the example application from the page and show the decision."""
     _open(page, system)
     operation = page.locator("#operations-predictions-predict")
     operation.click()
