@@ -1,1 +1,1 @@
-"""Clients in Python and TypeScript, generated from the OpenAPI document of the service."""
+"""Generators of the Python and TypeScript clients from the service's OpenAPI document."""

@@ -1,4 +1,4 @@
-"""`python -m tools.clients`: generates both clients into LOAN_HOME/clients."""
+"""`python -m tools.clients`: generate both clients into LOAN_HOME/clients."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from tools.clients.typescript_package import generate_typescript
 
 
 def generate(folder: Path) -> tuple[Path, Path]:
-    """The packages in Python and TypeScript, made anew in `folder`. Raises ProgramFailedError."""
+    """Generate both packages in `folder` and return their paths. Raises ProgramFailedError."""
     folder.mkdir(parents=True, exist_ok=True)
     document = api_document()
     save(document, folder / "openapi.json")
@@ -23,7 +23,7 @@ def generate(folder: Path) -> tuple[Path, Path]:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     try:
         folder = read_settings().home.clients
         for package in generate(folder):

@@ -1,4 +1,4 @@
-"""Runs the programs that generate, check and build."""
+"""Execution of the generators and compilers."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 class ProgramFailedError(Exception):
-    """A program ended with an error; the text is what it said."""
+    """A program failed. The text contains its output."""
 
 
 def run(arguments: Sequence[str | Path], folder: Path, environ: Mapping[str, str] | None = None) -> str:
-    """What the program printed. Raises ProgramFailedError with what it complained of.
+    """Run a program and return its standard output. Raises ProgramFailedError.
 
-    Programs of the virtual environment are found, whether it is activated or not.
+    Programs of the virtual environment are found even if it is not activated.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     finished = subprocess.run(
@@ -27,5 +27,7 @@ def run(arguments: Sequence[str | Path], folder: Path, environ: Mapping[str, str
     )
     if finished.returncode != 0:
         name = Path(arguments[0]).name
-        raise ProgramFailedError(f"{name} ended with {finished.returncode}:\n{finished.stdout}{finished.stderr}")
+        raise ProgramFailedError(
+            f"{name} failed with exit status {finished.returncode}:\n{finished.stdout}{finished.stderr}"
+        )
     return finished.stdout

@@ -2,12 +2,12 @@ export default {
   input: "openapi.json",
   output: {
     path: process.env.GENERATED,
-    // Node.js takes relative imports of ES modules with their extension only.
+    // Node.js requires extensions in relative imports of ES modules.
     module: { extension: ".js" },
   },
   plugins: [
     "@hey-api/client-fetch",
-    // Named values, such as Decision.APPROVED, as constant objects.
+    // Emit named values such as Decision.APPROVED as constant objects.
     { name: "@hey-api/typescript", enums: "javascript" },
     "@hey-api/sdk",
   ],
