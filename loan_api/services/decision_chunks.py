@@ -1,4 +1,4 @@
-"""Recorded decisions as columns: what exports write and replays score."""
+"""Recorded decisions as columns, for exports and replays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from loan_api.services.decision_log import Decider
 
 @dataclass(frozen=True)
 class DecisionChunk:
-    """n decisions that were made at the same endpoint by the same model version: single ones, or one batch's."""
+    """n decisions by one model version at one endpoint: single decisions, or one batch."""
 
     decider: Decider
     endpoint: Endpoint
@@ -31,7 +31,7 @@ class DecisionChunk:
         return len(self.ids)
 
     def first(self, count: int) -> Self:
-        """At most so many of them."""
+        """Return the first `count` decisions, or all if there are fewer."""
         if count >= len(self):
             return self
         return type(self)(

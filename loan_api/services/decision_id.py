@@ -9,9 +9,9 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def new_id(moment: datetime) -> str:
-    """An id for what is decided at `moment` (aware), to the millisecond; the rest of it is random.
+    """Return an id for a decision made at `moment` (aware): its milliseconds, then random bits.
 
-    Without `moment`, the library would go on from the latest time that it has seen. Where the clock was set back,
-    decisions would not be found by their time then.
+    Without a time, the library would continue from the latest one it has seen, so that after the clock was set back,
+    decisions could not be found by their time.
     """
     return str(uuid_utils.uuid7(nanoseconds=(moment - _EPOCH) // _MICROSECOND * 1000))

@@ -1,4 +1,4 @@
-"""What is kept of every decision, and the log that keeps it before the decision is answered."""
+"""Records of decisions, and the log that stores each before the decision is answered."""
 
 from datetime import datetime
 from typing import Literal, Protocol
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Decider(msgspec.Struct, frozen=True, array_like=True):
-    """The model version that decided, and the probability from which on it approves."""
+    """A model version and its threshold: it approves at this probability or above."""
 
     model_name: str
     registry_version: str
@@ -16,7 +16,7 @@ class Decider(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, array_like=True):
-    """One decision on one application; `features` is the application as it was scored, as JSON."""
+    """A single decision; `features` is the application as it was scored, as JSON."""
 
     decision_id: str
     request_id: str
@@ -28,7 +28,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BatchRecord(msgspec.Struct, frozen=True, array_like=True):
-    """The decisions on a batch; `content` is what `loan_api.formats.batch_content` packs."""
+    """The decisions of a batch; `content` is packed by `loan_api.formats.batch_content`."""
 
     batch_id: str
     request_id: str
@@ -44,7 +44,7 @@ Where = Literal["database", "journal", "nowhere"]
 
 
 class LogState(msgspec.Struct, frozen=True):
-    """Where decisions go now, how many wait in the journal for the database, and what is wrong, if anything is."""
+    """The current destination of records, how many are waiting in journals, and the problem, if any."""
 
     recorded_in: Where
     waiting: int = 0
@@ -52,26 +52,26 @@ class LogState(msgspec.Struct, frozen=True):
 
 
 class DecisionLog(Protocol):
-    """Keeps records for good."""
+    """A durable log of records."""
 
     def start(self) -> None:
-        """Gets ready for them."""
+        """Prepare for the first record."""
 
     def record(self, record: Record) -> None:
-        """Returns once the record is kept. Raises NotRecordedError where it is not certain that it will be."""
+        """Return once the record is stored. Raises NotRecordedError if that is uncertain."""
 
     @property
     def state(self) -> LogState | None:
-        """As of a moment ago; None for a log that keeps nothing."""
+        """Return the recent state; None for a log that stores nothing."""
 
 
 class NoDecisionLog:
-    """What `DECISION_LOG=off` asks for: nothing is kept."""
+    """The log for `DECISION_LOG=off`, which stores nothing."""
 
     state = None
 
     def start(self) -> None:
-        """Nothing to get ready."""
+        """Do nothing."""
 
     def record(self, record: Record) -> None:
-        """Forgets it."""
+        """Discard the record."""

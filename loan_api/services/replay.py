@@ -1,4 +1,4 @@
-"""Scores recorded applications again and says where the answer is another one."""
+"""Replay: recorded applications are scored again and compared with the recorded decisions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from loan_api.services.decision_log import Decider
 
 @dataclass(frozen=True)
 class ReplayModel:
-    """A model to score with, and the probability from which on it approves."""
+    """A model to score with, and the probability at or above which it approves."""
 
     scorer: Scorer
     threshold: float
@@ -31,7 +31,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Difference:
-    """A decision that is not what it was, or whose probability is not."""
+    """A decision that differs in its prediction or probability."""
 
     decision_id: str
     recorded: Answer
@@ -41,9 +41,9 @@ class Difference:
 def replay(
     chunks: Iterable[DecisionChunk], model_of: Callable[[Decider], ReplayModel], limit: int | None = None
 ) -> Iterator[tuple[int, list[Difference]]]:
-    """Scores the first `limit` decisions; of each chunk, how many were scored and what differs.
+    """Score the first `limit` decisions; for each chunk, yield the number scored and the differences.
 
-    `model_of` gives the model for those that a model version decided. Raises what it raises.
+    `model_of` returns the model that replays a decider's decisions; its exceptions are passed on.
     """
     left = limit
     for whole in chunks:
@@ -56,11 +56,11 @@ def replay(
 
 
 def differences(chunk: DecisionChunk, model: ReplayModel) -> list[Difference]:
-    """The decisions that the model makes otherwise, or with a probability that is further off than by rounding."""
+    """Return the decisions with another prediction, or with a probability that differs by more than rounding."""
     probabilities = np.array(model.scorer.probabilities(chunk.applications))
     suspects = _differing(chunk, probabilities, model.threshold)
     if chunk.endpoint == "single":
-        # Sums of many are rounded otherwise than those of one, and these were scored one by one.
+        # These were scored one by one, and sums of many rows are rounded differently.
         for row, application in zip(suspects, applications_of(chunk.applications, suspects), strict=True):
             probabilities[row] = model.scorer.probability(application)
         suspects = _differing(chunk, probabilities, model.threshold)
@@ -75,7 +75,7 @@ def differences(chunk: DecisionChunk, model: ReplayModel) -> list[Difference]:
 
 
 def _differing(chunk: DecisionChunk, probabilities: NDArray[np.float64], threshold: float) -> list[int]:
-    # Not `> TOLERANCE`, which NaN would pass.
+    # `> TOLERANCE` would be false for NaN.
     is_off = ~(np.abs(probabilities - chunk.probabilities) <= TOLERANCE)
     is_other = (probabilities >= threshold) != (chunk.predictions == 1)
     rows: list[int] = np.flatnonzero(is_off | is_other).tolist()

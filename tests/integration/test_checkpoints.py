@@ -40,20 +40,20 @@ def test_much_is_moved_while_others_write_and_the_rest_when_they_have_ended(file
     writer = DecisionWriter(url)
     checkpoints = Checkpoints(url, file, 0.0)
     writer.write([], [batch(1)])
-    checkpoints.look(1.0)
+    checkpoints.check(1.0)
     assert rows_without_what_is_ahead(file) == 0, "a moment's worth is not moved at once"
     writer.write([], [batch(number) for number in range(2, 8)])
-    checkpoints.look(2.0)
+    checkpoints.check(2.0)
     assert rows_without_what_is_ahead(file) == 7
     size = ahead.stat().st_size
     writer.write([], [batch(8)])
     assert ahead.stat().st_size < size + MEGABYTE, "it starts anew where all was moved"
-    checkpoints.look(3.0)
-    checkpoints.look(14.0)
+    checkpoints.check(3.0)
+    checkpoints.check(14.0)
     assert rows_without_what_is_ahead(file) == 8
     assert ahead.stat().st_size == 0
-    checkpoints.look(15.0)
-    checkpoints.look(30.0)
+    checkpoints.check(15.0)
+    checkpoints.check(30.0)
     assert ahead.stat().st_size == 0
     writer.close()
 
@@ -64,7 +64,7 @@ def test_little_is_moved_now_and_then(file: Path) -> None:
     checkpoints = Checkpoints(url, file, 0.0)
     for second in range(1, 13):
         writer.write([], [BatchRecord(f"b-{second}", "r", NOW, DECIDER, 1, 1, b"x")])
-        checkpoints.look(float(second))
+        checkpoints.check(float(second))
     assert rows_without_what_is_ahead(file) == 11
     writer.close()
 
@@ -73,4 +73,4 @@ def test_a_database_that_is_gone_is_said_to_be(file: Path) -> None:
     checkpoints = Checkpoints(f"sqlite:///{file}", file, 0.0)
     file.with_name("decisions.db-wal").unlink(missing_ok=True)
     with pytest.raises(FileNotFoundError):
-        checkpoints.look(1.0)
+        checkpoints.check(1.0)

@@ -96,7 +96,7 @@ def test_an_export_is_for_its_owner_and_names_a_folder_that_is_missing(ledger: L
         assert run(ledger, "decisions", "export", tmp_path / name).exit_code == 0
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
         told = run(ledger, "decisions", "export", tmp_path / "missing" / name)
-        expected = f"Error: nothing can be written into the folder {tmp_path / 'missing'} (No such file or directory)\n"
+        expected = f"Error: the folder cannot be written to: {tmp_path / 'missing'} (No such file or directory)\n"
         assert (told.exit_code, told.output) == (1, expected)
 
 

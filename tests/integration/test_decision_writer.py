@@ -157,7 +157,7 @@ def test_a_copy_that_is_put_back_is_not_mixed_with_what_was_written_after_it(fil
     writers[0].write([decision(f"lost-{number}") for number in range(200)], [])
     file.unlink()
     for writer in writers:
-        with pytest.raises(StorageError, match="is gone or was replaced"):
+        with pytest.raises(StorageError, match="was removed or replaced"):
             writer.write([decision("too late")], [])
     file.with_name("copy.db").rename(file)
     for number, writer in enumerate(writers):
@@ -172,7 +172,7 @@ def test_a_file_that_comes_back_has_all_that_it_had(file: Path) -> None:
     writer = DecisionWriter(f"sqlite:///{file}")
     writer.write([decision("before")], [])
     moved = file.rename(file.with_name("moved.db"))
-    with pytest.raises(StorageError, match="is gone or was replaced"):
+    with pytest.raises(StorageError, match="was removed or replaced"):
         writer.write([decision("too late")], [])
     moved.rename(file)
     writer.write([decision("after")], [])
@@ -188,9 +188,9 @@ def test_a_file_that_is_gone_or_another_one_is_noticed(file: Path) -> None:
     kept = file.rename(file.with_name("moved.db"))
     for moved in file.parent.glob("decisions.db-*"):
         moved.rename(moved.with_name(moved.name.replace("decisions.db", "moved.db")))
-    with pytest.raises(StorageError, match="is gone or was replaced"):
+    with pytest.raises(StorageError, match="was removed or replaced"):
         writer.write([decision("d-2")], [])
-    with pytest.raises(StorageError, match="does not answer"):
+    with pytest.raises(StorageError, match="is missing or cannot be opened"):
         writer.write([decision("d-2")], [])
     assert not file.exists(), "an empty database must not be made in its place"
     kept.rename(file)
@@ -224,7 +224,7 @@ def test_what_went_into_a_file_that_was_taken_away_is_not_recorded(file: Path) -
     writer = DecisionWriter(f"sqlite:///{file}")
     writer.write([decision("d-1")], [])
     event.listen(writer._engine, "commit", Replaces(file))
-    with pytest.raises(StorageError, match="is gone or was replaced"):
+    with pytest.raises(StorageError, match="was removed or replaced"):
         writer.write([decision("d-2")], [])
     writer.close()
 
@@ -253,7 +253,7 @@ def test_a_database_for_reading_only_takes_nothing_and_later_everything(postgres
     name = url.rpartition("/")[2]
     postgresql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     writer = DecisionWriter(url)
-    with pytest.raises(StorageError, match=r"\(ReadOnlySqlTransaction\)$"):
+    with pytest.raises(StorageError, match=r"^the database is read-only$"):
         writer.write([decision("d-1")], [])
     postgresql.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     writer.write([decision("d-1")], [])

@@ -1,4 +1,4 @@
-"""A connection to the recorder that outlives it: what was not acknowledged is sent again to the next one."""
+"""A connection that survives a restart of the recorder: unacknowledged records are sent again."""
 
 import socket
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from loan_api.adapters.ipc.messages import Inbox, send_message
 from loan_api.adapters.recording.protocol import Receipt, Records, decode_receipt, encode
 from loan_api.errors import NotRecordedError
 
-# A recorder that was killed is back within a second or two.
+# A killed recorder is replaced within a second or two.
 _PATIENCE_SECONDS = 10.0
 _RECEIPT_BYTES = 4096
 
 
 class RecorderConnection:
-    """For one thread or greenlet at a time. `on_loss` is called where the recorder is not there, to see to another."""
+    """A connection for one thread or greenlet at a time. `on_loss` is called to replace a lost recorder."""
 
     def __init__(self, sending: socket.socket, on_loss: Callable[[], object] = lambda: None) -> None:
         self._sending = sending
@@ -23,9 +23,9 @@ class RecorderConnection:
         self._socket: socket.socket | None = None
 
     def record(self, records: Records) -> Receipt:
-        """Returns once all of it is recorded. Raises NotRecordedError where that is not certain.
+        """Return once all records are stored. Raises NotRecordedError if that is uncertain.
 
-        Sending again is safe: an id that is recorded already is not recorded twice.
+        Sending again is safe: recording is idempotent by id.
         """
         payload = encode(records)
         deadline = monotonic() + _PATIENCE_SECONDS
@@ -44,7 +44,7 @@ class RecorderConnection:
         raise NotRecordedError("The decision could not be recorded in time.")
 
     def close(self) -> None:
-        """Hangs up; the next record connects again."""
+        """Close the connection; the next record opens another."""
         connection, self._socket = self._socket, None
         if connection is not None:
             connection.close()
@@ -60,7 +60,7 @@ class RecorderConnection:
 
 
 def _next_message(connection: socket.socket) -> bytes:
-    """Waits for the one message that is to come."""
+    """Wait for the next message."""
     inbox = Inbox()
     while True:
         piece = connection.recv(_RECEIPT_BYTES)

@@ -1,4 +1,4 @@
-"""The decision log of a web worker: requests that come while others are being recorded are recorded together."""
+"""Group commit: records that arrive while others are being written are written together."""
 
 import logging
 import threading
@@ -19,20 +19,20 @@ _log = logging.getLogger(__name__)
 
 
 class RecordingObserver(Protocol):
-    """Is told how recording goes."""
+    """An observer of recording."""
 
     def recorded(self, seconds: float) -> None:
-        """Some records were kept together within `seconds`, from when the first of them was ready."""
+        """Observe that a group was stored `seconds` after its first record was ready."""
 
     def not_recorded(self, records: int) -> None:
-        """So many records were refused or lost their way; none of their decisions was answered."""
+        """Observe that records were refused or lost; none of their decisions was answered."""
 
     def state_seen(self, state: LogState) -> None:
-        """Where records go now."""
+        """Observe where records go now."""
 
 
 class _Group:
-    """Records that are sent together, and what became of them."""
+    """Records that are sent together, and their result."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -42,21 +42,21 @@ class _Group:
 
 
 class GroupCommit:
-    """Records through one connection.
+    """The decision log of a web worker, over one connection.
 
-    `see_to_recorder` starts the recorder where none runs. `let_others_join` is called before a group is sent: requests
-    that are being handled get their turn first, so that their records come along.
+    `ensure_recorder` starts the recorder if none runs. `let_others_join` is called before a group is sent, so that
+    requests already being handled can add their records.
     """
 
     def __init__(
         self,
         record: Callable[[Records], Receipt],
-        see_to_recorder: Callable[[], object],
+        ensure_recorder: Callable[[], object],
         observer: RecordingObserver,
         let_others_join: Callable[[], object] = lambda: None,
     ) -> None:
         self._send = record
-        self._see_to_recorder = see_to_recorder
+        self._ensure_recorder = ensure_recorder
         self._observer = observer
         self._let_others_join = let_others_join
         self._next = _Group()
@@ -67,21 +67,20 @@ class GroupCommit:
 
     @property
     def state(self) -> LogState:
-        """As of the last receipt; one is asked for every second."""
+        """Return the state in the latest receipt, which is at most about a second old."""
         return self._state
 
     def start(self) -> None:
-        """Sends from a background thread, a greenlet in gevent's workers, for as long as the process lives.
+        """Send from a background thread (a greenlet under gevent) for as long as the process lives.
 
-        Waits a moment for the recorder to say how things are: a worker that takes requests before it knows that would
-        have to call itself unable to decide.
+        Wait for the recorder's first receipt: before it, the worker would have to report that it cannot decide.
         """
         for work in (self._send_forever, self._ask_forever):
             threading.Thread(target=work, name="decision-log", daemon=True).start()
         self._is_answered.wait(_FIRST_ANSWER_SECONDS)
 
     def record(self, record: Record) -> None:
-        """Returns once the record is kept. Raises NotRecordedError."""
+        """Return once the record is stored. Raises NotRecordedError."""
         with self._lock:
             group = self._next
             if not group.records:
@@ -90,7 +89,7 @@ class GroupCommit:
             group.records.append(record)
         group.done.wait()
         if group.error is not None:
-            # A new one, as several requests must not share a traceback.
+            # Requests must not share one exception and its traceback.
             raise NotRecordedError(str(group.error))
 
     def _send_forever(self) -> None:
@@ -102,7 +101,7 @@ class GroupCommit:
                 group, self._next = self._next, _Group()
             try:
                 self._settle(group)
-            except Exception as error:  # noqa: BLE001  # else nothing would ever be recorded again
+            except Exception as error:  # noqa: BLE001  # or nothing would be recorded any more
                 _log.error("records not sent", extra={"error": type(error).__name__})
                 group.error = NotRecordedError("The decision could not be recorded.")
             group.done.set()
@@ -126,7 +125,7 @@ class GroupCommit:
 
     def _ask_forever(self) -> None:
         while True:
-            self._see_to_recorder()
-            # A group without a record asks for the state.
+            self._ensure_recorder()
+            # An empty group asks for the state.
             self._is_needed.set()
             time.sleep(_ASK_EVERY_SECONDS)

@@ -10,13 +10,13 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class RecorderLock:
-    """Held by the one recorder of a server."""
+    """A lock held by the one recorder of a server."""
 
     path: Path
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Holds it while the block runs; False where another process does."""
+        """Hold the lock during the block; yield False if another process holds it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._remove_abandoned()
         with self.path.open("w") as file:
@@ -30,7 +30,7 @@ class RecorderLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether a recorder runs."""
+        """Return whether a recorder runs."""
         return self.path.exists() and _is_locked(self.path)
 
     def _remove_abandoned(self) -> None:
@@ -44,18 +44,18 @@ class Process(Protocol):
     """A process that can be started."""
 
     def ensure_running(self) -> object:
-        """Starts it where it does not run."""
+        """Start the process unless it runs."""
 
 
 class SharedRecorder:
-    """The one recorder of a server, seen to by every worker; `process` is the one that this worker would start."""
+    """The one recorder of a server, kept running by every worker; `process` is the one that this worker would start."""
 
     def __init__(self, lock: RecorderLock, process: Process) -> None:
         self._lock = lock
         self._process = process
 
     def ensure_running(self) -> None:
-        """Starts it where none runs. Two workers may do so at once: one of the two returns at once."""
+        """Start the recorder if none runs. If two workers do so at once, one of the processes ends immediately."""
         if not self._lock.is_held:
             self._process.ensure_running()
 

@@ -1,4 +1,4 @@
-"""What those who decide and the recorder say to each other: records one way, receipts the other."""
+"""Messages between deciding processes and the recorder: records in one direction, receipts in the other."""
 
 import re
 
@@ -8,14 +8,14 @@ from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
 
 
 class Records(msgspec.Struct, frozen=True, array_like=True):
-    """What is to be recorded together; with nothing in it, a question for the state of the log."""
+    """Records to be stored together; without any, a query for the state of the log."""
 
     decisions: list[DecisionRecord]
     batches: list[BatchRecord]
 
     @classmethod
     def of(cls, records: list[Record]) -> "Records":
-        """The records, sorted by kind."""
+        """Group the records by kind."""
         return cls(
             [record for record in records if isinstance(record, DecisionRecord)],
             [record for record in records if isinstance(record, BatchRecord)],
@@ -23,12 +23,12 @@ class Records(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def rows(self) -> int:
-        """How many applications they are about."""
+        """Return the number of applications."""
         return len(self.decisions) + sum(batch.rows for batch in self.batches)
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """All of it is recorded, within `seconds`; or, where there is a `refusal`, nothing of it."""
+    """Confirmation that all records were stored within `seconds` or, with a `refusal`, that none was."""
 
     state: LogState
     seconds: float
@@ -43,7 +43,7 @@ encode = _encoder.encode
 decode_records = _records_decoder.decode
 decode_receipt = _receipt_decoder.decode
 
-# How what `encode` makes of records begins: two arrays, the first of which that is not empty has arrays of members.
+# The first bytes of encoded records: two arrays; the first non-empty one contains arrays of fields.
 _MEMBERS = bytes(0x90 | len(msgspec.structs.fields(kind)) for kind in (DecisionRecord, BatchRecord))
 BEGINNING = re.compile(rb"(?=\x92\x90?(?:[\x91-\x9f]|\xdc..|\xdd....)[" + re.escape(_MEMBERS) + rb"])", flags=re.DOTALL)
 BEGINNING_BYTES = 8

@@ -1,4 +1,4 @@
-"""The recorder's side of its connections: takes records from all at once, and answers all at once."""
+"""The recorder's side of its connections: one transaction for all records that have arrived, then all receipts."""
 
 import select
 import socket
@@ -10,15 +10,15 @@ from loan_api.adapters.ipc.messages import Inbox, send_message
 from loan_api.adapters.recording.protocol import Receipt, encode
 
 _PIECE_BYTES = 65_536
-# A receipt is small; who does not take it within this time is not there any more.
+# A receipt is small; a client that does not accept it in this time is gone.
 _ANSWER_SECONDS = 5.0
 
 
 class RecorderServer:
-    """Serves the connections that come through `receiving`.
+    """A server of the connections that arrive through `receiving`.
 
-    Whatever has arrived when the last transaction ended goes into the next one together. The descriptor `lifeline` is
-    at its end once gunicorn's master is gone; what its workers still have to record then is recorded.
+    Records that arrive during a transaction go into the next one together. The descriptor `lifeline` reaches its end
+    when gunicorn's master ends; the server then records until the last worker hangs up.
     """
 
     def __init__(self, receiving: socket.socket, lifeline: int, record: Callable[[Sequence[bytes]], Receipt]) -> None:
@@ -28,22 +28,22 @@ class RecorderServer:
         self._inboxes: dict[socket.socket, Inbox] = {}
 
     def serve(self) -> None:
-        """Returns once the master and all who recorded are gone."""
+        """Serve until the master and all clients are gone."""
         watched: list[socket.socket | int] = [self._receiving, self._lifeline]
         while self._inboxes or len(watched) > 1:
             readable, _, _ = select.select([*watched, *self._inboxes], [], [])
             if self._lifeline in readable:
                 watched.remove(self._lifeline)
             if self._receiving in readable:
-                self._welcome()
-            self._serve_those([each for each in readable if each in self._inboxes])
+                self._accept()
+            self._serve_ready([each for each in readable if each in self._inboxes])
 
-    def _welcome(self) -> None:
+    def _accept(self) -> None:
         while (connection := take(self._receiving)) is not None:
             connection.setblocking(False)
             self._inboxes[connection] = Inbox()
 
-    def _serve_those(self, connections: Sequence[socket.socket]) -> None:
+    def _serve_ready(self, connections: Sequence[socket.socket]) -> None:
         asked = [(connection, payload) for connection in connections for payload in self._arrived(connection)]
         if asked:
             receipt = encode(self._record([payload for _, payload in asked]))
@@ -59,9 +59,9 @@ class RecorderServer:
                     if len(piece) < _PIECE_BYTES:
                         break
                 else:
-                    self._part(connection)
+                    self._drop(connection)
             except ConnectionError:
-                self._part(connection)
+                self._drop(connection)
         return inbox.messages()
 
     def _answer(self, connection: socket.socket, receipt: bytes) -> None:
@@ -72,8 +72,8 @@ class RecorderServer:
             send_message(connection, receipt)
             connection.setblocking(False)
         except OSError:
-            self._part(connection)
+            self._drop(connection)
 
-    def _part(self, connection: socket.socket) -> None:
+    def _drop(self, connection: socket.socket) -> None:
         self._inboxes.pop(connection, None)
         connection.close()

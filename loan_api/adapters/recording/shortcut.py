@@ -1,7 +1,7 @@
-"""A worker's own way into a database that is a file: for single decisions, while the journal is empty.
+"""Direct writes of single decisions from a worker into SQLite, while no journal has entries.
 
-Handing a group over and waiting for the receipt takes two processes as much time as deciding one more application;
-a transaction on a file takes a tenth of that. What the shortcut cannot do at once is left to the recorder.
+Sending a group and waiting for the receipt costs two processes as much time as one more decision; a transaction on a
+file costs a tenth of that. Anything that the worker cannot write at once is left to the recorder.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _WELL = LogState("database")
 
 
 class Shortcut:
-    """Writes with `write`, which must not wait for long, or else records with `recorder`."""
+    """A recorder that tries `write` first, which must not wait for long, and falls back to `recorder`."""
 
     def __init__(
         self,
@@ -27,9 +27,9 @@ class Shortcut:
         self._is_open = False
 
     def record(self, records: Records) -> Receipt:
-        """Returns once all of it is recorded. Raises NotRecordedError where that is not certain.
+        """Return once all records are stored. Raises NotRecordedError if that is uncertain.
 
-        Questions for the state go to the recorder, so that a worker knows within a second that a journal has begun.
+        Queries for the state go to the recorder, so a worker learns within a second that a journal is in use.
         """
         if self._is_open and records.decisions and not records.batches:
             started = perf_counter()

@@ -1,4 +1,4 @@
-"""All decisions of a span of time, the oldest first, in chunks: for what reads the whole log in constant memory."""
+"""Decisions of a time span, the oldest first, in chunks: the whole log can be read in constant memory."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -23,11 +23,11 @@ from loan_api.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName
 from loan_api.services.decision_chunks import DecisionChunk
 
-# Single decisions in a chunk; a batch is one by itself.
+# The most single decisions in a chunk; each batch is a chunk.
 _SINGLES = 2000
 _HEADS = 200
 
-_Turn = tuple[str, Row[Any]]
+_Entry = tuple[str, Row[Any]]
 
 
 def stream(
@@ -37,15 +37,15 @@ def stream(
     model_version: str | None,
     unreadable: Callable[[str], object],
 ) -> Iterator[DecisionChunk]:
-    """The decisions from `since` on and before `until`, of that semantic version of the model where one is named.
+    """Iterate over decisions from `since` to before `until`, optionally of one semantic version.
 
-    Damaged records are left out; `unreadable` is told the id of each, of a decision or of a batch. The database is let
-    go of between reads, so that an SQLite database can be tidied up meanwhile.
+    Damaged records are skipped; `unreadable` is called with the id of each, a decision or a batch. No transaction spans
+    two reads, so that SQLite can checkpoint in between.
     """
     reader = _Reader(connection, since, until, model_version)
-    in_turn = merge(reader.singles(), reader.heads(), key=lambda turn: turn[1].id)
-    for kind, turns in groupby(in_turn, key=lambda turn: turn[0]):
-        rows = (row for _, row in turns)
+    entries = merge(reader.singles(), reader.heads(), key=lambda entry: entry[1].id)
+    for kind, group in groupby(entries, key=lambda entry: entry[0]):
+        rows = (row for _, row in group)
         if kind == "batch":
             for head in rows:
                 try:
@@ -75,12 +75,12 @@ class _Reader:
             span.append(table.c.semantic_version == self._model_version)
         return span
 
-    def singles(self) -> Iterator[_Turn]:
+    def singles(self) -> Iterator[_Entry]:
         columns = [*decisions.c, last_outcome(decisions).label("outcome")]
-        return self._turns("single", decisions, columns, _SINGLES)
+        return self._entries("single", decisions, columns, _SINGLES)
 
-    def heads(self) -> Iterator[_Turn]:
-        return self._turns("batch", batches, batch_head_columns(), _HEADS)
+    def heads(self) -> Iterator[_Entry]:
+        return self._entries("batch", batches, batch_head_columns(), _HEADS)
 
     def batch_chunk(self, head: Row[Any]) -> DecisionChunk:
         content = self._connection.execute(select(batches.c.content).where(batches.c.id == head.id)).scalar_one()
@@ -99,7 +99,7 @@ class _Reader:
             outcomes=[last.get(row) for row in range(head.rows)],
         )
 
-    def _turns(self, kind: str, table: Table, columns: list[Any], most: int) -> Iterator[_Turn]:
+    def _entries(self, kind: str, table: Table, columns: list[Any], most: int) -> Iterator[_Entry]:
         after = ""
         while True:
             rows = self._connection.execute(

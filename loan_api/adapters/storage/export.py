@@ -1,4 +1,4 @@
-"""Writes recorded decisions to a file that other tools read, chunk by chunk."""
+"""Export of recorded decisions, chunk by chunk, to files for other tools."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +22,9 @@ _WHOLE = {feature.name for feature in FEATURES if not isinstance(feature, Catego
 
 
 def exporter_for(file: Path) -> Export | None:
-    """What writes a file of that name and returns the number of decisions; None for a format that there is not.
+    """Return the function that writes the file's format and returns the number of decisions; None if unknown.
 
-    The file appears when it is whole. Raises StorageError where there is no place for it.
+    The file appears once it is complete. The function raises StorageError if the folder cannot be written to.
     """
     return {".csv": _export_csv, ".parquet": _export_parquet}.get(file.suffix.lower())
 
@@ -64,12 +64,12 @@ def _export_parquet(file: Path, chunks: Iterable[DecisionChunk]) -> int:
 
 @contextmanager
 def _draft(file: Path) -> Iterator[Path]:
-    """Where to write; it takes the file's place when the block ends well. Nobody but its owner may read it."""
+    """Yield a draft that replaces the file after the block succeeds. Only its owner may read it."""
     try:
         made = TemporaryDirectory(dir=file.parent, prefix=".export-")
     except OSError as error:
-        # The error itself names the draft.
-        raise StorageError(f"nothing can be written into the folder {file.parent} ({error.strerror})") from error
+        # The error itself would name the draft.
+        raise StorageError(f"the folder cannot be written to: {file.parent} ({error.strerror})") from error
     with made as folder:
         draft = Path(folder, file.name)
         draft.touch(mode=0o600)

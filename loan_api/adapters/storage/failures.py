@@ -49,7 +49,7 @@ _CONNECTING = {
     r"starting up|shutting down|recovery mode": "the database is starting or shutting down",
     r"read-only|hot standby|in recovery": "the database server is not in the state that target_session_attrs demands",
     r"server login|query_wait_timeout|server_connect": "the connection pooler does not reach the database",
-    r"timeout|timed out": _TIMEOUT,
+    r"timeout|timed out|in time": _TIMEOUT,
     r"connection refused|no such file|unreachable|no route": "nothing answers at the database's address",
 }
 

@@ -1,4 +1,4 @@
-"""Notices that the file of a SQLite database is not there any more, or is another one, and keeps what is left of it."""
+"""Detection of a removed or replaced SQLite database, and preservation of its write-ahead log."""
 
 import os
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from loan_api.errors import StorageError
 
-# What SQLite keeps beside a database while it is open.
+# Files that SQLite keeps next to an open database.
 BESIDE = ("-wal", "-shm")
 
 
 class _Identity(NamedTuple):
-    """Which file it is. Numbers of removed files are given to others: with the time of its last change it is sure."""
+    """The identity of a file. Inode numbers are reused; together with the time of the last change they are unique."""
 
     device: int
     inode: int
@@ -28,15 +28,15 @@ def _identity(file: Path | None) -> _Identity | None:
     if file is None:
         return None
     with suppress(OSError):
-        status = os.stat(file)  # noqa: PTH116  # with every transaction: a Path would cost more
+        status = os.stat(file)  # noqa: PTH116  # faster than a Path, and part of every transaction
         return _Identity(status.st_dev, status.st_ino, status.st_mtime_ns)
     return None
 
 
 def set_aside_leftovers(file: Path) -> Sequence[Path]:
-    """Renames what is left beside a database that is gone, or empty: SQLite would delete it. Returns the new names.
+    """Rename the files left next to a missing or empty database, which SQLite would delete. Return the new names.
 
-    To be called where nobody else is making that database. Raises OSError.
+    Call this only while no other process creates the database. Raises OSError.
     """
     if file.exists() and file.stat().st_size:
         return ()
@@ -45,10 +45,10 @@ def set_aside_leftovers(file: Path) -> Sequence[Path]:
 
 
 class FileWatch:
-    """Notices that an SQLite database's file was removed or replaced: who has it open would write into nowhere.
+    """A watch for the removal or replacement of an SQLite database, after which writes to the open file would be lost.
 
-    What SQLite has written ahead beside the old file is put aside then: it would be applied to the new one. It is put
-    back where the old file comes back.
+    The write-ahead log of the old file is then renamed, as SQLite would apply it to the new one. If the old file comes
+    back, so does its log.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -60,22 +60,22 @@ class FileWatch:
             self._put_back()
 
     def note_beside(self) -> None:
-        """Takes the files beside the database to be its own; to be called once it is open."""
+        """Remember the files next to the database as its own. Call this once it is open."""
         self._beside = {path: _identity(path) for path in self._beside}
 
     def check(self) -> None:
-        """Raises StorageError where the file is not the one that was opened."""
+        """Raise StorageError if the file is no longer the one that was opened."""
         if self._file is None:
             return
         found = _identity(self._file)
         if self._known is None or not self._known.is_same_file(found):
             self._put_aside()
-            raise StorageError("the database's file is gone or was replaced")
+            raise StorageError("the database's file was removed or replaced")
         self._known = found
 
     def _put_aside(self) -> None:
         for path, known in self._beside.items():
-            # Another process may have been quicker, and this may be the new one's.
+            # Another process may have been faster, so that this file belongs to the new database.
             if known is not None and known.is_same_file(_identity(path)):
                 with suppress(OSError):
                     path.rename(self._aside(path))

@@ -1,25 +1,25 @@
-"""Ids begin with the time (UUID version 7), so spans of time are spans of ids."""
+"""Ranges of ids for time spans: ids are UUIDs of version 7, which begin with the time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table
 
-# They were not always made from the time of the decision itself.
+# Earlier versions took the time of an id a little before or after the decision.
 _APART = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = range(2**48)
 
 
 def first_id(moment: datetime) -> str:
-    """The smallest id of that millisecond."""
+    """Return the smallest id of that millisecond."""
     since = int((moment - _EPOCH) / timedelta(milliseconds=1))
     digits = f"{min(max(since, _MILLISECONDS.start), _MILLISECONDS.stop - 1):012x}"
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
 
 
 def within(table: Table, since: datetime | None, until: datetime | None) -> list[ColumnElement[Any]]:
-    """The conditions for what was decided from `since` on and before `until`; only that span of the key is read."""
+    """Return the conditions for decisions from `since` to before `until`; only that range of the key is read."""
     conditions: list[ColumnElement[Any]] = []
     if since is not None:
         conditions += [table.c.id >= first_id(_shifted(since, -_APART)), table.c.decided_at >= since]

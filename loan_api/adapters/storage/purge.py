@@ -1,4 +1,4 @@
-"""Deletes what is older than it may be kept, a little at a time, so that the service goes on recording meanwhile."""
+"""Deletion of decisions past their retention, in small transactions, so that the service can keep recording."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from loan_api.adapters.storage.database import begin_exclusive
 from loan_api.adapters.storage.ids import within
 from loan_api.adapters.storage.tables import batches, decisions, outcomes
 
-# Deleted in one transaction. A batch is large: its rows count, and there is at least one.
+# The most deleted in one transaction. Batches are limited by their rows too, but at least one is deleted.
 _SINGLES = 2000
 _BATCHES = 20
 _BATCH_ROWS = 20_000
@@ -19,7 +19,7 @@ _BATCH_ROWS = 20_000
 
 @dataclass(frozen=True)
 class PurgeCount:
-    """Single decisions, batches, and the decisions in these."""
+    """The numbers of single decisions, of batches, and of decisions in these batches."""
 
     singles: int = 0
     whole_batches: int = 0
@@ -32,7 +32,7 @@ class PurgeCount:
 
 
 def count_older(connection: Connection, cutoff: datetime) -> PurgeCount:
-    """What was decided before `cutoff`."""
+    """Count the decisions made before `cutoff`."""
     singles = connection.execute(select(func.count()).where(*within(decisions, None, cutoff))).scalar_one()
     whole, rows = connection.execute(
         select(func.count(), func.coalesce(func.sum(batches.c.rows), 0)).where(*within(batches, None, cutoff))
@@ -42,9 +42,9 @@ def count_older(connection: Connection, cutoff: datetime) -> PurgeCount:
 
 
 def purge(connection: Connection, cutoff: datetime, pause: Callable[[], object]) -> Iterator[PurgeCount]:
-    """Deletes what was decided before `cutoff`, with its outcomes; what each transaction deleted.
+    """Delete decisions made before `cutoff` and their outcomes; yield the count of each transaction.
 
-    `pause` is called after each, while nothing is held. It may be stopped and repeated at any time.
+    `pause` is called after each transaction, without locks. The purge can be stopped and repeated at any time.
     """
     for take in (_take_singles, _take_batches):
         while True:

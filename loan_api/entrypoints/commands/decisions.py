@@ -1,4 +1,4 @@
-"""`decisions export|replay|purge|settle`: what auditors and operators do with the decision log."""
+"""`decisions export|replay|purge|settle`: commands for auditors and operators of the decision log."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from loan_api.errors import LoanError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-# Two years and a month: long enough to answer for a decision two years later.
+# A decision must be answerable for two years; the last month leaves time to purge.
 _KEPT_MONTHS = 25
 _MOST_MONTHS = 1200
 _PAUSE_SECONDS = 0.05
@@ -34,7 +34,7 @@ def decisions() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @chosen_decisions
 def export(file: Path, since: datetime | None, until: datetime | None, model_version: str | None) -> None:
-    """Write decisions to FILE, .parquet or .csv: one row for each, those of batches among them, the oldest first."""
+    """Write decisions to FILE, .parquet or .csv: one row each, rows of batches included, the oldest first."""
     from loan_api.adapters.storage.decision_stream import stream
     from loan_api.adapters.storage.export import exporter_for
 
@@ -45,13 +45,15 @@ def export(file: Path, since: datetime | None, until: datetime | None, model_ver
     with _database() as connection:
         rows = export_to(file, stream(connection, since, until, model_version, unreadable.append))
     click.echo(f"{rows} decisions written to {file}.")
-    _tell_of_waiting()
+    _warn_of_waiting()
     _fail_for(unreadable)
 
 
 @decisions.command()
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
-@click.option("--with", "other", metavar="VERSION", help="Score with this semantic version, not with the recorded one.")
+@click.option("--limit", type=click.IntRange(1), help="Replay at most this many.")
+@click.option(
+    "--with", "other", metavar="VERSION", help="Score with this semantic version instead of the recorded one."
+)
 @chosen_decisions
 @click.pass_context
 def replay(
@@ -62,7 +64,7 @@ def replay(
     limit: int | None,
     other: str | None,
 ) -> None:
-    """Score recorded applications again and report every decision that comes out otherwise; exit 1 if any does."""
+    """Score recorded applications again and list every decision that differs; exit with code 1 if any does."""
     from loan_api.adapters.registry.replay_models import ReplayModels
     from loan_api.adapters.storage.decision_reader import has_decided
     from loan_api.adapters.storage.decision_stream import stream
@@ -91,8 +93,8 @@ def replay(
     if scored:
         click.echo(f"{scored} decisions replayed, {differing} differences.")
     else:
-        click.echo("There is no such decision that could be replayed: nothing was compared.")
-    _tell_of_waiting()
+        click.echo("No matching decision could be replayed: nothing was compared.")
+    _warn_of_waiting()
     _fail_for(unreadable)
     context.exit(1 if differing else 0)
 
@@ -105,11 +107,11 @@ def replay(
     default=_KEPT_MONTHS,
     show_default=True,
     metavar="MONTHS",
-    help="Delete what was decided so many months ago or earlier.",
+    help="Delete decisions made at least this many months ago.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how many these are.")
+@click.option("--dry-run", is_flag=True, help="Only print their number.")
 def purge(months: int, dry_run: bool) -> None:
-    """Delete old decisions and their outcomes, a little at a time; the service may go on serving."""
+    """Delete old decisions and their outcomes in small steps, even while the service runs."""
     from loan_api.adapters.storage.purge import PurgeCount, count_older
     from loan_api.adapters.storage.purge import purge as purge_older
 
@@ -134,13 +136,13 @@ def purge(months: int, dry_run: bool) -> None:
     default=240,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait at most.",
+    help="Longest time to wait.",
 )
 def settle(seconds: float) -> None:
-    """Wait until no decision is left in the journal of LOAN_HOME; exit 1 where some still are.
+    """Wait until the journals in LOAN_HOME are empty; exit with code 1 if they are not in time.
 
-    The service that runs there brings them into the database. Before it is stopped for good, together with its disk,
-    nothing may be left.
+    The running service moves their decisions into the database. Before it is stopped for good together with its disk,
+    they must be empty.
     """
     from loan_api.adapters.recording.journal import waiting_journals
 
@@ -149,34 +151,34 @@ def settle(seconds: float) -> None:
     while waiting := waiting_journals(folder):
         if time.monotonic() >= deadline:
             names = ", ".join(str(path) for path in waiting)
-            raise click.ClickException(f"decisions still wait for the database after {seconds:g} s: {names}")
+            raise click.ClickException(f"decisions are still waiting for the database after {seconds:g} s: {names}")
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def months_before(moment: datetime, months: int) -> datetime:
-    """The same day of the month and time, so many months earlier; the 28th where the month may be too short."""
+    """Return the same time some months earlier; days after the 28th become the 28th."""
     place = moment.year * 12 + moment.month - 1 - months
     return moment.replace(year=place // 12, month=place % 12 + 1, day=min(moment.day, 28))
 
 
-def _tell_of_waiting() -> None:
-    """Says so where some decisions are not in the database yet."""
+def _warn_of_waiting() -> None:
+    """Warn if some decisions are not in the database yet."""
     from loan_api.adapters.recording.journal import waiting_journals
 
     if waiting_journals(settings_or_exit().home.journals):
-        click.echo("Warning: some decisions wait in the journal for the database; they are not among these.", err=True)
+        click.echo("Warning: some decisions are still in the journal and are not included.", err=True)
 
 
 def _fail_for(unreadable: Sequence[str]) -> None:
-    """Ends the command where some records could not be read, and names them."""
+    """End the command with an error that lists the unreadable records, if any."""
     if unreadable:
-        told = "\n".join(f"  {each}" for each in unreadable)
-        raise click.ClickException(f"{len(unreadable)} records are damaged and were left out:\n{told}")
+        listed = "\n".join(f"  {each}" for each in unreadable)
+        raise click.ClickException(f"{len(unreadable)} records are damaged and were left out:\n{listed}")
 
 
 @contextmanager
 def _database() -> Iterator["Connection"]:
-    """A connection to the decision log; what goes wrong with it ends the command in a line."""
+    """Connect to the decision log for the duration of the block; a failure ends the command with a one-line error."""
     from loan_api.adapters.storage.database import connected
 
     try:
