@@ -31,7 +31,7 @@ def response_to(error: BaseException, log: Any) -> bytes:
         )
         return _problem(status, "The request is not valid HTTP.", request_id)
     log.error("unexpected error", extra={"request_id": request_id, **location})
-    detail = "Something went wrong on our side. The request_id finds it in our log."
+    detail = "Unexpected error. Use the request_id to find it in the service's log."
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
 
 
