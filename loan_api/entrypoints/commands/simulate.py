@@ -14,20 +14,20 @@ from loan_api.entrypoints.simulation.traffic import Service, Traffic
 from loan_api.settings import locate_dataset
 
 _KEY_VARIABLE = "LOAN_API_KEY"
-_MEANINGS = " ".join(f"{name}: {scenario.meaning}." for name, scenario in SCENARIOS.items())
+_DESCRIPTIONS = " ".join(f"{name}: {scenario.description}." for name, scenario in SCENARIOS.items())
 
 
 @click.command(
-    help=f"Send applications to a running service. {_MEANINGS} Where {_KEY_VARIABLE} holds an API key with the scopes"
-    " `score` and `audit`, what became of them is told, too."
+    help=f"Send applications to a running service. {_DESCRIPTIONS} If {_KEY_VARIABLE} holds an API key with the scopes"
+    " `score` and `audit`, their outcomes are reported, too."
 )
 @click.option("--scenario", type=click.Choice(list(SCENARIOS)), default="steady", show_default=True)
-@click.option("--rate", type=click.FloatRange(0.1, 500), default=20.0, show_default=True, help="Requests a second.")
-@click.option("--seconds", type=click.FloatRange(1), help="For how long; until Ctrl-C without it.")
-@click.option("--url", help="The service; the one on PORT of this machine by default.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Which applications are drawn.")
+@click.option("--rate", type=click.FloatRange(0.1, 500), default=20.0, show_default=True, help="Requests per second.")
+@click.option("--seconds", type=click.FloatRange(1), help="Duration; without it, until Ctrl-C.")
+@click.option("--url", help="Address of the service; by default, PORT on this machine.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random applications.")
 def simulate(scenario: str, rate: float, seconds: float | None, url: str | None, seed: int) -> None:
-    """What the help says."""
+    """Run a scenario until its time is over or the user stops it."""
     settings = settings_or_exit()
     played, random = SCENARIOS[scenario], Random(seed)  # noqa: S311  # no secret
     applicants = _applicants(locate_dataset(settings.dataset_path), random)
@@ -35,13 +35,13 @@ def simulate(scenario: str, rate: float, seconds: float | None, url: str | None,
     traffic = Traffic(
         service,
         lambda: played.next_call(applicants, random),
-        tells_outcomes=_KEY_VARIABLE in os.environ,
+        reports_outcomes=_KEY_VARIABLE in os.environ,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: traffic.stop())
-    click.echo(f"{scenario}: {played.meaning}. {rate:g} requests a second; Ctrl-C ends it.")
+    click.echo(f"{scenario}: {played.description}. {rate:g} requests per second; press Ctrl-C to stop.")
     if _KEY_VARIABLE not in os.environ:
-        click.echo(f"No outcomes are told, as {_KEY_VARIABLE} is not set.")
+        click.echo(f"Outcomes are not reported because {_KEY_VARIABLE} is not set.")
     traffic.run(rate, seconds, [lambda: heavy_batch(applicants)] * played.pressure)
     for (path, status), count in sorted(traffic.counts.items()):
         click.echo(f"{count:>8}  {path}  {status}")
@@ -51,4 +51,4 @@ def _applicants(file: Path, random: Random) -> Applicants:
     try:
         return Applicants.read(file, random)
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"the data set cannot be used: {error}") from error
+        raise click.ClickException(f"cannot use the data set: {error}") from error

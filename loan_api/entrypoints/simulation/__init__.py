@@ -1,1 +1,1 @@
-"""Realistic traffic for a running service, so that anyone can watch dashboards move and alerts fire."""
+"""Realistic traffic for a running service, to watch dashboards and alerts react."""

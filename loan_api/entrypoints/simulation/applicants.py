@@ -1,4 +1,4 @@
-"""Applications as they come in: those of the data set, drawn again and again."""
+"""Applicants drawn at random from the data set."""
 
 import csv
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ _CATEGORY_NAMES = frozenset(category.name for category in CATEGORIES)
 
 @dataclass(frozen=True)
 class Applicant:
-    """An application, and what would become of it (1 good, 0 bad)."""
+    """An application and its outcome (1 good, 0 bad)."""
 
     application: dict[str, Any]
     outcome: int
 
 
 class Applicants:
-    """Draws applicants at random, each as likely as any other: so they are distributed as the data are."""
+    """A source of applicants, drawn with replacement, so that they follow the distribution of the data."""
 
     def __init__(self, applicants: Sequence[Applicant], random: Random) -> None:
         self._applicants = applicants
@@ -31,7 +31,7 @@ class Applicants:
 
     @classmethod
     def read(cls, file: Path, random: Random) -> "Applicants":
-        """Those in a CSV like the one that training reads. Raises ValueError where it is none, or has no rows."""
+        """Read applicants from a CSV like that of training. Raises ValueError if it lacks columns or rows."""
         with file.open(encoding="utf-8-sig", newline="") as opened:
             rows = [
                 {str(name).strip(): str(cell).strip() for name, cell in row.items()} for row in csv.DictReader(opened)
@@ -42,7 +42,7 @@ class Applicants:
         return cls([_applicant(row) for row in rows], random)
 
     def draw(self) -> Applicant:
-        """One of them."""
+        """Draw one applicant."""
         return self._random.choice(self._applicants)
 
 

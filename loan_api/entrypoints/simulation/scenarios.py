@@ -1,4 +1,4 @@
-"""What comes in, scenario by scenario."""
+"""The requests of each scenario."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from loan_api.entrypoints.simulation.applicants import Applicant, Applicants
 
 _BATCH_ROWS = 100
-# As many as a web worker decides itself: larger batches go to a process of their own and hold up nobody.
+# The size of batches that a web worker scores itself; larger ones go to a batch process and delay nobody.
 _HEAVY_ROWS = 200
 _BATCH_SHARE = 0.02
 _BAD_SHARE = 0.3
@@ -17,7 +17,7 @@ _BAD_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Call:
-    """One request, and for a single application what would become of it."""
+    """One request, with the outcome of a single application."""
 
     path: str
     body: bytes
@@ -26,9 +26,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Scenario:
-    """How requests are made; `pressure` clients post batches beside them without pause."""
+    """A source of requests; `pressure` clients also post batches without pause."""
 
-    meaning: str
+    description: str
     next_call: Callable[[Applicants, Random], Call]
     pressure: int = 0
 
@@ -43,7 +43,7 @@ def _batch(applicants: Applicants, rows: int, change: Callable[[Applicant], Appl
 
 
 def heavy_batch(applicants: Applicants) -> Call:
-    """A batch that holds up a worker for some milliseconds."""
+    """Return a batch that occupies a worker for a few milliseconds."""
     return _batch(applicants, _HEAVY_ROWS)
 
 
@@ -54,7 +54,7 @@ def _steady(applicants: Applicants, random: Random) -> Call:
 
 
 def _drifted(applicant: Applicant) -> Applicant:
-    """Poorer, with less credit, asking for more; what becomes of it is as before, which the model cannot know."""
+    """Return a poorer applicant with a lower score who asks for more. The outcome is unchanged, unknown to the model."""
     application = applicant.application
     changed = application | {
         "cibil_score": max(300, application["cibil_score"] - 150),
@@ -85,11 +85,11 @@ def _errors(applicants: Applicants, random: Random) -> Call:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "steady": Scenario("applications like those that the model was trained on; nothing should fire", _steady),
+    "steady": Scenario("applications like the training data; no alert should fire", _steady),
     "drift": Scenario(
-        "poorer applicants who ask for more: drifting features, values out of range, decisions worse than promised",
+        "poorer applicants who ask for more: feature drift, values out of range, performance below expectation",
         _drift,
     ),
-    "errors": Scenario("three in ten requests are not valid: refused input", _errors),
-    "slow": Scenario("large inline batches without pause beside the applications: slow answers", _steady, pressure=48),
+    "errors": Scenario("three in ten requests are invalid", _errors),
+    "slow": Scenario("large batches compete with single applications: slow responses", _steady, pressure=48),
 }

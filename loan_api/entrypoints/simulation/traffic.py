@@ -1,4 +1,4 @@
-"""Sends calls on a schedule, tells outcomes, and counts the answers."""
+"""Load generator: sends requests on a schedule, reports outcomes, and counts responses."""
 
 import http.client
 import json
@@ -14,13 +14,13 @@ from loan_api.entrypoints.simulation.scenarios import Call
 
 _CLIENTS = 8
 _TIMEOUT_SECONDS = 30.0
-# Idle for longer, a connection may just be being closed by the other side.
+# The server may be closing a connection that has been idle for longer.
 _KEPT_SECONDS = 30.0
 _NO_ANSWER = "no answer"
 
 
 class Service:
-    """The service at `url`, asked over one kept connection for each thread. `key` is an API key, if there is one."""
+    """A client of the service at `url` with one persistent connection for each thread and an optional API key."""
 
     def __init__(self, url: str, key: str | None) -> None:
         address = urlsplit(url)
@@ -31,7 +31,7 @@ class Service:
         self._local = threading.local()
 
     def ask(self, method: str, path: str, body: bytes) -> tuple[str, Any]:
-        """The status, or that there is no answer, and the JSON of the answer."""
+        """Return the status (or `no answer`) and the JSON of the response."""
         connection = getattr(self._local, "connection", None)
         if connection is None or monotonic() - self._local.used_at > _KEPT_SECONDS:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS)
@@ -48,18 +48,18 @@ class Service:
 
 
 class Traffic:
-    """Sends what `next_call` gives, `rate` times a second, until it is stopped; counts answers by path and status."""
+    """Requests from `next_call`, sent at a fixed rate; responses are counted by path and status."""
 
-    def __init__(self, service: Service, next_call: Callable[[], Call], *, tells_outcomes: bool) -> None:
+    def __init__(self, service: Service, next_call: Callable[[], Call], *, reports_outcomes: bool) -> None:
         self._service = service
         self._next_call = next_call
-        self._tells_outcomes = tells_outcomes
+        self._reports_outcomes = reports_outcomes
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def run(self, rate: float, seconds: float | None, pressure: list[Callable[[], Call]]) -> None:
-        """Returns after `seconds`, or once it is stopped. Each of `pressure` is sent again and again beside it."""
+        """Send `rate` requests a second for `seconds` or until stopped; a thread repeats each call of `pressure`."""
         pushing = [threading.Thread(target=self._push, args=(call,), daemon=True) for call in pressure]
         for thread in pushing:
             thread.start()
@@ -75,13 +75,13 @@ class Traffic:
             thread.join()
 
     def stop(self) -> None:
-        """Lets what is on its way be answered, then ends."""
+        """Stop after pending requests are answered."""
         self._stopped.set()
 
     def _send(self, call: Call) -> None:
         status, answer = self._service.ask("POST", call.path, call.body)
         self._count(call.path, status)
-        if self._tells_outcomes and call.outcome is not None and status == "200":
+        if self._reports_outcomes and call.outcome is not None and status == "200":
             body = json.dumps({"outcome": call.outcome}).encode()
             status, _ = self._service.ask("PUT", f"/decisions/{answer['decision_id']}/outcome", body)
             self._count("/decisions/{id}/outcome", status)
