@@ -12,7 +12,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from loan_api.adapters.batches.pool import BatchProcesses
-from loan_api.adapters.ipc.aside import run_aside, run_forever, turns_of_the_loop, wait_until_idle
+from loan_api.adapters.ipc.background import loop_iteration, run_forever, run_in_thread, wait_until_idle
 from loan_api.adapters.ipc.child_process import ChildProcess
 from loan_api.adapters.ipc.connection_queue import ConnectionQueue
 from loan_api.adapters.ipc.handover import Handover
@@ -37,7 +37,7 @@ from loan_api.entrypoints.http.problems import register_problem_handlers
 from loan_api.entrypoints.http.requests import foreseeable_answers, observe_requests
 from loan_api.secrets import read_or_make_password
 from loan_api.services.access import Access, KeySource
-from loan_api.services.admission import Backlog, ByteBudget
+from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive, AuditService
 from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import DecisionLog, NoDecisionLog
@@ -89,10 +89,10 @@ def real_adapters(settings: Settings, handover: Handover, recording: RecordingOb
     )
     cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
-        models=CachedModelSource(cache, follower, settings.model_poll_seconds, handover.server_start, run_aside),
+        models=CachedModelSource(cache, follower, settings.model_poll_seconds, handover.server_start, run_in_thread),
         batches=BatchProcesses(ConnectionQueue.of(handover.batch_queue), process, log.record),
         log=log,
-        archive=DatabaseArchive(settings.database_url, run_aside),
+        archive=DatabaseArchive(settings.database_url, run_in_thread),
         keys=keys,
         now=lambda: datetime.now(UTC),
         new_id=new_id,
@@ -160,7 +160,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         adapters.new_id,
         settings.max_batch_rows,
     )
-    backlog = Backlog(_LONGEST_TURN_SECONDS, turns_of_the_loop())
+    shedder = LoadShedder(_LONGEST_TURN_SECONDS, loop_iteration())
     budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
     audit = AuditService(
         adapters.archive,
@@ -183,7 +183,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     expose = partial(multiprocess.expose, metrics_registry, tallies, folder)
     document = register_endpoints(
         app,
-        Collaborators(predictions, backlog, budget, health, registry, audit, access, expose),
+        Collaborators(predictions, shedder, budget, health, registry, audit, access, expose),
         Limits(settings.max_batch_rows, settings.max_request_bytes),
         (settings.metrics_username, _metrics_password(settings.metrics_password_file)),
     )

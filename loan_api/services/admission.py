@@ -1,4 +1,4 @@
-"""How much is taken on at a time: what is beyond waits a little, and is then sent away."""
+"""Admission control: limits on memory for batches, and load shedding for single requests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,10 +9,10 @@ from loan_api.errors import SaturatedError
 
 
 class ByteBudget:
-    """Lets about `capacity` bytes be held at a time; at most `queue_length` holders wait, for `patience` seconds.
+    """Limits the bytes held at a time to about `capacity`; up to `queue_length` holders wait for `patience` seconds.
 
-    Bytes count when they are here, not when they are announced. The holder that came first never waits, so that one is
-    always finished: by that, a little more than the capacity may be held.
+    Bytes count when they arrive, not when they are announced. The oldest holder never waits, so that one always
+    finishes; its bytes may exceed the capacity a little.
     """
 
     def __init__(self, capacity: int, queue_length: int, patience: float) -> None:
@@ -26,7 +26,7 @@ class ByteBudget:
 
     @contextmanager
     def holding(self) -> Iterator["Holding"]:
-        """What is held while the block runs; it starts with nothing."""
+        """Provide an empty holding, whose bytes are released at the end of the block."""
         holding = Holding(self)
         with self._changed:
             self._holders.append(holding)
@@ -39,7 +39,7 @@ class ByteBudget:
                 self._changed.notify_all()
 
     def grow(self, holding: "Holding", amount: int) -> None:
-        """Holds `amount` bytes more, once there is room. Raises SaturatedError."""
+        """Add `amount` bytes as soon as there is room. Raises SaturatedError if there is none in time."""
         with self._changed:
             if not self._has_room(holding, amount):
                 self._wait(holding, amount)
@@ -57,46 +57,47 @@ class ByteBudget:
         try:
             while not self._has_room(holding, amount):
                 if monotonic() >= deadline:
-                    raise SaturatedError("There are more batches than can be decided at the moment.")
+                    raise SaturatedError("Too many batches are in progress.")
                 self._changed.wait(deadline - monotonic())
         finally:
             self._waiting -= 1
 
 
 class Holding:
-    """The bytes that one holder has."""
+    """The bytes of one holder."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
         self.amount = 0
 
     def grow(self, amount: int) -> None:
-        """Holds `amount` bytes more. Raises SaturatedError."""
+        """Add `amount` bytes as `ByteBudget.grow` does."""
         self._budget.grow(self, amount)
 
 
-class Backlog:
-    """Sends those away that come late in a turn of the loop.
+class LoadShedder:
+    """Refuses requests that are reached late in an iteration of the event loop.
 
-    A process that serves many connections from one loop takes what has arrived on all of them in one turn, one after
-    the other, and learns of what arrives meanwhile in the next. Who comes late has waited for the work of all before.
-    A turn that is long because the process was not given a processor sends nobody away: that would not shorten it.
+    In one iteration the loop serves, one after another, all connections on which something had arrived before it; a
+    request that is reached late has waited for all before it. An iteration that is long because the process got no CPU
+    time refuses nothing, as that would not shorten it. `limit` is in seconds, `iteration` returns the current one's
+    number, or None without an event loop.
     """
 
-    # Of the limit, the part that the process itself must have worked.
-    _LEAST_WORK = 0.4
-    # Beside deciding. Where more have come at a time than can be refused by that, some more are decided.
-    _MOST_REFUSING = 0.15
+    # Minimum CPU time of the process, as a fraction of the limit.
+    _MIN_WORK = 0.4
+    # Cap on time spent refusing, as a fraction of time spent deciding.
+    _MAX_REFUSING = 0.15
 
     def __init__(
         self,
         limit: float,
-        turn: Callable[[], int | None],
+        iteration: Callable[[], int | None],
         now: Callable[[], float] = monotonic,
         worked: Callable[[], float] = thread_time,
     ) -> None:
         self._limit = limit
-        self._turn = turn
+        self._iteration = iteration
         self._now = now
         self._worked = worked
         self._current: int | None = None
@@ -104,19 +105,19 @@ class Backlog:
         self._is_refusing = False
 
     def check(self) -> None:
-        """Raises SaturatedError where this turn lasts longer than the limit, in seconds, and work is the reason."""
-        turn = self._turn()
-        if turn != self._current:
-            self._current, self._began, self._worked_before = turn, self._now(), self._worked()
+        """Raise SaturatedError if this iteration has exceeded the limit because of its own work."""
+        iteration = self._iteration()
+        if iteration != self._current:
+            self._current, self._began, self._worked_before = iteration, self._now(), self._worked()
             self._deciding = self._refusing = 0.0
             self._is_refusing = False
-        elif turn is not None and self._now() - self._began > self._limit:
-            self._weigh()
+        elif iteration is not None and self._now() - self._began > self._limit:
+            self._update()
             if self._is_refusing:
                 raise SaturatedError("There are more requests than can be answered in time.")
 
-    def _weigh(self) -> None:
-        """Adds the work since the last time to what it was done for, and finds what is to be done next."""
+    def _update(self) -> None:
+        """Attribute the work since the last call, and choose between deciding and refusing."""
         worked = self._worked()
         if self._is_refusing:
             self._refusing += worked - self._worked_before
@@ -124,5 +125,5 @@ class Backlog:
             self._deciding += worked - self._worked_before
         self._worked_before = worked
         self._is_refusing = (
-            self._deciding > self._LEAST_WORK * self._limit and self._refusing < self._MOST_REFUSING * self._deciding
+            self._deciding > self._MIN_WORK * self._limit and self._refusing < self._MAX_REFUSING * self._deciding
         )

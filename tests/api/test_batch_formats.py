@@ -123,7 +123,7 @@ def test_a_worker_that_is_late_sends_single_requests_away_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("loan_api.app._LONGEST_TURN_SECONDS", -1)
-    monkeypatch.setattr("loan_api.app.turns_of_the_loop", lambda: lambda: 1)
+    monkeypatch.setattr("loan_api.app.loop_iteration", lambda: lambda: 1)
     client = make_client()
     assert client.post("/predict", json=application()).status_code == 200
     refused = client.post("/predict", json=application())

@@ -70,12 +70,13 @@ def load(service: Service) -> Iterator[list[Client]]:
     clients = [Client(service, "/predict", BODY) for _ in range(6)]
     clients += [Client(service, "/predict/batch", BATCH) for _ in range(2)]
     with ThreadPoolExecutor(len(clients)) as pool:
-        for client in clients:
-            pool.submit(client.run, over)
+        running = [pool.submit(client.run, over) for client in clients]
         try:
             yield clients
         finally:
             over.set()
+        for each in running:
+            each.result(timeout=60)
 
 
 def next_versions(clients: list[Client], answers: int = 3) -> set[str]:

@@ -16,7 +16,7 @@ monkey.patch_all()
 import os
 import gevent
 from sqlalchemy import text
-from loan_api.adapters.ipc.aside import run_aside
+from loan_api.adapters.ipc.background import run_in_thread
 from loan_api.adapters.storage.database import open_engine
 
 engine = open_engine(os.environ["DATABASE_URL"])
@@ -25,7 +25,7 @@ def wait_for_the_lock():
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(1)"))
 
-way = {"in the loop": lambda function: function(), "aside": run_aside}[os.environ["WAY"]]
+way = {"in the loop": lambda function: function(), "aside": run_in_thread}[os.environ["WAY"]]
 with engine.connect() as holder:
     holder.execute(text("SELECT pg_advisory_lock(1)"))
     waiting = gevent.spawn(way, wait_for_the_lock)

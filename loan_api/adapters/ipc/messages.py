@@ -1,16 +1,16 @@
-"""Messages over a stream socket: raw bytes, each behind its length."""
+"""Length-prefixed messages of raw bytes over a stream socket."""
 
 import select
 import socket
 import struct
 
 _LENGTH = struct.Struct("!Q")
-# What is smaller is cheaper to copy than to send by itself.
+# Copying less than this is cheaper than a second system call.
 _SMALL_BYTES = 65_536
 
 
 def send_message(connection: socket.socket, content: bytes) -> None:
-    """Sends one. Raises OSError."""
+    """Send one message. Raises OSError."""
     length = _LENGTH.pack(len(content))
     if len(content) < _SMALL_BYTES:
         connection.sendall(length + content)
@@ -20,7 +20,7 @@ def send_message(connection: socket.socket, content: bytes) -> None:
 
 
 def receive_message(connection: socket.socket) -> bytearray:
-    """Waits for one. Raises ConnectionError where the other side hangs up, TimeoutError where it takes too long."""
+    """Wait for one message. Raises ConnectionError if the peer hangs up, TimeoutError if the socket's timeout ends."""
     (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size))
     return _receive_exactly(connection, length)
 
@@ -35,28 +35,28 @@ def has_hung_up(connection: socket.socket) -> bool:
 
 
 class Inbox:
-    """What has arrived on a connection that must never be waited for, taken apart into messages."""
+    """Splits the bytes from a non-blocking connection into messages."""
 
     def __init__(self) -> None:
         self._arrived = bytearray()
 
     def add(self, piece: bytes) -> None:
-        """Takes the next bytes of the stream."""
+        """Append the next bytes of the stream."""
         self._arrived += piece
 
     def messages(self) -> list[bytes]:
-        """Those that are whole, in order; each is given out once."""
-        whole = []
+        """Remove and return the complete messages, in order."""
+        complete = []
         start = 0
         while len(self._arrived) - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._arrived, start)
             stop = start + _LENGTH.size + length
             if stop > len(self._arrived):
                 break
-            whole.append(bytes(memoryview(self._arrived)[start + _LENGTH.size : stop]))
+            complete.append(bytes(memoryview(self._arrived)[start + _LENGTH.size : stop]))
             start = stop
         del self._arrived[:start]
-        return whole
+        return complete
 
 
 def _receive_exactly(connection: socket.socket, length: int) -> bytearray:

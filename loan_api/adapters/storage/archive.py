@@ -24,7 +24,7 @@ _PATIENCE = 5.0
 
 
 class DatabaseArchive:
-    """The decisions in the database at `url`. `run_aside` runs a function without blocking the loop.
+    """The decisions in the database at `url`. `run_in_thread` runs a function without blocking the loop.
 
     Nothing outlives a call, so no two threads share a lock. SQLAlchemy is imported by the first call: most workers
     never need it.
@@ -33,11 +33,11 @@ class DatabaseArchive:
     def __init__(
         self,
         url: str,
-        run_aside: Callable[[Callable[[], Any]], Any] = lambda function: function(),
+        run_in_thread: Callable[[Callable[[], Any]], Any] = lambda function: function(),
         patience: float = _PATIENCE,
     ) -> None:
         self._url = url
-        self._run_aside = run_aside
+        self._run_in_thread = run_in_thread
         self._patience = patience
 
     def find(self, name: DecisionName) -> FoundDecision | RecordedBatch | None:
@@ -99,5 +99,5 @@ class DatabaseArchive:
             with connected(self._url, self._patience) as connection:
                 return query(connection)
 
-        answer: _T = self._run_aside(run)
+        answer: _T = self._run_in_thread(run)
         return answer

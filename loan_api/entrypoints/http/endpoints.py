@@ -15,7 +15,7 @@ from loan_api.entrypoints.http.model import model_blueprint
 from loan_api.entrypoints.http.openapi import bypass_documentation_wrappers, document_api
 from loan_api.entrypoints.http.predictions import predictions_blueprint
 from loan_api.services.access import Access
-from loan_api.services.admission import Backlog, ByteBudget
+from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import AuditService
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
@@ -27,7 +27,7 @@ class Collaborators:
     """The services that the views call."""
 
     predictions: PredictionService
-    backlog: Backlog
+    shedder: LoadShedder
     budget: ByteBudget
     health: HealthService
     registry: ModelRegistry
@@ -52,7 +52,7 @@ def register_endpoints(
     guard = Guard(views.access)
     for blueprint in (
         predictions_blueprint(
-            views.predictions, guard, views.backlog, views.budget, limits.batch_rows, limits.request_bytes
+            views.predictions, guard, views.shedder, views.budget, limits.batch_rows, limits.request_bytes
         ),
         decisions_blueprint(views.audit, guard, limits.request_bytes),
         model_blueprint(views.registry),

@@ -20,7 +20,7 @@ from loan_api.formats.applications import decode_application
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, STREAMED
 from loan_api.formats.schemas import ApplicationSchema, batch_schema
 from loan_api.formats.timestamps import utc_text
-from loan_api.services.admission import Backlog, ByteBudget
+from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
 
 # An application takes a few hundred bytes. Explaining an invalid one must not hold up the worker.
@@ -47,7 +47,7 @@ _encode = msgspec.json.Encoder().encode
 def predictions_blueprint(
     predictions: PredictionService,
     guard: Guard,
-    backlog: Backlog,
+    shedder: LoadShedder,
     budget: ByteBudget,
     max_batch_rows: int,
     max_request_bytes: int,
@@ -70,7 +70,7 @@ def predictions_blueprint(
         """
         guard.require("score")
         try:
-            backlog.check()
+            shedder.check()
         except SaturatedError:
             predictions.note_saturation()
             raise

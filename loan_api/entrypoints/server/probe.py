@@ -1,7 +1,7 @@
-"""The health check of containers: exits 0 while the service answers 200 at the path that is given.
+"""The health check of containers: exits with 0 if the service responds to a path with 200.
 
-Run by its path with `python -IS`, and with no import but these: it starts again and again beside a service at work. The
-image sets PORT.
+It runs every few seconds beside a busy service, so it is run as a file with `python -IS` and imports little. The image
+sets PORT.
 """
 
 import os
@@ -12,11 +12,11 @@ _TIMEOUT_SECONDS = 8
 
 
 def probe(port: int, path: str) -> int:
-    """0 where `path` is answered with 200, else 1."""
+    """Return 0 if the response for `path` is 200, otherwise 1."""
     try:
         with socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            # The status line comes in one piece, and first.
+            # The status line arrives first, in one piece.
             return 0 if connection.recv(64).split(b" ")[1:2] == [b"200"] else 1
     except OSError:
         return 1

@@ -1,4 +1,4 @@
-"""gunicorn's log, without a line for each request: `loan_api.request` writes that, and knows more."""
+"""gunicorn's log without access lines; `loan_api.request` writes more informative ones."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from gunicorn.glogging import Logger
 
 
 class ServerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Spares every request the making of a line that nobody sees."""
+    """Skips formatting an access line for every request."""
 
     def access(self, *_: Any) -> None:
-        """Nothing."""
+        """Write nothing."""

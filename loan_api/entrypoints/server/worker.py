@@ -12,7 +12,7 @@ import gevent
 from gevent.pool import Pool
 from gunicorn.workers.ggevent import GeventWorker
 
-from loan_api.adapters.ipc.aside import turns_of_the_loop
+from loan_api.adapters.ipc.background import loop_iteration
 from loan_api.entrypoints.server.accept_turns import AcceptTurns, ConnectionCounts
 from loan_api.entrypoints.server.accepting import FairServer
 from loan_api.entrypoints.server.keep_alive import KeepAliveTimeout
@@ -48,7 +48,7 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         gunicorn's own accepts one connection per iteration of the event loop, however long that takes.
         """
         self.connections.join(self.slot)
-        turns = AcceptTurns(self.connections, self.slot, turns_of_the_loop())
+        turns = AcceptTurns(self.connections, self.slot, loop_iteration())
         pool = Pool(self.worker_connections)
         servers = [FairServer(listener, turns, self._serve, pool) for listener in self.sockets]
         for server in servers:

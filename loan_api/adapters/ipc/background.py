@@ -1,4 +1,4 @@
-"""What a gevent worker does beside its requests: where it holds them up least."""
+"""Work beside the requests of a gevent worker, done where it delays them least."""
 
 import threading
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import TypeVar, cast
 _T = TypeVar("_T")
 
 
-def run_aside(function: Callable[[], _T]) -> _T:
-    """What `function` returns or raises, run in a thread of the operating system where threads are greenlets.
+def run_in_thread(function: Callable[[], _T]) -> _T:
+    """Return or raise what `function` does, run in a native thread if the process uses gevent.
 
-    It must start no process: only the thread of gevent's loop can wait for one.
+    It must not start a process, because only the thread of gevent's loop can wait for one.
     """
     from gevent import get_hub, monkey
 
@@ -18,7 +18,7 @@ def run_aside(function: Callable[[], _T]) -> _T:
         return function()
 
     def outcome() -> tuple[_T | None, Exception | None]:
-        # Returned, as the pool would print what is raised.
+        # The pool would print an exception, so it is returned.
         try:
             return function(), None
         except Exception as error:  # noqa: BLE001
@@ -31,21 +31,21 @@ def run_aside(function: Callable[[], _T]) -> _T:
 
 
 def run_forever(function: Callable[[], None]) -> None:
-    """Runs `function` in the background, for as long as the process lives."""
+    """Run `function` in the background until the process ends."""
     threading.Thread(target=function, daemon=True).start()
 
 
-def wait_until_idle(most_seconds: float) -> None:
-    """Returns once gevent's loop has nothing else to do, after `most_seconds` at the latest; elsewhere at once."""
+def wait_until_idle(max_seconds: float) -> None:
+    """Wait until gevent's loop has nothing else to do, or `max_seconds` have passed. Without gevent, return at once."""
     from gevent import Timeout, idle, monkey
 
     if monkey.is_module_patched("threading"):
-        with Timeout(most_seconds, False):  # type: ignore[arg-type]  # False is documented: silently
+        with Timeout(max_seconds, False):  # type: ignore[arg-type]  # documented: False makes it silent
             idle()
 
 
-def turns_of_the_loop() -> Callable[[], int | None]:
-    """Tells the number of the turn that gevent's loop of this thread is in; None where there is no such loop."""
+def loop_iteration() -> Callable[[], int | None]:
+    """Return a function for the number of the current iteration of gevent's loop; without gevent it returns None."""
     from gevent import get_hub, monkey
 
     if not monkey.is_module_patched("threading"):
