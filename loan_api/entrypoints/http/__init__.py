@@ -1,1 +1,1 @@
-"""HTTP and nothing else."""
+"""The HTTP API: blueprints, request and response formats, problem details, and the OpenAPI document."""

@@ -6,7 +6,8 @@ export default {
     module: { extension: ".js" },
   },
   plugins: [
-    "@hey-api/client-fetch",
+    // Callers provide the address. The default would be the name of the input file.
+    { name: "@hey-api/client-fetch", baseUrl: false },
     // Emit named values such as Decision.APPROVED as constant objects.
     { name: "@hey-api/typescript", enums: "javascript" },
     "@hey-api/sdk",
