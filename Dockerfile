@@ -1,6 +1,6 @@
-# Two images from one file. `serve`, the default, is the service. `train` trains, and is the MLflow server.
+# Two images: `serve`, the default, is the service; `train` trains and runs the MLflow server.
 FROM python:3.12-slim-bookworm AS base
-# LightGBM's models need the OpenMP runtime.
+# LightGBM needs the OpenMP runtime.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 \
@@ -18,7 +18,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PORT=5000
 WORKDIR /app
 
-# The libraries' own tests are a tenth of what they take.
+# The libraries' own tests take a tenth of the space.
 FROM base AS build-serve
 COPY requirements/serve.txt requirements/
 RUN python -m venv --without-pip /opt/venv \
@@ -26,7 +26,7 @@ RUN python -m venv --without-pip /opt/venv \
        -r requirements/serve.txt \
     && find /opt/venv/lib -type d -name tests -prune -exec rm -rf {} +
 
-# The widest of the two goes on where the other ended, so that what they share is installed once.
+# The larger image builds on the smaller one, so that shared packages are installed once.
 FROM build-serve AS build-train
 COPY requirements/train.txt requirements/
 RUN pip --python /opt/venv install --no-cache-dir --disable-pip-version-check --require-hashes \
@@ -34,7 +34,7 @@ RUN pip --python /opt/venv install --no-cache-dir --disable-pip-version-check --
     && find /opt/venv/lib -type d -name tests -prune -exec rm -rf {} +
 
 FROM base AS train
-# There is no checkout in the image to ask.
+# The image contains no checkout to read it from.
 ARG GIT_COMMIT=
 LABEL org.opencontainers.image.title="loan-trainer" \
       org.opencontainers.image.description="Trains, compares, registers and promotes loan approval models." \
@@ -50,7 +50,7 @@ CMD ["python", "-m", "training", "run", "--unless-in-production"]
 FROM base AS serve
 ARG GIT_COMMIT=
 LABEL org.opencontainers.image.title="loan-api" \
-      org.opencontainers.image.description="Decides loan applications with the model that is in production." \
+      org.opencontainers.image.description="Decides loan applications with the model in Production." \
       org.opencontainers.image.revision="$GIT_COMMIT"
 COPY --from=build-serve /opt/venv /opt/venv
 COPY loan_api loan_api
@@ -60,7 +60,7 @@ ENV GIT_COMMIT=$GIT_COMMIT
 USER 10001:10001
 EXPOSE 5000
 STOPSIGNAL SIGTERM
-# Alive, not ready: a container without a model waits for one and must not be restarted for it.
+# Check liveness, not readiness: restarting does not help a container that waits for a model.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-IS", "loan_api/entrypoints/server/probe.py", "/health/live"]
 CMD ["python", "-m", "loan_api", "serve"]

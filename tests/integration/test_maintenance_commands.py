@@ -11,13 +11,13 @@ from mlflow import MlflowClient
 from loan_api.home import Home, sqlite_url
 from loan_api.settings import PROJECT_ROOT
 from tests.support.documents import blocks
-from tests.support.homes import TrainedHome, copy_of
 
 
 @pytest.fixture
-def checkout(trained_home: TrainedHome, tmp_path: Path) -> Path:
-    """A folder with a copy of a trained home and the environment."""
-    copy_of(trained_home, tmp_path / "instance")
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the environment and a new tracking database."""
+    (tmp_path / "instance").mkdir()
+    MlflowClient(sqlite_url(Home(tmp_path / "instance").tracking_database)).search_experiments()
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""`python -m loan_api`: the command line of the service. What is heavy is imported by the commands that need it."""
+"""`python -m loan_api`, the command line of the service. Commands import heavy modules only when they run."""
 
 import click
 
@@ -14,15 +14,8 @@ from loan_api.entrypoints.commands.web_access import web_access
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
-    """Serve loan decisions, say who may ask for what, and answer for what was decided."""
+    """Serve loan decisions, manage API keys, and audit recorded decisions."""
 
 
-cli.add_command(init)
-cli.add_command(serve)
-cli.add_command(keys)
-cli.add_command(decisions)
-cli.add_command(outcomes)
-cli.add_command(openapi)
-cli.add_command(simulate)
-cli.add_command(passwords)
-cli.add_command(web_access)
+for command in (init, serve, keys, decisions, outcomes, openapi, simulate, passwords, web_access):
+    cli.add_command(command)

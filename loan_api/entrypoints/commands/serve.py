@@ -14,13 +14,13 @@ from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "--bind")
 
 
-@click.command()
+@click.command(short_help="Prepare the database and the password.")
 def init() -> None:
     """Check the settings, migrate the database and generate the password for /metrics."""
     _prepare(_checked_settings(), may_be_unavailable=False)
 
 
-@click.command()
+@click.command(short_help="Serve until Ctrl-C.")
 @click.option("--announce", is_flag=True, help="Print the addresses as soon as the service is ready.")
 def serve(announce: bool) -> None:
     """Prepare as `init` does, then serve under gunicorn until Ctrl-C.
