@@ -1,4 +1,4 @@
-"""What is decided, whether every decision is kept, and whether decisions were right."""
+"""The dashboard on decisions and outcomes."""
 
 from prometheus.grafana.choices import INSTANCE, JOB, MODEL_VERSION, WINDOW
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
@@ -33,11 +33,11 @@ def _by_bin(metric: str, *labels: str) -> str:
 
 _PREDICTED, _ACTUAL = 'predicted="approved"', 'actual="approved"'
 _PREDICTED_NOT, _ACTUAL_NOT = 'predicted="rejected"', 'actual="rejected"'
-_FAIR = "Compare the realised with what was expected of the same decisions: less means that the model is worse than "
+_FAIR = "A realised value below that expected for the same decisions means that the model is overconfident"
 _REALISED, _EXPECTED_OF_TOLD, _EXPECTED_OF_ALL = (
     "realised",
-    "expected of the same decisions",
-    "expected of all decisions",
+    "expected, same decisions",
+    "expected, all decisions",
 )
 
 _REALISED_ACCURACY = f"({_told(_PREDICTED, _ACTUAL)} + {_told(_PREDICTED_NOT, _ACTUAL_NOT)}) / ({_told()} > 0)"
@@ -49,7 +49,7 @@ _DECISIONS = Row(
     (
         Panel(
             "Decisions by outcome",
-            "Applications approved and rejected a second. Worry when one of the two stops.",
+            "Approvals and rejections per second. Investigate if either of them stops.",
             "short",
             (
                 Query(
@@ -61,8 +61,8 @@ _DECISIONS = Row(
         ),
         Panel(
             "Decisions by endpoint and version",
-            "Applications a second, in single requests and in batches. At a promotion one version takes over from "
-            "another.",
+            "Decisions per second, in single requests and batches. At a promotion, one version takes "
+            "over from another.",
             "short",
             (
                 Query(
@@ -74,7 +74,7 @@ _DECISIONS = Row(
         ),
         Panel(
             "Approval rate",
-            "Share of approvals by version, over the window. How far it may go is on the dashboard of model and drift.",
+            "Approval rate by version over the window. The dashboard on model and drift shows the acceptable band.",
             "percentunit",
             (
                 Query(
@@ -94,9 +94,9 @@ _DECISION_LOG = Row(
     "Decision log",
     (
         Panel(
-            "Database not reached",
-            "1 while decisions go to the local journal, or nowhere, instead of the database. A short time is well; for "
-            "longer see the alert LoanApiDecisionLogDegraded.",
+            "Database unavailable",
+            "1 while decisions go to the local journal instead of the database, or cannot be "
+            "recorded. If it lasts, see the alert LoanApiDecisionLogDegraded.",
             "none",
             (Query(f"max by (instance) (loan_decision_log_degraded{{{_HERE}}})", "{{instance}}"),),
             width=6,
@@ -105,17 +105,17 @@ _DECISION_LOG = Row(
             decimals=0,
         ),
         Panel(
-            "Waiting in the journal",
-            "Applications whose decisions are still to be brought to the database. Worry when it grows while the "
-            "database is reached: bringing in does not keep up.",
+            "Pending in the journal",
+            "Decisions waiting to be written to the database. Investigate if it grows while the "
+            "database is available: draining is too slow.",
             "short",
             (Query(f"sum by (instance) (loan_decision_log_pending{{{_HERE}}})", "{{instance}}"),),
             width=6,
         ),
         Panel(
-            "Time to keep a decision",
-            "Quantiles of the time until decisions are kept. A decision is answered only then, so this is part of the "
-            "latency.",
+            "Time to record a decision",
+            "Quantiles of the commit time. A decision is returned only after it is recorded, so this "
+            "is part of the latency.",
             "s",
             tuple(
                 Query(
@@ -128,9 +128,9 @@ _DECISION_LOG = Row(
             width=6,
         ),
         Panel(
-            "Refused as not kept",
-            "Requests a second that got no answer as their decision could not be kept anywhere. None should occur; "
-            "look at the disk.",
+            "Refused: not recorded",
+            "Requests per second refused because their decisions could be recorded nowhere. None is "
+            "expected; check the disk.",
             "reqps",
             (
                 Query(
@@ -148,8 +148,8 @@ _OUTCOMES = Row(
     "Outcomes",
     (
         Panel(
-            "Outcomes told in the window",
-            "How many decisions were told how they turned out. Below some hundred the numbers further down say little.",
+            "Outcomes reported in the window",
+            "Number of reported outcomes. With fewer than a few hundred, the panels below are unreliable.",
             "short",
             (Query(_told(), "outcomes"),),
             "stat",
@@ -159,9 +159,9 @@ _OUTCOMES = Row(
             decimals=0,
         ),
         Panel(
-            "Told, per decision",
-            "Outcomes told in the window for each decision made in it. When it falls, whoever tells outcomes has "
-            "stopped.",
+            "Outcomes per decision",
+            "Outcomes reported in the window for each decision made in it. If it falls, a client has "
+            "stopped reporting outcomes.",
             "percentunit",
             (Query(f"{_told()} / ({_sum('loan_predictions_total')} > 0)", "told"),),
             "stat",
@@ -169,9 +169,9 @@ _OUTCOMES = Row(
             no_value="nothing decided",
         ),
         Panel(
-            "Time until the outcome",
-            "Quantiles of the time from decision to outcome. All that is realised is as old as this; drift is seen "
-            "earlier.",
+            "Time to the outcome report",
+            "Quantiles of the time from decision to outcome report. Realised performance lags by this "
+            "time; drift is visible earlier.",
             "s",
             tuple(
                 Query(
@@ -184,9 +184,9 @@ _OUTCOMES = Row(
             no_value="no outcomes",
         ),
         Panel(
-            "Decisions and what was right",
-            "Outcomes told in the window. Predicted approved but actually rejected is the dear mistake: a loan that "
-            "should not have been given.",
+            "Confusion matrix",
+            "Outcomes reported in the window. The costly error is predicted approved but actually "
+            "rejected: a loan that should not have been granted.",
             "short",
             tuple(
                 Query(_told(f'predicted="{predicted}"', f'actual="{actual}"'), f"{predicted}, {actual} was right")
@@ -204,8 +204,7 @@ _PERFORMANCE = Row(
     (
         Panel(
             "Accuracy",
-            _FAIR
-            + "it says. Expected of all decisions falling alone means that applications have become harder to decide.",
+            _FAIR + ". If only the value expected for all decisions falls, applications have become harder to decide.",
             "percentunit",
             (
                 Query(_REALISED_ACCURACY, _REALISED),
@@ -222,7 +221,7 @@ _PERFORMANCE = Row(
         ),
         Panel(
             "Precision",
-            "Share of approvals that were right. " + _FAIR + "it says, and loans are given that should not be.",
+            "Share of approvals that were right. " + _FAIR + " and grants loans that it should not.",
             "percentunit",
             (
                 Query(f"{_told(_PREDICTED, _ACTUAL)} / ({_told(_PREDICTED)} > 0)", _REALISED),
@@ -235,10 +234,10 @@ _PERFORMANCE = Row(
         ),
         Panel(
             "Recall",
-            "Share of those to be approved who were. "
+            "Share of good applicants who were approved. "
             + _FAIR
-            + "it says, and good customers are turned away. Outcomes of "
-            "rejected applications are rarely known, which makes it look better than it is.",
+            + " and rejects good customers. Outcomes of rejected applications are rarely known, so "
+            "recall is overestimated.",
             "percentunit",
             (
                 Query(f"{_told(_PREDICTED, _ACTUAL)} / ({_told(_ACTUAL)} > 0)", _REALISED),
@@ -251,8 +250,8 @@ _PERFORMANCE = Row(
         ),
         Panel(
             "Realised below expected accuracy",
-            "The gap, and how large chance alone makes it once in a hundred for as many outcomes. Worry when the gap "
-            "stays above that.",
+            "The gap, and the size that chance alone exceeds once in a hundred for this number of "
+            "outcomes. Investigate a gap that stays above it.",
             "percentunit",
             (
                 Query(f"({_EXPECTED_ACCURACY}) - ({_REALISED_ACCURACY})", "gap"),
@@ -267,8 +266,8 @@ _PERFORMANCE = Row(
         ),
         Panel(
             "Brier score",
-            "Mean squared difference between approval probability and outcome: 0 is perfect, 0.25 is what a coin would "
-            "have. A rise while accuracy stays means that the probabilities are off.",
+            "Mean squared difference between approval probability and outcome: 0 is perfect, 0.25 is a coin toss. A "
+            "rise at constant accuracy means that the probabilities are miscalibrated.",
             "short",
             (Query(f"{_sum('loan_outcome_squared_error_total')} / ({_told()} > 0)", "Brier score"),),
             width=8,
@@ -278,8 +277,8 @@ _PERFORMANCE = Row(
         ),
         Panel(
             "Calibration",
-            "For each range of approval probability, the share to be approved that the model promised and the one that "
-            "came true. Bars of one range should be level; look only at ranges with enough outcomes.",
+            "Expected and realised share of good outcomes for each range of approval probability. The "
+            "bars of a range should be equally high; consider only ranges with enough outcomes.",
             "percentunit",
             (
                 Query(
@@ -303,7 +302,7 @@ _PERFORMANCE = Row(
 DASHBOARD = Dashboard(
     "loan-decisions-and-outcomes",
     "Loan decisions: decisions and outcomes",
-    "What is decided, is every decision kept, and were the decisions right?",
+    "Decisions, the decision log, and realised performance.",
     (JOB, INSTANCE, MODEL_VERSION, WINDOW),
     (_DECISIONS, _DECISION_LOG, _OUTCOMES, _PERFORMANCE),
     since="now-7d",

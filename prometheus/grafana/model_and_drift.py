@@ -1,4 +1,4 @@
-"""Which model decides, and whether applications still look like those that it was trained on."""
+"""The dashboard on the served model and on drift."""
 
 from prometheus.grafana.choices import DRIFT_WINDOW, FEATURE, JOB, MODEL_VERSION
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
@@ -45,8 +45,8 @@ _MODEL_ROW = Row(
     (
         Panel(
             "Served models",
-            "What decides now. Two rows are well while workers change to another version; when they stay, see the "
-            "alert on version skew.",
+            "The currently served version. Two rows are normal during a promotion; if they remain, "
+            "see the alert on version skew.",
             "none",
             (
                 Query(
@@ -60,16 +60,16 @@ _MODEL_ROW = Row(
         ),
         Panel(
             "Instances by served version",
-            "How many instances serve each version. Lines cross at a promotion or a rollback and at no other time.",
+            "Instances by served version. Lines should cross only at a promotion or rollback.",
             "none",
             (Query('count by (model_version) (loan_model_info{job="$job"} == 1)', "{{model_version}}"),),
             height=6,
             decimals=0,
         ),
         Panel(
-            "Decided in the window",
-            f"Applications of the chosen version. Below {ENOUGH_DECISIONS} drift is not alerted on: chance alone moves "
-            "the numbers.",
+            "Decisions in the window",
+            f"Decisions of the selected version. There are no drift alerts below {ENOUGH_DECISIONS}, because chance "
+            "dominates small samples.",
             "short",
             (Query(_DECIDED, "decided"),),
             "stat",
@@ -80,8 +80,8 @@ _MODEL_ROW = Row(
             decimals=0,
         ),
         Panel(
-            "Trained on",
-            "Applications that the reference distribution was counted over.",
+            "Reference applications",
+            "Number of applications in the reference distribution.",
             "short",
             (Query(f"job_model_version:loan_reference_applications:max{_MODEL}", "applications"),),
             "stat",
@@ -97,8 +97,8 @@ _DRIFT_ROW = Row(
     (
         Panel(
             "PSI in the window",
-            f"Population stability index of each feature against the training data. Below {SOME_DRIFT} little has "
-            f"changed, over {MUCH_DRIFT} much has. Compare with the noise level: what lies below that may be chance.",
+            f"Population stability index of each feature against the training data. Below {SOME_DRIFT} is a small "
+            f"change, above {MUCH_DRIFT} a large one. Values below the noise level may be chance.",
             "short",
             (Query(_of_features("loan_feature_values:psi"), "{{feature}}"),),
             "bargauge",
@@ -109,8 +109,8 @@ _DRIFT_ROW = Row(
         ),
         Panel(
             "PSI over time",
-            f"The same, each point looking back over the window. Worry when a feature stays over {MUCH_DRIFT} (upper "
-            "line). A slow rise is a change of customers; a jump is more often a change in what a caller sends.",
+            f"PSI over the window before each point. Investigate features that stay above {MUCH_DRIFT} (upper line). A "
+            "slow rise suggests a change of customers; a jump suggests a change in a client's data.",
             "short",
             (Query(_of_features("loan_feature_values:psi"), "{{feature}}"),),
             height=10,
@@ -119,8 +119,8 @@ _DRIFT_ROW = Row(
         ),
         Panel(
             "Noise level",
-            "The PSI that chance alone exceeds once in a thousand when nothing has changed, by the number of "
-            f"applications and bins. While it is over {SOME_DRIFT}, choose a longer window.",
+            "The PSI that chance alone exceeds once in a thousand without drift, given the number of applications and "
+            f"bins. If it is above {SOME_DRIFT}, choose a longer window.",
             "short",
             (Query(_of_features("loan_feature_values:psi_noise"), "{{feature}}"),),
             height=10,
@@ -129,8 +129,9 @@ _DRIFT_ROW = Row(
         ),
         Panel(
             "Kolmogorov-Smirnov distance",
-            "Largest distance between the cumulative distributions, of features of numbers. It sees a shift of the "
-            "whole distribution where the PSI sees single bins. Over 0.2 is much.",
+            "Largest distance between the cumulative distributions of numeric features. It detects "
+            "shifts of the whole distribution, while PSI detects changes in single bins. Above 0.2 is "
+            "large.",
             "percentunit",
             (Query(_of_features("loan_feature_values:ks"), "{{feature}}"),),
             thresholds=(0.1, 0.2),
@@ -138,8 +139,8 @@ _DRIFT_ROW = Row(
         ),
         Panel(
             "Out of range or unseen",
-            "Share of values below or above what was declared, or of a category that training never saw. The model has "
-            "learnt nothing about them. Over 1 % ask the caller.",
+            "Share of values outside the training range or of an unseen category, for which the model "
+            "extrapolates. Above 1 %, ask the client.",
             "percentunit",
             (Query(f"({_OUT_OF_RANGE} + {_UNSEEN}) / {_VALUES}", "{{feature}}"),),
             thresholds=(0.01,),
@@ -147,7 +148,7 @@ _DRIFT_ROW = Row(
         ),
         Panel(
             "Missing",
-            "Share of applications without the feature. A jump means that a caller has stopped sending it.",
+            "Share of applications without the feature. A jump means that a client has stopped sending it.",
             "percentunit",
             (Query(f"{_MISSING} / {_VALUES}", "{{feature}}"),),
             no_value="nothing decided",
@@ -160,7 +161,7 @@ _FEATURE_ROW = Row(
     (
         Panel(
             "$feature: window against training",
-            "Share of each bin. It shows what the PSI is made of: which values have become more or fewer.",
+            "Share of each bin: the values that cause the PSI.",
             "percentunit",
             (
                 Query(_by_bin(_BINS), "window"),
@@ -173,7 +174,7 @@ _FEATURE_ROW = Row(
         ),
         Panel(
             "$feature: bins over time",
-            "Share of each bin, each point looking back over the window. It shows since when.",
+            "Share of each bin over the window before each point: the time when the drift began.",
             "percentunit",
             (Query(_BINS, "{{bin}}"),),
             width=12,
@@ -190,7 +191,7 @@ _SCORE_ROW = Row(
     (
         Panel(
             "Approval probability: window against training",
-            "Share of each bin. More around the middle means that the model has become less sure.",
+            "Share of each bin. A rise around the middle means that the model is less certain.",
             "percentunit",
             (
                 Query(_by_bin(_SCORES), "window"),
@@ -203,8 +204,8 @@ _SCORE_ROW = Row(
         ),
         Panel(
             "Approval probability: PSI",
-            f"Of the model's answers, with its noise level. Over {MUCH_DRIFT} and the noise the alert on score drift "
-            "fires. Features may drift without it, when they weigh little.",
+            f"PSI of the approval probability, with its noise level. The alert on score drift fires above both "
+            f"{MUCH_DRIFT} and the noise. Features with little influence may drift without it.",
             "short",
             (
                 Query(_of_model("loan_score_values:psi"), "PSI"),
@@ -217,8 +218,8 @@ _SCORE_ROW = Row(
         ),
         Panel(
             "Approval rate against training",
-            "Share of approvals, and that among the training data with three standard errors around it. Outside the "
-            "band it is no chance.",
+            "The approval rate, and that on training data with a band of three standard errors. "
+            "Values outside the band are not due to chance.",
             "percentunit",
             (
                 Query(_APPROVAL, "approved"),
@@ -231,7 +232,7 @@ _SCORE_ROW = Row(
         ),
         Panel(
             "Approval probability: quantiles",
-            "Median and quartiles of what was decided. They move before the approval rate does.",
+            "Median and quartiles of the approval probability. They move before the approval rate does.",
             "percentunit",
             tuple(
                 Query(
@@ -250,7 +251,7 @@ _SCORE_ROW = Row(
 DASHBOARD = Dashboard(
     "loan-model-and-drift",
     "Loan decisions: model and drift",
-    "Which model decides, and do applications still look like those that it was trained on?",
+    "The served model, and the drift of applications from its training data.",
     (JOB, MODEL_VERSION, FEATURE, DRIFT_WINDOW),
     (_MODEL_ROW, _DRIFT_ROW, _FEATURE_ROW, _SCORE_ROW),
     since="now-7d",

@@ -1,4 +1,4 @@
-"""Whether the instances have what they need, and who is refused."""
+"""The dashboard on operations."""
 
 from prometheus.grafana.choices import INSTANCE, JOB
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
@@ -12,7 +12,7 @@ _INSTANCES = Row(
     (
         Panel(
             "Up",
-            "1 while Prometheus can scrape the instance. At 0 it is down, or the password for /metrics does not match.",
+            "1 while Prometheus can scrape the instance. At 0 it is down, or the password for /metrics is wrong.",
             "none",
             (Query(f"up{{{_HERE}}}", "{{instance}}"),),
             width=6,
@@ -23,8 +23,8 @@ _INSTANCES = Row(
         ),
         Panel(
             "Workers",
-            "Living web workers of each instance. A worker that ends is replaced within seconds; worry when the number "
-            "stays low or keeps moving.",
+            "Living web workers of each instance. A worker that ends is replaced within seconds; "
+            "investigate if the number stays low or keeps changing.",
             "none",
             (Query(f"sum by (instance) (loan_workers{{{_HERE}}})", "{{instance}}"),),
             width=6,
@@ -32,8 +32,8 @@ _INSTANCES = Row(
         ),
         Panel(
             "Scrape duration",
-            "How long reading the metrics takes. Usual are some 20 ms. Over a second something keeps the service from "
-            "answering; at ten seconds the scrape is lost.",
+            "Duration of a scrape, usually 20 to 50 ms. Above a second the service is blocked; after "
+            "ten seconds the scrape fails.",
             "s",
             (Query(f"scrape_duration_seconds{{{_HERE}}}", "{{instance}}"),),
             width=6,
@@ -41,8 +41,8 @@ _INSTANCES = Row(
         ),
         Panel(
             "Samples in a scrape",
-            "Grows with each model version that was served. At 10,000 Prometheus refuses the scrape: then a label has "
-            "run wild.",
+            "Grows with each served model version. Prometheus rejects scrapes above 10,000, a sign of "
+            "exploding label cardinality.",
             "short",
             (Query(f"scrape_samples_scraped{{{_HERE}}}", "{{instance}}"),),
             width=6,
@@ -50,8 +50,8 @@ _INSTANCES = Row(
         ),
         Panel(
             "Model reloads",
-            "How often workers changed to another model version in the last quarter of an hour, and failed to. "
-            "Failures repeat each minute while they last; the version before goes on deciding.",
+            "Successful and failed loads of a model version in the last 15 minutes. "
+            "A lasting failure is counted every minute; the previous version keeps deciding.",
             "short",
             (
                 Query(
@@ -64,9 +64,9 @@ _INSTANCES = Row(
             no_value="none",
         ),
         Panel(
-            "Refused access",
-            "Requests a second without a key, with an unknown one, or one without the scope. A rise is a caller whose "
-            "key was rotated, or somebody who tries keys.",
+            "Refused requests by reason",
+            "Requests per second without a key, with an unknown key, or without the required scope. A "
+            "rise suggests a client with an outdated key, or someone guessing keys.",
             "reqps",
             (
                 Query(
@@ -84,9 +84,9 @@ _PROCESSOR = Row(
     "Processor",
     (
         Panel(
-            "Processor by worker",
-            "Cores that each web worker uses. At 1 it can do no more, as each has one thread of Python. One far above "
-            "the others has the large batches.",
+            "CPU by worker",
+            "Cores used by each web worker. A worker is saturated at 1, as it runs Python in one "
+            "thread. A worker far above the others handles large batches.",
             "short",
             (
                 Query(
@@ -97,8 +97,8 @@ _PROCESSOR = Row(
             thresholds=(1,),
         ),
         Panel(
-            "Processor and its limit",
-            "Cores that all web workers of an instance use, and the container's limit, if there is one.",
+            "CPU and its limit",
+            "Cores used by all web workers of an instance, and the container's limit, if any.",
             "short",
             (
                 Query(
@@ -110,8 +110,9 @@ _PROCESSOR = Row(
         ),
         Panel(
             "Throttled",
-            "Share of time that the container was kept from the processor by its limit, over all its threads, so it "
-            "can exceed 1. Above 0.1 latency suffers: raise the limit or lower the number of workers.",
+            "Share of time for which the CPU limit throttled the container, summed over its threads, "
+            "so it can exceed 1. Above 0.1 latency suffers: raise the limit or reduce the number of "
+            "workers.",
             "percentunit",
             (
                 Query(
@@ -129,9 +130,8 @@ _MEMORY_AND_FILES = Row(
     "Memory and files",
     (
         Panel(
-            "Memory, of the limit",
-            f"Of each container. Over {_FULL:.0%} it will soon be killed for want of memory. Empty where there is no "
-            "limit.",
+            "Memory relative to the limit",
+            f"Of each container. Over {_FULL:.0%} it is at risk of an out-of-memory kill. Empty without a limit.",
             "percentunit",
             (
                 Query(
@@ -147,7 +147,7 @@ _MEMORY_AND_FILES = Row(
         ),
         Panel(
             "Memory of the container",
-            "What cannot be given back at once, and the limit. A steady rise over days is a leak.",
+            "Memory that the kernel cannot reclaim immediately, and the limit. A steady rise over days is a leak.",
             "bytes",
             (
                 Query(f"max by (instance) (loan_container_memory_bytes{{{_HERE}}})", "{{instance}} used"),
@@ -157,8 +157,8 @@ _MEMORY_AND_FILES = Row(
         ),
         Panel(
             "Memory by worker",
-            "Resident memory of each web worker. They share some of it, so the sum is more than the container's. A "
-            "step up at a promotion is the second model.",
+            "Resident memory of each web worker. Workers share some of it, so the sum exceeds the container's. A step "
+            "at a promotion is the second model.",
             "bytes",
             (
                 Query(
@@ -169,8 +169,8 @@ _MEMORY_AND_FILES = Row(
             width=6,
         ),
         Panel(
-            "Open files, of the limit",
-            "By worker. A steady rise means that connections or files are not closed; at 100 % requests fail.",
+            "Open files relative to the limit",
+            "By worker. A steady rise means that connections or files are leaking; at 100 %, requests fail.",
             "percentunit",
             (
                 Query(
@@ -189,7 +189,7 @@ _MEMORY_AND_FILES = Row(
 DASHBOARD = Dashboard(
     "loan-operations",
     "Loan decisions: operations",
-    "Do the instances have what they need, and who is refused?",
+    "Resources of the instances, model reloads and refused requests.",
     (JOB, INSTANCE),
     (_INSTANCES, _PROCESSOR, _MEMORY_AND_FILES),
 )

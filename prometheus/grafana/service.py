@@ -1,4 +1,4 @@
-"""Whether the service answers, fast enough and without errors."""
+"""The dashboard on availability and latency."""
 
 from prometheus.grafana.choices import INSTANCE, JOB
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
@@ -45,7 +45,7 @@ _NOW = Row(
     (
         Panel(
             "Requests",
-            "Requests a second, without probes and scrapes. Worry when it is far from what the hour usually brings.",
+            "Requests per second, without probes and scrapes. Investigate values that are unusual for the time of day.",
             "reqps",
             (Query(_requests(_ASKED), "requests"),),
             "stat",
@@ -53,8 +53,8 @@ _NOW = Row(
             height=4,
         ),
         Panel(
-            "Failed",
-            f"Share of requests answered with a 5xx. {1 - AVAILABILITY:.1%} are allowed over 30 days.",
+            "Error rate",
+            f"Share of requests answered with a 5xx. {1 - AVAILABILITY:.1%} is the budget for 30 days.",
             "percentunit",
             (Query(_error_ratio("$__rate_interval"), "failed"),),
             "stat",
@@ -66,8 +66,8 @@ _NOW = Row(
         ),
         Panel(
             "99th percentile",
-            f"Of single predictions. Worry when it is over {FAST_SECONDS * 1000:.0f} ms: as many are slower than "
-            "allowed.",
+            f"For single predictions. Investigate values above {FAST_SECONDS * 1000:.0f} ms: more requests are slow than "
+            "the objective allows.",
             "s",
             (Query(_quantile(0.99, _SINGLE), "p99"),),
             "stat",
@@ -78,7 +78,7 @@ _NOW = Row(
         ),
         Panel(
             "Decisions",
-            "Applications decided a second, in single requests and batches.",
+            "Decisions per second, in single requests and batches.",
             "short",
             (Query(f"sum(rate(loan_predictions_total{{{_HERE}}}[$__rate_interval]))", "decisions"),),
             "stat",
@@ -88,7 +88,8 @@ _NOW = Row(
         ),
         Panel(
             "Served version",
-            "Two at once are well while workers change to another, and a version skew when they stay for minutes.",
+            "Two versions are normal for a moment during a promotion. If both remain for minutes, it "
+            "is a version skew.",
             "none",
             (Query(f"max by (model_version) (loan_model_info{{{_HERE}}} == 1)", "{{model_version}}"),),
             "stat",
@@ -99,7 +100,7 @@ _NOW = Row(
         ),
         Panel(
             "Alerts firing",
-            "How many alerts on this job fire. What to do is in the alert's runbook.",
+            "Number of firing alerts on this job. Each alert links its runbook.",
             "none",
             (Query('count(ALERTS{alertstate="firing", job="$job"}) or vector(0)', "alerts"),),
             "stat",
@@ -115,8 +116,7 @@ _TRAFFIC = Row(
     (
         Panel(
             "Requests by route",
-            "Requests a second. A route that falls to nothing while others go on points to its callers, or to "
-            "refusals.",
+            "Requests per second. If only one route drops to zero, check its clients and its error rate.",
             "reqps",
             (
                 Query(
@@ -127,8 +127,8 @@ _TRAFFIC = Row(
             stacked=True,
         ),
         Panel(
-            "Answers by status",
-            "Answers a second. Worry about any 5xx; many 401, 403 or 422 point to a caller that has changed.",
+            "Responses by status",
+            "Responses per second. Investigate every 5xx; many 401, 403 or 422 suggest a changed client.",
             "reqps",
             (
                 Query(
@@ -139,8 +139,8 @@ _TRAFFIC = Row(
             stacked=True,
         ),
         Panel(
-            "Failed by route",
-            "Share of a route's requests answered with a 5xx. The line is what is allowed over 30 days.",
+            "Error rate by route",
+            "Share of a route's requests that got a 5xx. The line is the 30-day budget.",
             "percentunit",
             (
                 Query(
@@ -153,9 +153,9 @@ _TRAFFIC = Row(
             no_value="none failed",
         ),
         Panel(
-            "Valid requests not decided",
-            "By reason: there is no model, the decision could not be recorded, too many at once, or scoring failed. "
-            "Each is a 5xx, and none should occur.",
+            "Valid requests without a decision",
+            "By reason: no model, decision not recorded, overload, or scoring failure. "
+            "Each is a 5xx, and none is expected.",
             "reqps",
             (
                 Query(
@@ -167,9 +167,9 @@ _TRAFFIC = Row(
             no_value="none",
         ),
         Panel(
-            "Refused fields",
-            "Fields of applications that were refused, by field and reason. A field that rises alone means that a "
-            "caller has changed what it sends.",
+            "Invalid fields",
+            "Invalid fields of applications by field and reason. If a single field rises, a client "
+            "has changed its data.",
             "short",
             (
                 Query(
@@ -188,8 +188,7 @@ _LATENCY = Row(
     (
         Panel(
             "Single predictions",
-            f"Quantiles of the time from request to answer. Worry when the 99th is over {FAST_SECONDS * 1000:.0f} ms "
-            "(line).",
+            f"Response time quantiles. Investigate if the 99th percentile exceeds {FAST_SECONDS * 1000:.0f} ms (line).",
             "s",
             (
                 Query(_quantile(0.5, _SINGLE), "p50"),
@@ -200,15 +199,13 @@ _LATENCY = Row(
         ),
         Panel(
             "99th percentile by route",
-            "Batches take longer than single predictions, by their number of applications. Worry about what leaves its "
-            "usual height.",
+            "Batches take longer the more applications they have. Investigate values above the usual level.",
             "s",
             (Query(_quantile(0.99, _ASKED, "route"), "{{route}}"),),
         ),
         Panel(
             "Single predictions, all durations",
-            "How many requests a second took how long. A second band above the first is a second cause, which "
-            "quantiles hide.",
+            "Distribution of response times. A second band above the first has its own cause, which quantiles hide.",
             "s",
             (
                 Query(
@@ -220,8 +217,8 @@ _LATENCY = Row(
         ),
         Panel(
             "Scoring, 99th percentile",
-            "Time to score and decide, without HTTP and validation. Where this is low and the answer slow, requests "
-            "wait.",
+            "Time to score and decide, without HTTP and validation. If this is low but responses are "
+            "slow, requests are queueing.",
             "s",
             (
                 Query(
@@ -234,7 +231,7 @@ _LATENCY = Row(
         ),
         Panel(
             "Applications in a batch",
-            "Median and 99th percentile. Larger batches explain slower answers.",
+            "Median and 99th percentile. Larger batches explain slower responses.",
             "short",
             tuple(
                 Query(
@@ -255,24 +252,24 @@ _OBJECTIVES = Row(
     (
         Panel(
             "Availability: burn rate",
-            f"How many times as fast as allowed requests fail ({1 - AVAILABILITY:.1%} over 30 days is 1). Over 14.4 in "
-            "both the short and the long window it pages: the month's budget would last two days.",
+            f"Rate at which errors consume the budget ({1 - AVAILABILITY:.1%} over 30 days is 1). An alert "
+            "pages above 14.4 in both the short and the long window, which would use up the monthly budget in two days.",
             "short",
             tuple(Query(f"({_error_ratio(window)}) / {1 - AVAILABILITY:.4g}", window) for window in _BURN_WINDOWS),
             thresholds=_BURN_THRESHOLDS,
         ),
         Panel(
             "Latency: burn rate",
-            f"The same of single predictions slower than {FAST_SECONDS * 1000:.0f} ms, of which {1 - FAST_ENOUGH:.0%} "
+            f"The same for single predictions slower than {FAST_SECONDS * 1000:.0f} ms, of which {1 - FAST_ENOUGH:.0%} "
             "are allowed.",
             "short",
             tuple(Query(f"({_slow_ratio(window)}) / {1 - FAST_ENOUGH:.4g}", window) for window in _BURN_WINDOWS),
             thresholds=_BURN_THRESHOLDS,
         ),
         Panel(
-            "Budget left of 30 days",
-            "What may still fail or be slow. At 0 the objective is missed: put reliability before changes. It counts "
-            "what Prometheus has kept, at most 30 days.",
+            "Remaining 30-day error budget",
+            "Share of the budget that remains. At 0 the objective is missed: prioritise reliability "
+            "over changes. Covers the retention of Prometheus, at most 30 days.",
             "percentunit",
             (
                 Query(f"1 - ({_error_ratio('30d')}) / {1 - AVAILABILITY:.4g}", "availability"),
@@ -293,13 +290,13 @@ _SATURATION = Row(
     (
         Panel(
             "Requests in progress",
-            "How many are handled at once. When it climbs and stays, requests come in faster than they are answered.",
+            "Concurrent requests. A lasting rise means that requests arrive faster than they are answered.",
             "short",
             (Query(f"sum by (instance) (loan_http_requests_in_progress{{{_HERE}}})", "{{instance}}"),),
         ),
         Panel(
-            "Turned away",
-            "Requests a second that were refused as too many were in progress. Any is a reason for another replica.",
+            "Rejected because of overload",
+            "Requests per second rejected because of overload. If it happens regularly, add a replica.",
             "reqps",
             (
                 Query(
@@ -311,8 +308,8 @@ _SATURATION = Row(
             no_value="none",
         ),
         Panel(
-            "Processor used, of the limit",
-            "Of all web workers together. Near 100 % answers wait for the processor. Empty where there is no limit.",
+            "CPU usage relative to the limit",
+            "All web workers together. Near 100 %, requests wait for the CPU. Empty without a limit.",
             "percentunit",
             (
                 Query(
@@ -330,7 +327,7 @@ _SATURATION = Row(
 DASHBOARD = Dashboard(
     "loan-service",
     "Loan decisions: service",
-    "Does the service answer, fast enough and without errors? Start here.",
+    "Availability, errors and latency of the service. Start here.",
     (JOB, INSTANCE),
     (_NOW, _TRAFFIC, _LATENCY, _OBJECTIVES, _SATURATION),
 )

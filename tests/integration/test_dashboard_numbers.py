@@ -98,17 +98,17 @@ def evaluated(expression: str, folder: Path, expected: float) -> None:
     ("panel", "legend", "expected"),
     [
         ("Accuracy", "realised", 160 / 200),
-        ("Accuracy", "expected of the same decisions", (90 + 100 - 20) / 200),
-        ("Accuracy", "expected of all decisions", 1750 / 2000),
+        ("Accuracy", "expected, same decisions", (90 + 100 - 20) / 200),
+        ("Accuracy", "expected, all decisions", 1750 / 2000),
         ("Precision", "realised", 70 / 100),
-        ("Precision", "expected of the same decisions", 90 / 100),
-        ("Precision", "expected of all decisions", 800 / 900),
+        ("Precision", "expected, same decisions", 90 / 100),
+        ("Precision", "expected, all decisions", 800 / 900),
         ("Recall", "realised", 70 / 80),
-        ("Recall", "expected of the same decisions", 90 / 110),
-        ("Recall", "expected of all decisions", 800 / 950),
+        ("Recall", "expected, same decisions", 90 / 110),
+        ("Recall", "expected, all decisions", 800 / 950),
         ("Realised below expected accuracy", "gap", 170 / 200 - 160 / 200),
         ("Brier score", "Brier score", 32 / 200),
     ],
 )
-def test_a_panel_shows_what_it_says(panel: str, legend: str, expected: float, tmp_path: Path) -> None:
+def test_a_panel_shows_the_right_number(panel: str, legend: str, expected: float, tmp_path: Path) -> None:
     evaluated(queries(panel)[legend], tmp_path, expected)
