@@ -14,8 +14,7 @@ from training.data.split import split_dataset
 from training.errors import GateRefusedError
 from training.interruption import Interrupts
 from training.lock import registry_lock
-from training.registry.artifacts import fetch_contestant
-from training.registry.gate import Verdict, inspect, judge
+from training.registry.gate import Verdict, fetch_contestant, inspect, judge
 from training.registry.promotion import Settlement, previous_version, put_into_production, settle
 from training.registry.registration import keep_verdict
 from training.registry.versions import find_version, production_version, semantic_version

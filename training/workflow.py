@@ -21,9 +21,8 @@ from training.errors import GateRefusedError
 from training.interruption import Interrupts
 from training.lock import registry_lock
 from training.registry import packaging
-from training.registry.artifacts import fetch_artifact, fetch_contestant
 from training.registry.card import model_card
-from training.registry.gate import Contestant, Verdict, judge
+from training.registry.gate import Contestant, Verdict, fetch_artifact, fetch_contestant, judge
 from training.registry.history import read_events, was_taken_out
 from training.registry.promotion import put_into_production, settle
 from training.registry.registration import NewModel, find_same_model, keep_verdict, register
@@ -33,15 +32,6 @@ from training.selection.choice import Choice, choose
 from training.selection.evaluation import Conditions, Evaluation, evaluate_all
 from training.tracking import records, store
 from training.tracking.environment import git_commit
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """The version that a run produced or confirmed, and its candidate."""
-
-    semantic_version: str
-    registry_version: str
-    winner: Evaluation
 
 
 @dataclass(frozen=True)
@@ -71,7 +61,7 @@ def train(
     conditions: Conditions,
     jobs: int,
     interrupts: Interrupts,
-) -> TrainedModel:
+) -> None:
     """Train every candidate, register the winner and promote it through the gate.
 
     Every candidate becomes a child of one MLflow run. Raises TrainingError, with nothing registered, if the data cannot
@@ -113,17 +103,17 @@ def train(
             until_the_end.enter_context(interrupts.held_off())
             version, refusal = _bring_in(client, settings.model_name, console, judged)
         number = semantic_version(version)
+        result = "is in Production" if refusal is None else f"was not promoted: {refusal}"
         records.record_end(
             client,
             parent.info.run_id,
             name=f"{number} {choice.winner.candidate.name}{'' if isinstance(judged.model, NewModel) else ' again'}",
-            description=f"{summary}. {choice.reason} {_standing(number, refusal)}",
+            description=f"{summary}. {choice.reason} Version {number} {result}.",
             tags={"semantic_version": number, "registry_version": str(version.version)},
         )
     console.say(f"Run {parent.info.run_id}; make ui shows it.")
     if refusal is not None:
-        raise GateRefusedError(f"version {number} was not promoted: {refusal}")
-    return TrainedModel(number, str(version.version), choice.winner)
+        raise GateRefusedError(f"version {number} {result}")
 
 
 def _announce(dataset: Dataset, earlier: Sequence[str], console: TrainingConsole) -> None:
@@ -180,7 +170,7 @@ def _judge(
         )
         package = packaging.reference_package(choice.winner, material.split, card)
         compiled = packaging.compile_winner(choice.winner)
-        with store.resumed_run(winner_run):
+        with store.tracked_run(run_id=winner_run, nested=True):
             logged = packaging.log_artifact(client, choice.winner, facts, package, compiled)
         artifact = fetch_artifact(logged.model_uri, folder / "challenger")
         verdict = judge(Contestant(artifact, facts.threshold), rival, material.split)
@@ -212,9 +202,3 @@ def _bring_in(
     put_into_production(client, version)
     console.say(f"Version {semantic_version(version)} of {name} is in Production.")
     return version, None
-
-
-def _standing(number: str, refusal: str | None) -> str:
-    return (
-        f"Version {number} is in Production." if refusal is None else f"Version {number} was not promoted: {refusal}."
-    )

@@ -34,7 +34,7 @@ def test_a_run_that_is_interrupted_in_a_query_ends_as_killed(trained_home: Train
     store.open_experiment(client, settings)
     with (
         pytest.raises(KeyboardInterrupt),
-        store.tracked_run("interrupted", "in the middle of a query", {}) as run,
+        store.tracked_run(run_name="interrupted") as run,
         interrupted_after_the_next_query(),
     ):
         mlflow.set_tags({"of": "no importance"})

@@ -8,19 +8,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from timeit import repeat
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.artifacts import download_artifacts
+from mlflow.entities.model_registry import ModelVersion
 
+from loan_api.credit.features import FEATURE_NAMES
 from loan_api.credit.frame import applications_frame
-from loan_api.scoring.compiled import read_why_not
+from loan_api.scoring.columns import Columns, columns_of, rows_of
+from loan_api.scoring.compiled import CompiledScorer, read_why_not
 from loan_api.scoring.loading import proven_scorer
-from loan_api.scoring.package import ReferencePackage
+from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, TAG_THRESHOLD, ReferencePackage, artifact_digest
 from loan_api.scoring.parity import disagreement
 from training.data.split import Split
 from training.registry import clean_process
-from training.registry.timing import frame_columns, seconds_of
 from training.selection.metrics import Outcomes, Probabilities, paired_difference
 
 # Tolerated deficits, so that chance does not decide a tie.
@@ -102,6 +106,24 @@ class _CompiledForm:
     seconds: Mapping[str, float] | None = None
 
 
+def fetch_artifact(uri: str, folder: Path) -> Path:
+    """Download the artifact at `uri` into a new `folder` and return its path."""
+    folder.mkdir(parents=True)
+    return Path(download_artifacts(uri, dst_path=str(folder)))
+
+
+def fetch_contestant(version: ModelVersion, folder: Path) -> Contestant:
+    """Download a registered version for judgement. Damaged or missing files become its `problem`."""
+    threshold = float(version.tags[TAG_THRESHOLD])
+    try:
+        artifact = fetch_artifact(f"models:/{version.name}/{version.version}", folder)
+    except Exception as error:  # noqa: BLE001  # every artifact store has its own errors
+        return Contestant(folder, threshold, f"its files cannot be fetched ({type(error).__name__})")
+    if artifact_digest(artifact) != version.tags[TAG_ARTIFACT_DIGEST]:
+        return Contestant(artifact, threshold, "its files have changed since registration")
+    return Contestant(artifact, threshold)
+
+
 def judge(
     challenger: Contestant, champion: Contestant | None, split: Split, *, despite_broken_champion: bool = False
 ) -> Verdict:
@@ -167,11 +189,30 @@ def _compiled(challenger: Contestant, performance: _Performance, holdout: pd.Dat
     if isinstance(scorer, str):
         is_missing = read_why_not(challenger.artifact) is not None
         return _CompiledForm(Check(name, passed=is_missing, says=f"{scorer}; the pipeline would serve"))
-    columns = frame_columns(holdout)
+    columns = _frame_columns(holdout)
     found = disagreement(performance.holdout, scorer.probabilities(columns), challenger.threshold)
     says = found or f"equal to the pipeline on its proof and on {len(holdout)} rows"
-    seconds = seconds_of(scorer, columns)
+    seconds = _seconds_of(scorer, columns)
     return _CompiledForm(Check(name, passed=found is None, says=says), seconds)
+
+
+def _frame_columns(applications: pd.DataFrame) -> Columns:
+    """Convert a frame of applications (n rows, the features) to columns."""
+    rows = applications[list(FEATURE_NAMES)].itertuples(index=False, name=None)
+    return columns_of([dict(zip(FEATURE_NAMES, row, strict=True)) for row in rows])
+
+
+def _seconds_of(scorer: CompiledScorer, applications: Columns) -> dict[str, float]:
+    """Return the seconds for one application and for a thousand, repeated from the n given."""
+    places = np.resize(np.arange(len(applications[FEATURE_NAMES[0]])), clean_process.TIMED_BATCH)
+    batch = {name: values[places] for name, values in applications.items()}
+    one = rows_of(batch, 0, 1)
+    return {
+        "seconds_1_row": min(repeat(lambda: scorer.probabilities(one), number=1, repeat=clean_process.REPEATS_SINGLE)),
+        "seconds_1000_rows": min(
+            repeat(lambda: scorer.probabilities(batch), number=1, repeat=clean_process.REPEATS_BATCH)
+        ),
+    }
 
 
 def _check_latency(seconds: Mapping[str, float]) -> Iterator[Check]:

@@ -119,12 +119,6 @@ def _wilson(successes: float | np.integer[Any], trials: float | np.integer[Any])
     return low, 1.0 if successes == trials else float(centre + reach)
 
 
-def _percentiles(draws: list[float]) -> tuple[float, float]:
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = np.quantile(draws, (tail, 1 - tail))
-    return float(low), float(high)
-
-
 def paired_difference(
     metric: str,
     outcomes: Outcomes,
@@ -145,8 +139,10 @@ def paired_difference(
         )
         return ours - theirs
 
-    low, high = _percentiles([difference(weights) for weights in _resamples(len(outcomes), seed)])
-    return difference(np.ones(len(outcomes))), low, high
+    tail = (1 - _CONFIDENCE) / 2
+    differences = [difference(weights) for weights in _resamples(len(outcomes), seed)]
+    low, high = np.quantile(differences, (tail, 1 - tail))
+    return difference(np.ones(len(outcomes))), float(low), float(high)
 
 
 def _resamples(rows: int, seed: int) -> Iterator[NDArray[np.float64]]:

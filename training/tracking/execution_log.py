@@ -18,7 +18,9 @@ def execution_log(folder: Path, run_id: str) -> Iterator[Path]:
     The oldest logs are deleted to make room.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _make_room(folder)
+    # Names start with their time.
+    for path in sorted(folder.glob("training-*.log"))[: 1 - KEPT]:
+        path.unlink(missing_ok=True)
     path = folder / f"training-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{run_id[:8]}.log"
     handler = logging.FileHandler(path, encoding="utf-8")
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
@@ -34,10 +36,3 @@ def execution_log(folder: Path, run_id: str) -> Iterator[Path]:
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
-
-
-def _make_room(folder: Path) -> None:
-    """Delete the oldest logs. Their names start with their time."""
-    oldest_first = sorted(folder.glob("training-*.log"))
-    for path in oldest_first[: max(0, len(oldest_first) - KEPT + 1)]:
-        path.unlink(missing_ok=True)

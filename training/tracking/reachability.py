@@ -1,93 +1,66 @@
 """Checks that the tracking store answers, before MLflow retries for minutes without a word."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from training.errors import TrackingUnreachableError
 
 _TIMEOUT_SECONDS = 5
-# MLflow's own variables; the client reads them at every request.
-_SINGLE_ATTEMPT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_TIMEOUT_SECONDS),
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-}
-# Parts of the driver's messages, which are not shown themselves because they may quote the address.
-_DATABASE_PROBLEMS = {
-    "password authentication failed": "refuses the user name or password",
-    "no password supplied": "asks for a password",
+# MLflow's own variables, which its client reads at every request.
+_SINGLE_ATTEMPT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(_TIMEOUT_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+# Parts of the root error's type and text. The text itself is not shown, because it may quote the address.
+_PROBLEMS = {
+    "password": "refuses the user name or password",
     "does not exist": "has no such database or user",
+    "gaierror": "has an unknown host name",
     "resolve host": "has an unknown host name",
     "refused": "refuses connections",
+    "time": f"does not answer within {_TIMEOUT_SECONDS} s",
 }
-_SERVER_PROBLEMS: dict[type[BaseException], str] = {
-    socket.gaierror: "has an unknown host name",
-    ConnectionRefusedError: "refuses connections",
-}
-_SILENT = f"does not answer within {_TIMEOUT_SECONDS} s"
 
 
 def check_reachable(uri: str) -> None:
     """Raise TrackingUnreachableError unless the tracking store at `uri` answers one request within seconds."""
-    scheme = uri.partition(":")[0].partition("+")[0]
-    if scheme in ("http", "https"):
-        problem = _server_problem(uri)
-    elif scheme == "postgresql":
-        problem = _database_problem(uri)
-    else:
-        return
-    if problem is not None:
-        # The address may hold a password: show only its host and port.
-        address = uri.partition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
-        raise TrackingUnreachableError(
-            f"the tracking store at {address} {problem}; start it or correct MLFLOW_TRACKING_URI"
-        )
-
-
-def _server_problem(uri: str) -> str | None:
     try:
-        with _single_attempt():
-            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+        if uri.startswith(("http://", "https://")):
+            with _single_attempt():
+                MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+        elif uri.startswith("postgresql"):
+            engine = create_engine(uri, connect_args={"connect_timeout": _TIMEOUT_SECONDS})
+            with engine.connect():
+                pass
+            engine.dispose()
     except RestException:
-        return None  # MLflow answers; what it refuses, it explains when it is used
-    except MlflowException as error:
+        return  # MLflow answers, and explains a refusal when it is used
+    except (MlflowException, OperationalError) as error:
         root: BaseException = error
         while cause := root.__cause__ or root.__context__:
             root = cause
-        known = (problem for kind, problem in _SERVER_PROBLEMS.items() if isinstance(root, kind))
-        return next(known, _SILENT if isinstance(root, TimeoutError) else f"does not work ({type(root).__name__})")
-    return None
-
-
-def _database_problem(uri: str) -> str | None:
-    engine = create_engine(make_url(uri), connect_args={"connect_timeout": _TIMEOUT_SECONDS})
-    try:
-        engine.connect().close()
-    except OperationalError as error:
-        text = str(error.orig)
-        known = (problem for part, problem in _DATABASE_PROBLEMS.items() if part in text)
-        return next(known, _SILENT if "timeout" in text else "cannot be connected to")
-    finally:
-        engine.dispose()
-    return None
+        text = f"{type(root).__name__} {root}".lower()
+        known = (problem for part, problem in _PROBLEMS.items() if part in text)
+        problem = next(known, f"does not work ({type(root).__name__})")
+        # The address may contain a password: show only host and port.
+        address = uri.partition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
+        raise TrackingUnreachableError(
+            f"the tracking store at {address} {problem}; start it or correct MLFLOW_TRACKING_URI"
+        ) from error
 
 
 @contextmanager
 def _single_attempt() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _SINGLE_ATTEMPT}
+    before = dict(os.environ)
     os.environ.update(_SINGLE_ATTEMPT)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
+        for name in _SINGLE_ATTEMPT:
+            if name in before:
+                os.environ[name] = before[name]
             else:
-                os.environ[name] = value
+                del os.environ[name]

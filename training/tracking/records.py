@@ -1,7 +1,5 @@
 """Records of a training run and of each candidate in MLflow."""
 
-import csv
-import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import PandasDataset
 
@@ -112,7 +111,8 @@ def record_candidate(evaluation: Evaluation, role: str, data: PandasDataset) -> 
         f" cross-validation; F1 {metrics['f1']:.4f} on the holdout."
     )
     name = evaluation.candidate.name
-    with tracked_run(name, description, {TAG_ROLE: role, "algorithm": name}, nested=True) as run:
+    tags = {TAG_ROLE: role, "algorithm": name}
+    with tracked_run(run_name=name, description=description, tags=tags, nested=True) as run:
         mlflow.log_params(
             {
                 "algorithm": name,
@@ -150,22 +150,20 @@ def _write_json(path: Path, content: object) -> None:
 
 def _split_table(split: Split) -> str:
     """Return the row number (the header is row 1) and part of every application as CSV."""
-    sides = [(row, "train") for row in split.train_outcomes.index] + [
-        (row, "holdout") for row in split.holdout_outcomes.index
-    ]
-    return _as_csv([("row", "part"), *sorted(sides)])
+    parts = {"train": split.train_outcomes.index, "holdout": split.holdout_outcomes.index}
+    table = pd.concat([pd.Series(part, index=rows, name="part") for part, rows in parts.items()]).sort_index()
+    return table.to_csv(index_label="row")
 
 
 def _comparison_table(evaluations: Sequence[Evaluation]) -> str:
-    names = [*evaluations[0].metrics, *evaluations[0].timings]
     rows = [
-        (e.candidate.name, e.calibration, e.threshold, *({**e.metrics, **e.timings}[name] for name in names))
+        {
+            "candidate": e.candidate.name,
+            "calibration": e.calibration,
+            "threshold": e.threshold,
+            **e.metrics,
+            **e.timings,
+        }
         for e in evaluations
     ]
-    return _as_csv([("candidate", "calibration", "threshold", *names), *rows])
-
-
-def _as_csv(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return pd.DataFrame(rows).to_csv(index=False)

@@ -4,10 +4,11 @@ import logging
 import os
 import socket
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -86,7 +87,7 @@ def training_run(settings: Settings, description: str) -> Iterator[mlflow.Active
     log: Path | None = None
     try:
         with (
-            tracked_run("training", description, tags) as run,
+            tracked_run(run_name="training", description=description, tags=tags) as run,
             execution_log(settings.home.logs, run.info.run_id) as log,
         ):
             try:
@@ -110,25 +111,12 @@ def _log_end(error: BaseException) -> None:
 
 
 @contextmanager
-def tracked_run(
-    name: str, description: str, tags: Mapping[str, str], *, nested: bool = False
-) -> Iterator[mlflow.ActiveRun]:
-    """Open an MLflow run that ends as FINISHED, as FAILED after an error, or as KILLED after an interrupt."""
-    with _ending_with_the_block(
-        mlflow.start_run(run_name=name, nested=nested, description=description, tags=dict(tags))
-    ) as run:
-        yield run
+def tracked_run(**options: Any) -> Iterator[mlflow.ActiveRun]:
+    """Open a run that ends as FINISHED, as FAILED after an error, or as KILLED after an interrupt.
 
-
-@contextmanager
-def resumed_run(run_id: str) -> Iterator[mlflow.ActiveRun]:
-    """Reopen a child run during the block. It ends as `tracked_run` does."""
-    with _ending_with_the_block(mlflow.start_run(run_id=run_id, nested=True)) as run:
-        yield run
-
-
-@contextmanager
-def _ending_with_the_block(run: mlflow.ActiveRun) -> Iterator[mlflow.ActiveRun]:
+    `options` are those of `mlflow.start_run`.
+    """
+    run = mlflow.start_run(**options)
     try:
         yield run
     except BaseException as error:
