@@ -77,7 +77,7 @@ class TrainingConsole:
         self._show(table)
 
     def show_history(self, events: Sequence[Event], *, still_serving: bool) -> None:
-        """Who was in Production from when until when, the newest first; `still_serving` where the last one is."""
+        """Print the Production periods, newest first. With `still_serving`, the last one lasts until today."""
         table = Table(box=None, padding=(0, 2, 0, 0))
         for title in ("version", "registry", "from (UTC)", "until (UTC)", "by", "how"):
             table.add_column(title, no_wrap=True)

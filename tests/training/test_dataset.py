@@ -152,6 +152,8 @@ def test_problems_are_reported_in_the_order_of_the_file(write: Write) -> None:
     lines = (header, first, second + ",1", third.replace(third.split(",")[0], "", 1))
     with pytest.raises(DatasetError, match=r"row 2, column loan_status: .* \(and 2 more\)$"):
         read_dataset(write(*lines))
+    with pytest.raises(DatasetError, match=r"row 2, column loan_status: .* \(and 1 more\)$"):
+        read_dataset(write(header, first, second.replace("Not Graduate", '"Not" Graduate')))
     with pytest.raises(DatasetError, match=r"row 3: 14 values for 13 columns \(and 1 more\)$"):
         read_dataset(write(header, ROWS[0], *lines[2:]))
     cells = first.split(",")

@@ -88,6 +88,7 @@ def row_texts(table: pd.DataFrame) -> list[str]:
 
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
     """Return the cells as stripped text, indexed by row number, and the problems of rows that are not applications."""
+    header = list(COLUMNS)
     rows: dict[int, list[str]] = {}
     problems: list[_Problem] = []
     try:
@@ -97,7 +98,7 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
         for number, cells in numbered:
             if not any(cells):
                 continue
-            if sorted(cells) == sorted(header):
+            if cells[0] in COLUMNS and sorted(cells) == sorted(header):
                 problems.append(((number, 0), f"row {number}: repeats the header"))
             elif len(cells) != len(header):
                 problems.append(((number, 0), f"row {number}: {len(cells)} values for {len(header)} columns"))
@@ -106,7 +107,7 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
     except MalformedCsvError as error:
-        raise DatasetError(f"{path}: row {error.line}: {error.problem.rstrip('.')}") from error
+        problems.append(((error.line, 0), f"row {error.line}: {error.problem.rstrip('.')}"))
     return pd.DataFrame(list(rows.values()), columns=header, index=list(rows), dtype=object), problems
 
 
