@@ -55,7 +55,7 @@ SINGLE_PRECISION = {("xgboost", "none"), ("xgboost", "sigmoid")}
 STEEP = {("xgboost", "isotonic"), ("naive_bayes", "isotonic")}
 
 
-def made_up() -> list[Application]:
+def invented() -> list[Application]:
     return [*golden_applications(), *probe_applications()[:500]]
 
 
@@ -86,7 +86,7 @@ def fitted(name: str, calibration: Calibration = "none") -> Pipeline:
 
 @cache
 def proof_rows(name: str, calibration: Calibration) -> Columns:
-    columns = columns_of(made_up())
+    columns = columns_of(invented())
     return proof_applications(columns, split_points(fitted(name, calibration), columns))
 
 
@@ -148,14 +148,14 @@ def test_an_application_gets_the_same_bits_alone_and_in_a_batch(name: str, calib
 @pytest.mark.parametrize("name", sorted(SHARES & COMPETITORS.keys()))
 def test_it_decides_the_same_at_every_probability_that_occurs(name: str) -> None:
     pipeline = fitted(name, "isotonic")
-    form = compiled_form(pipeline, THRESHOLD, made_up())
+    form = compiled_form(pipeline, THRESHOLD, invented())
     actual = form.scorer().probabilities(form.proof.applications)
     for threshold in np.unique(form.proof.probabilities)[:50]:
         assert np.array_equal(actual >= threshold, form.proof.probabilities >= threshold)
 
 
 def test_a_form_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
-    form = compiled_form(fitted("random_forest"), THRESHOLD, made_up())
+    form = compiled_form(fitted("random_forest"), THRESHOLD, invented())
     form.write(tmp_path)
     read = CompiledForm.read(tmp_path)
     assert (read.inputs, read.graph, read.order) == (form.inputs, form.graph, form.order)
@@ -167,7 +167,7 @@ def test_a_form_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order_by", [6, None])
 def test_a_form_that_was_written_with_the_order_of_one_input_is_read(tmp_path: Path, order_by: int | None) -> None:
     """Older descriptions name the input that sorts batches, or none."""
-    form = compiled_form(fitted("decision_tree"), THRESHOLD, made_up())
+    form = compiled_form(fitted("decision_tree"), THRESHOLD, invented())
     form.write(tmp_path)
     description = tmp_path / "compiled" / "compiled.json"
     description.write_text(json.dumps({**json.loads(description.read_text()), "order_by": order_by}))
@@ -176,7 +176,7 @@ def test_a_form_that_was_written_with_the_order_of_one_input_is_read(tmp_path: P
 
 @pytest.mark.parametrize("name", [name for name in COMPETITORS if name != NEIGHBOURS])
 def test_in_order_or_not_the_answers_are_the_same(name: str) -> None:
-    form = compiled_form(fitted(name), THRESHOLD, made_up())
+    form = compiled_form(fitted(name), THRESHOLD, invented())
     for rows in (fresh_rows(), fresh_rows(1)):
         assert np.array_equal(scores(form, rows), scores(replace(form, order=None), rows))
 
@@ -185,13 +185,13 @@ def test_in_order_or_not_the_answers_are_the_same(name: str) -> None:
     ("name", "is_ordered"), [("logistic_regression", False), ("decision_tree", False), ("random_forest", True)]
 )
 def test_only_many_trees_have_an_order(name: str, is_ordered: bool) -> None:
-    assert (compiled_form(fitted(name), THRESHOLD, made_up()).order is not None) == is_ordered
+    assert (compiled_form(fitted(name), THRESHOLD, invented()).order is not None) == is_ordered
 
 
 def test_a_tree_that_never_splits_is_compiled() -> None:
     pipeline = fit(DecisionTreeClassifier(min_impurity_decrease=1.0))
-    form = compiled_form(pipeline, THRESHOLD, made_up())
-    assert split_points(pipeline, columns_of(made_up())) == {}
+    form = compiled_form(pipeline, THRESHOLD, invented())
+    assert split_points(pipeline, columns_of(invented())) == {}
     assert np.array_equal(np.unique(form.proof.probabilities), [sample()[1].mean()])
 
 
@@ -213,9 +213,9 @@ def test_a_threshold_that_is_moved_by_a_last_bit_is_refused(name: str, way: floa
             thresholds[0] = np.nextafter(np.float32(thresholds[0]), np.float32(way))
         trees["nodes_splits"].t.CopyFrom(onnx.numpy_helper.from_array(thresholds))
 
-    prove(pipeline, inputs, changed(graph, lambda _: None), THRESHOLD, made_up())
+    prove(pipeline, inputs, changed(graph, lambda _: None), THRESHOLD, invented())
     with pytest.raises(NotCompilableError, match="off by up to"):
-        prove(pipeline, inputs, changed(graph, move_first_threshold), THRESHOLD, made_up())
+        prove(pipeline, inputs, changed(graph, move_first_threshold), THRESHOLD, invented())
 
 
 def test_a_leaf_that_is_changed_a_little_is_refused() -> None:
@@ -230,7 +230,7 @@ def test_a_leaf_that_is_changed_a_little_is_refused() -> None:
     with pytest.raises(
         NotCompilableError, match=r"DecisionTreeClassifier differs from the pipeline: .* off by up to 1e-05"
     ):
-        prove(pipeline, inputs, changed(graph, change_first_leaf), THRESHOLD, made_up())
+        prove(pipeline, inputs, changed(graph, change_first_leaf), THRESHOLD, invented())
 
 
 def test_a_form_that_decides_differently_is_refused() -> None:
@@ -243,7 +243,7 @@ def test_a_form_that_decides_differently_is_refused() -> None:
         trees["leaf_weights"].t.CopyFrom(onnx.numpy_helper.from_array(np.nextafter(values, 0.0)))
 
     with pytest.raises(NotCompilableError, match="decisions differ"):
-        prove(pipeline, inputs, changed(graph, lower_certainty), 1.0, made_up())
+        prove(pipeline, inputs, changed(graph, lower_certainty), 1.0, invented())
 
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
@@ -273,4 +273,4 @@ def test_a_preprocessing_that_nobody_wrote_down_is_refused() -> None:
 
 def test_trees_over_standardised_numbers_are_refused() -> None:
     with pytest.raises(NotCompilableError, match="cannot be proven"):
-        compiled_form(fit(DecisionTreeClassifier(max_depth=2), scaled=True), THRESHOLD, made_up())
+        compiled_form(fit(DecisionTreeClassifier(max_depth=2), scaled=True), THRESHOLD, invented())

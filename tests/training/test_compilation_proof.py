@@ -15,7 +15,7 @@ from training.compilation.visits import split_points_of
 from training.registry.golden import probe_applications
 
 
-def made_up() -> Columns:
+def invented() -> Columns:
     return columns_of(probe_applications()[:200])
 
 
@@ -30,7 +30,7 @@ def one_split(threshold: float) -> Tree:
 
 @pytest.mark.parametrize("derived", sorted(DERIVED))
 def test_the_lever_is_the_smallest_number_that_reaches_a_value(derived: str) -> None:
-    applications = made_up()
+    applications = invented()
     values = np.random.default_rng(5).permutation(rows_with(applications, derived)) * 1.01
     reaching = smallest_reaching(applications, derived, values)
     below = np.nextafter(reaching, -np.inf)
@@ -40,9 +40,9 @@ def test_the_lever_is_the_smallest_number_that_reaches_a_value(derived: str) -> 
 
 @pytest.mark.parametrize("column", [*(number.name for number in NUMBERS), *DERIVED])
 def test_rows_lie_on_both_sides_of_every_split(column: str) -> None:
-    points = np.quantile(rows_with(made_up(), column), [0.3, 0.7]) * 1.0001
+    points = np.quantile(rows_with(invented(), column), [0.3, 0.7]) * 1.0001
     splits = SplitPoints(np.repeat(points, 20), np.arange(40))
-    rows = rows_with(proof_applications(made_up(), {column: splits}), column)
+    rows = rows_with(proof_applications(invented(), {column: splits}), column)
     for point in points:
         # A derived feature does not take every value: it steps over some.
         nearest = 1e-15 * abs(point) * 4
@@ -53,7 +53,7 @@ def test_rows_lie_on_both_sides_of_every_split(column: str) -> None:
 
 
 def test_every_category_and_the_ends_of_every_range_are_there() -> None:
-    rows = proof_applications(made_up(), {})
+    rows = proof_applications(invented(), {})
     for category in CATEGORIES:
         assert set(rows[category.name]) == set(range(len(category.values)))
     for number in NUMBERS:
@@ -67,7 +67,7 @@ def test_every_category_and_the_ends_of_every_range_are_there() -> None:
 
 def test_a_proof_is_never_too_large_and_always_the_same() -> None:
     splits = SplitPoints(np.linspace(1.5, 1e6, 6000), np.arange(6000) % 200)
-    first, second = (proof_applications(made_up(), {n.name: splits for n in NUMBERS}) for _ in range(2))
+    first, second = (proof_applications(invented(), {n.name: splits for n in NUMBERS}) for _ in range(2))
     assert 39_000 < row_count(first) <= 40_000
     assert all(np.array_equal(first[name], second[name]) for name in first)
 

@@ -23,22 +23,22 @@ from training.compilation.visits import split_points_of
 from training.errors import NotCompilableError
 
 
-def compiled_form(pipeline: Pipeline, threshold: float, made_up: Sequence[Application]) -> CompiledForm:
+def compiled_form(pipeline: Pipeline, threshold: float, invented: Sequence[Application]) -> CompiledForm:
     """Compile a fitted pipeline that approves from `threshold` on.
 
-    `made_up` are valid invented applications, best several thousand. They become part of the proof, and the rows at
+    `invented` are valid invented applications, best several thousand. They become part of the proof, and the rows at
     split thresholds are variations of them. Raises NotCompilableError if the family has no compiled form, or if its
     answers differ from the pipeline's.
     """
-    form = prove(pipeline, *compile_pipeline(pipeline), threshold, made_up)
-    return replace(form, order=_order(pipeline, columns_of(made_up)))
+    form = prove(pipeline, *compile_pipeline(pipeline), threshold, invented)
+    return replace(form, order=_order(pipeline, columns_of(invented)))
 
 
 def prove(
-    pipeline: Pipeline, inputs: Sequence[ModelInput], graph: bytes, threshold: float, made_up: Sequence[Application]
+    pipeline: Pipeline, inputs: Sequence[ModelInput], graph: bytes, threshold: float, invented: Sequence[Application]
 ) -> CompiledForm:
     """Return the form with its proof. Raises NotCompilableError if its answers differ from the pipeline's."""
-    columns = columns_of(made_up)
+    columns = columns_of(invented)
     applications = proof_applications(columns, split_points(pipeline, columns))
     # XGBoost answers in float32; comparing in float32 would round the threshold.
     expected = PipelineScorer(pipeline).probabilities(applications).astype(np.float64)
@@ -57,7 +57,7 @@ def compile_pipeline(pipeline: Pipeline) -> tuple[list[ModelInput], bytes]:
     return inputs, graph.finish(add_probability(graph, _estimator(pipeline), scaled))
 
 
-def split_points(pipeline: Pipeline, made_up: Columns) -> Mapping[str, SplitPoints]:
+def split_points(pipeline: Pipeline, invented: Columns) -> Mapping[str, SplitPoints]:
     """Return the split points of a fitted tree pipeline by feature; empty if it has no trees.
 
     Raises NotCompilableError for trees on standardised numbers.
@@ -70,14 +70,14 @@ def split_points(pipeline: Pipeline, made_up: Columns) -> Mapping[str, SplitPoin
             "trees on standardised numbers are not compiled, because their splits cannot be tested exactly"
         )
     inputs = model_inputs(pipeline["preprocessing"])
-    return split_points_of(tree_ensemble(estimator), inputs, _seen_by_model(pipeline, made_up))
+    return split_points_of(tree_ensemble(estimator), inputs, _seen_by_model(pipeline, invented))
 
 
-def _order(pipeline: Pipeline, made_up: Columns) -> bytes | None:
+def _order(pipeline: Pipeline, invented: Columns) -> bytes | None:
     estimator = uncalibrated(_estimator(pipeline))
     if not is_made_of_trees(estimator):
         return None
-    return scoring_order(tree_ensemble(estimator), _seen_by_model(pipeline, made_up))
+    return scoring_order(tree_ensemble(estimator), _seen_by_model(pipeline, invented))
 
 
 def _seen_by_model(pipeline: Pipeline, applications: Columns) -> NDArray[np.float64]:

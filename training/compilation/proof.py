@@ -33,42 +33,42 @@ class SplitPoints:
     bases: NDArray[np.intp]
 
 
-def proof_applications(made_up: Columns, splits: Mapping[str, SplitPoints]) -> Columns:
-    """Return the `made_up` applications and variations of them that each move one feature. Deterministic.
+def proof_applications(invented: Columns, splits: Mapping[str, SplitPoints]) -> Columns:
+    """Return the `invented` applications and variations of them that each move one feature. Deterministic.
 
     A feature is moved to every allowed category, to the edges of its bins, to the ends of its range and beyond, and to
     each of its split points and its two neighbours. If that exceeds 40,000 rows, split points are sampled.
     """
     # The streams of RandomState are frozen (NEP 19).
     random = np.random.RandomState(SEED)
-    parts = [made_up, *_category_rows(made_up, random), *_range_rows(made_up, random)]
+    parts = [invented, *_category_rows(invented, random), *_range_rows(invented, random)]
     room = (_MOST_ROWS - sum(row_count(part) for part in parts)) // ROWS_PER_POINT
     count = sum(len(split.points) for split in splits.values())
     kept = random.permutation(count) < room
     for column, split in splits.items():
         own, kept = kept[: len(split.points)], kept[len(split.points) :]
-        bases = {name: made_up[name][split.bases[own]] for name in FEATURE_NAMES}
+        bases = {name: invented[name][split.bases[own]] for name in FEATURE_NAMES}
         parts.append(_rows_around(bases, column, split.points[own]))
     return _joined(parts)
 
 
-def _category_rows(made_up: Columns, random: np.random.RandomState) -> list[Columns]:
+def _category_rows(invented: Columns, random: np.random.RandomState) -> list[Columns]:
     """Return a few applications for every allowed value of every category."""
     return [
-        {**_drawn(made_up, _BASES_OF_A_VALUE, random), category.name: np.full(_BASES_OF_A_VALUE, code, dtype=np.int8)}
+        {**_drawn(invented, _BASES_OF_A_VALUE, random), category.name: np.full(_BASES_OF_A_VALUE, code, dtype=np.int8)}
         for category in CATEGORIES
         for code in range(len(category.values))
     ]
 
 
-def _range_rows(made_up: Columns, random: np.random.RandomState) -> list[Columns]:
+def _range_rows(invented: Columns, random: np.random.RandomState) -> list[Columns]:
     """Return a few applications at and beyond the ends of bins and range, if all derived features are finite."""
     rows: list[Columns] = []
     for number in NUMBERS:
         ends = {*number.bins, number.minimum, number.maximum}
         for value in sorted({*ends, number.minimum - 1, _BEYOND * max(ends)}):
             moved = {
-                **_drawn(made_up, _BASES_OF_A_VALUE, random),
+                **_drawn(invented, _BASES_OF_A_VALUE, random),
                 number.name: np.full(_BASES_OF_A_VALUE, float(value)),
             }
             with np.errstate(divide="ignore"):
@@ -96,9 +96,9 @@ def _rows_around(bases: Columns, column: str, values: NDArray[np.float64]) -> Co
     return _joined([{**bases, lever: moved} for moved in settings])
 
 
-def _drawn(made_up: Columns, rows: int, random: np.random.RandomState) -> Columns:
-    places = random.randint(0, row_count(made_up), rows)
-    return {name: made_up[name][places] for name in FEATURE_NAMES}
+def _drawn(invented: Columns, rows: int, random: np.random.RandomState) -> Columns:
+    places = random.randint(0, row_count(invented), rows)
+    return {name: invented[name][places] for name in FEATURE_NAMES}
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:

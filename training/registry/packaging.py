@@ -93,9 +93,9 @@ def reference_package(winner: Evaluation, split: Split, model_card: str) -> Refe
 
 def identify(winner: Evaluation, dataset: Dataset) -> ModelIdentity:
     """Return the winner's identity."""
-    made_up = applications_frame([*golden_applications(), *probe_applications()])
+    invented = applications_frame([*golden_applications(), *probe_applications()])
     behaviour = hashlib.sha256()
-    for applications in (dataset.applications, made_up):
+    for applications in (dataset.applications, invented):
         probabilities = winner.pipeline.predict_proba(applications)[:, 1]
         behaviour.update(np.ascontiguousarray(probabilities, dtype="<f8").tobytes())
     with shipped_code() as code:
