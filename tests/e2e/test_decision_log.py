@@ -193,7 +193,7 @@ def test_it_starts_with_the_database_away_and_migrates_it_later(
         server.start()
         wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
         log = service.log.read_text(encoding="utf-8")
-    assert "Warning: the database does not answer" in log
+    assert "Warning: nothing answers at the database's address" in log
     assert "secret" not in log
     assert ids_in(url) == [answer["decision_id"] for answer in answers]
 
