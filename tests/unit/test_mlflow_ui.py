@@ -1,4 +1,4 @@
-"""MLflow's UI: what it is told, and by which way."""
+"""MLflow's UI gets its store through the environment, so that no password is in its arguments."""
 
 from click import Option
 from mlflow.cli import server
@@ -9,13 +9,13 @@ from training.tracking.ui import ui_process
 STORE = "postgresql://loan:hunter2@db.example/mlflow"
 
 
-def test_a_password_in_the_address_of_the_store_is_in_no_argument() -> None:
+def test_no_argument_contains_the_password_of_the_store() -> None:
     command, environ = ui_process(read_settings({"MLFLOW_TRACKING_URI": STORE}), {"PATH": "/bin"})
     assert not any("hunter2" in argument for argument in command)
     assert environ["MLFLOW_BACKEND_STORE_URI"] == STORE
     assert environ["PATH"] == "/bin"
 
 
-def test_mlflow_reads_it_where_it_is_put() -> None:
+def test_mlflow_reads_the_store_from_that_variable() -> None:
     variables = {option.envvar for option in server.params if isinstance(option, Option)}
     assert "MLFLOW_BACKEND_STORE_URI" in variables

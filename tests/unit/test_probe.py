@@ -1,4 +1,4 @@
-"""The health check of containers tells what the service answers."""
+"""The health check of containers reports the status of the service."""
 
 import subprocess
 import sys
@@ -12,20 +12,20 @@ from loan_api.settings import PROJECT_ROOT
 
 
 class Answers(BaseHTTPRequestHandler):
-    """200 for /health/live, 503 for everything else."""
+    """A service that is alive but not ready."""
 
     def do_GET(self) -> None:
-        """Answers."""
+        """Answer 200 for /health/live and 503 otherwise."""
         self.send_response(200 if self.path == "/health/live" else 503)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Where somebody answers."""
+    """The port of a running service."""
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
@@ -37,12 +37,12 @@ def probe(port: int, path: str) -> int:
     return subprocess.run(command, env={"PORT": str(port)}, check=False, timeout=30).returncode
 
 
-def test_only_200_is_well(port: int) -> None:
+def test_only_200_is_healthy(port: int) -> None:
     assert probe(port, "/health/live") == 0
     assert probe(port, "/health/ready") == 1
 
 
-def test_nobody_there_is_not_well() -> None:
+def test_a_port_without_a_service_is_unhealthy() -> None:
     with HTTPServer(("127.0.0.1", 0), Answers) as closed:
         port = closed.server_port
     assert probe(port, "/health/live") == 1

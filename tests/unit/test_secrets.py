@@ -1,4 +1,4 @@
-"""The metrics password: made once, at random, for its owner's eyes."""
+"""Passwords are generated once, at random, and readable only by their owner."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,13 +18,13 @@ def test_a_password_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) 
     assert [file.name for file in path.parent.iterdir()] == ["password"]
 
 
-def test_a_given_password_is_taken_without_its_line_end(tmp_path: Path) -> None:
+def test_the_line_end_is_not_part_of_the_password(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("given\n", encoding="utf-8")
     assert read_or_make_password(path) == "given"
 
 
-def test_whoever_is_first_all_get_the_same(tmp_path: Path) -> None:
+def test_processes_that_start_together_get_the_same_password(tmp_path: Path) -> None:
     path = tmp_path / "password"
     with ThreadPoolExecutor(8) as pool:
         passwords = set(pool.map(read_or_make_password, [path] * 32))

@@ -1,4 +1,4 @@
-"""`python -m loan_api decisions settle`: what an orchestrator waits for before it takes a service's disk away."""
+"""`python -m loan_api decisions settle`, for which orchestrators wait before they remove a service's disk."""
 
 from pathlib import Path
 from threading import Timer
@@ -19,7 +19,7 @@ def settle(home: Path, seconds: float) -> Result:
     return CliRunner().invoke(cli, ["decisions", "settle", "--within", str(seconds)], env={"LOAN_HOME": str(home)})
 
 
-def test_nothing_is_waited_for_where_nothing_waits(journal: Journal, tmp_path: Path) -> None:
+def test_an_empty_journal_is_not_waited_for(journal: Journal, tmp_path: Path) -> None:
     assert (settle(tmp_path / "nowhere", 0).exit_code, settle(tmp_path, 0).exit_code) == (0, 0)
     journal.close()
 
@@ -31,7 +31,7 @@ def test_decisions_that_stay_in_the_journal_are_named(journal: Journal, tmp_path
     journal.close()
 
 
-def test_the_journal_is_waited_for(journal: Journal, tmp_path: Path) -> None:
+def test_it_waits_until_the_journal_is_empty(journal: Journal, tmp_path: Path) -> None:
     journal.append([b"a decision"])
     draining = Timer(0.1, journal.clear)
     draining.start()
