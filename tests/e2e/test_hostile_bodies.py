@@ -1,4 +1,4 @@
-"""Bodies that come slowly, or in a form that never ends, hold up nobody else."""
+"""Bodies that arrive slowly or never end delay nobody else."""
 
 import socket
 import time
@@ -24,18 +24,14 @@ def test_a_chunk_head_that_never_ends_is_refused(service: Service, path: str) ->
         with connect(service, path, "Transfer-Encoding: chunked") as connection:
             connection.settimeout(20)
             started = time.monotonic()
-            try:
-                for _ in range(400):
-                    connection.sendall(b"a" * 10_000)
-                answer = connection.recv(65536)
-            except ConnectionError:
-                answer = b""
+            for _ in range(400):
+                connection.sendall(b"a" * 10_000)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400")
             assert time.monotonic() - started < 15
-            assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
         assert requests.post(service.url("/predict"), json=application(), timeout=5).status_code == 200
 
 
-def test_bodies_that_do_not_come_leave_room_for_those_that_do(service: Service) -> None:
+def test_bodies_that_do_not_arrive_take_no_room_from_others(service: Service) -> None:
     slow = [connect(service, "/predict/batch", "Content-Length: 16000000") for _ in range(10)]
     for connection in slow:
         connection.sendall(b"{")

@@ -1,4 +1,4 @@
-"""Workers come and go, models change, processes are killed: no request is lost."""
+"""No request is lost when workers are replaced, models change, or processes are killed."""
 
 import json
 import os
@@ -26,7 +26,7 @@ BATCH = json.dumps({"instances": [application()] * 2000})
 
 
 class Client:
-    """Asks again and again over one connection, and opens another when the server says that it closes this one."""
+    """Sends requests over one connection, and reconnects when the server announces that it will close."""
 
     def __init__(self, service: Service, path: str, body: str) -> None:
         self._service = service
@@ -52,7 +52,7 @@ class Client:
                 self.failures.append(f"{response.status} {answer['type']}: {answer['detail']}")
             else:
                 self.versions.append(answer["model_version"])
-            # A little idleness: the tests share the machine with the service.
+            # The tests share the machine with the service.
             over.wait(0.005)
             if response.will_close:
                 connection.close()
@@ -65,7 +65,7 @@ class Client:
 
 @contextmanager
 def load(service: Service) -> Iterator[list[Client]]:
-    """Six clients ask for single decisions and two for batches while the block runs."""
+    """Run six clients for single decisions and two for batches during the block."""
     over = threading.Event()
     clients = [Client(service, "/predict", BODY) for _ in range(6)]
     clients += [Client(service, "/predict/batch", BATCH) for _ in range(2)]
@@ -80,12 +80,12 @@ def load(service: Service) -> Iterator[list[Client]]:
 
 
 def next_versions(clients: list[Client], answers: int = 3) -> set[str]:
-    """The versions that answer from now on, until each client has got so many answers more."""
+    """Return the versions in the next responses, at least `answers` per client."""
     before = [len(client.versions) for client in clients]
     with_answers = list(zip(clients, before, strict=True))
     wait_until(
         lambda: all(len(client.versions) >= count + answers for client, count in with_answers),
-        "every client to be answered again",
+        "responses for every client",
         seconds=30,
     )
     return {version for client, count in with_answers for version in client.versions[count:]}
@@ -111,7 +111,7 @@ def test_a_promotion_and_a_rollback_under_load_lose_nothing(service: Service) ->
 
 
 def test_a_reload_under_load_loses_nothing(service: Service) -> None:
-    """SIGHUP: new workers take over, the old ones finish what they have and what comes on open connections."""
+    """On SIGHUP new workers take over, and old ones finish the requests on their connections."""
     before = set(service.workers)
     with load(service) as clients:
         next_versions(clients)
@@ -140,8 +140,8 @@ def test_a_killed_follower_is_replaced(service: Service) -> None:
     )
 
 
-def test_a_worker_that_cannot_have_the_metrics_password_decides_and_shows_no_metrics(service: Service) -> None:
-    """It is overwritten in place, say, while a disk is full."""
+def test_a_worker_without_a_metrics_password_decides_and_refuses_metrics(service: Service) -> None:
+    """A full disk, for example, may leave the file empty."""
     file = service.home / "metrics_password"
     password = file.read_text(encoding="utf-8")
 
@@ -164,8 +164,8 @@ def test_a_worker_that_cannot_have_the_metrics_password_decides_and_shows_no_met
     assert requests.get(service.url("/metrics"), auth=service.credentials, timeout=10).status_code == 200
 
 
-def test_a_client_that_hangs_up_is_noticed(service: Service) -> None:
-    """While its batch waits, so that nobody works for it."""
+def test_the_batch_of_a_client_that_hangs_up_is_dropped(service: Service) -> None:
+    """While it waits for a batch process."""
     wait_until(lambda: len(batch_processes(service)) == 2, "both batch processes")
     stopped = batch_processes(service)
     for pid in stopped:
@@ -183,7 +183,7 @@ def test_a_client_that_hangs_up_is_noticed(service: Service) -> None:
     assert requests.post(service.url("/predict/batch"), data=BATCH, headers=JSON, timeout=30).status_code == 200
 
 
-def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connections(service: Service) -> None:
+def test_a_stop_finishes_accepted_requests_and_closes_idle_connections(service: Service) -> None:
     idle = HTTPConnection("127.0.0.1", service.port, timeout=30)
     idle.request("POST", "/predict", BODY, JSON)
     assert idle.getresponse().read()
@@ -192,19 +192,19 @@ def test_a_stop_finishes_what_was_accepted_and_does_not_wait_for_idle_connection
         wait_until(lambda: is_at_work(service), "a worker to have taken it")
         service.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        assert idle.sock.recv(1) == b"", "the idle connection is closed while the other is still waited for"
+        assert idle.sock.recv(1) == b"", "the idle connection is closed before the busy one has finished"
         slow.sendall(BODY[10:].encode())
         answer = slow.recv(65536).decode()
     assert answer.startswith("HTTP/1.1 200")
     assert service.process.wait(timeout=20) == 0
     assert time.monotonic() - started < 15
     idle.close()
-    # The recorder ends after the master, as soon as nobody records any more.
+    # The recorder ends last, when no process records any more.
     wait_until(lambda: children_of(service, "loan_api") == [], "every process to end", seconds=10)
 
 
 def test_a_stop_under_load_answers_everything_that_was_sent(service: Service) -> None:
-    """Whoever still gets a connection gets an answer on it; then there are no more connections."""
+    """A connection is either answered or refused."""
     with load(service) as clients:
         next_versions(clients)
         service.process.send_signal(signal.SIGTERM)
@@ -218,7 +218,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def head_of(path: str, body: str, header: str) -> bytes:
-    """A request up to its body."""
+    """Return a request without its body."""
     lines = (
         f"POST {path} HTTP/1.1",
         "Host: x",
@@ -230,7 +230,7 @@ def head_of(path: str, body: str, header: str) -> bytes:
 
 
 def is_at_work(service: Service) -> bool:
-    """Whether a request is being answered, beside the one that asks for this."""
+    """Return True if a request is in progress besides the one for the metrics."""
     return service.metrics()["loan_http_requests_in_progress"] > 1
 
 
@@ -239,7 +239,7 @@ def batch_processes(service: Service) -> list[int]:
 
 
 def children_of(service: Service, name: str) -> list[int]:
-    """The pids of the service's processes with that word in their command line, the master left out."""
+    """Return the pids of the service's processes with `name` in their command line, except the master."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

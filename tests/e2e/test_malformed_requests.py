@@ -1,4 +1,4 @@
-"""What is no HTTP request is refused as everything else is: as a problem, and without a word of what was sent."""
+"""Malformed requests get a problem document that does not repeat what was sent."""
 
 import json
 import socket
@@ -27,7 +27,9 @@ HOST = "Host: x\r\n"
         (f"POST /predict HTTP/1.1\r\n{HOST}Transfer-Encoding: {SECRET}\r\n\r\n", 501),
     ],
 )
-def test_it_is_a_problem_and_nothing_of_it_comes_back_or_is_logged(service: Service, sent: str, status: int) -> None:
+def test_the_response_is_a_problem_and_the_request_is_neither_returned_nor_logged(
+    service: Service, sent: str, status: int
+) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
         connection.sendall(sent.encode("latin1"))
         with connection.makefile("rb") as file:

@@ -1,4 +1,4 @@
-"""Clients that send or take next to nothing are hung up on in time, and meanwhile hold up nobody."""
+"""Clients that hardly send or read are disconnected in time and delay nobody else."""
 
 import select
 import socket
@@ -19,7 +19,7 @@ from tests.support.hostile_requests import posted, request
 from tests.support.service import ClosedService
 from tests.support.waiting import wait_until
 
-# As docs/security.md has them, and some more for a machine that is at work.
+# The limits in docs/security.md, and an allowance for a busy machine.
 HEAD_SECONDS, BODY_SECONDS, TAKING_SECONDS = 75, 30, 60
 LATE_SECONDS = 10
 STEP_SECONDS = 1
@@ -30,7 +30,7 @@ ANSWERS = 500
 
 @dataclass
 class Slow:
-    """A client that sends `rest` byte by byte, and how that ended."""
+    """A client that sends `rest` byte by byte, and its result."""
 
     connection: socket.socket
     rest: bytes
@@ -40,7 +40,7 @@ class Slow:
     seconds: float = 0.0
 
     def send(self) -> None:
-        """One byte more, if there is any."""
+        """Send one more byte, if there is any."""
         byte, self.rest = self.rest[:1], self.rest[1:]
         if byte:
             self.connection.send(byte)
@@ -48,7 +48,7 @@ class Slow:
 
 def connected(closed: ClosedService, sent: bytes) -> socket.socket:
     connection = socket.socket()
-    # What is in flight is not what a client has taken.
+    # A small buffer, so that the client takes only what it reads.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(20)
     connection.connect(("127.0.0.1", closed.service.port))
@@ -57,7 +57,7 @@ def connected(closed: ClosedService, sent: bytes) -> socket.socket:
 
 
 def senders(closed: ClosedService) -> Iterator[Slow]:
-    """Heads and bodies that come byte by byte, or not at all."""
+    """Yield clients that send heads and bodies byte by byte, or not at all."""
     key = f"X-API-Key: {closed.key}"
     for head in (b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX: "):
         for rest in (b"", b"x" * 1_000):
@@ -73,14 +73,14 @@ def senders(closed: ClosedService) -> Iterator[Slow]:
             yield Slow(connected(closed, whole), rest, BODY_SECONDS, b"408")
         chunked = request(method, path, b"", [key, f"Content-Type: {JSON}", "Transfer-Encoding: chunked"])
         yield Slow(connected(closed, chunked), b"1\r\n \r\n" * 200, BODY_SECONDS, b"408")
-    # Answered at once; what is left of the request is waited for, and leads to no answer of its own.
+    # Answered at once; the rest of the request is discarded and gets no response of its own.
     for path, status in (("/health/live", b"200"), ("/nowhere", b"404")):
         kept = request("GET", path, length=3).replace(b"Connection: close\r\n", b"")
         yield Slow(connected(closed, kept), b"", BODY_SECONDS, status)
 
 
 def wait_for_ends(clients: Sequence[Slow]) -> None:
-    """Sends on until the service has hung up on all of them."""
+    """Keep sending until the service has disconnected all clients."""
     began = time.monotonic()
     waiting = list(clients)
     while waiting:
@@ -99,7 +99,7 @@ def wait_for_ends(clients: Sequence[Slow]) -> None:
             try:
                 client.send()
             except ConnectionError:
-                # It has hung up; what it said before that can still be read.
+                # It has disconnected; its response can still be read.
                 client.rest = b""
 
 
@@ -112,7 +112,7 @@ def received(connection: socket.socket) -> bytes:
 
 @contextmanager
 def promptly_answered(closed: ClosedService) -> Iterator[list[float]]:
-    """Asks for one decision after another meanwhile; how long each took."""
+    """Request decisions during the block, and collect their latencies."""
     latencies: list[float] = []
     statuses: set[int] = set()
     over = threading.Event()
@@ -138,11 +138,11 @@ def promptly_answered(closed: ClosedService) -> Iterator[list[float]]:
 
 
 def taker(closed: ClosedService) -> socket.socket:
-    """Asks for more than the system keeps for a connection, and takes nothing of it."""
+    """Request more than the socket buffers hold, and read nothing."""
     return connected(closed, request("GET", "/openapi.json").replace(b"Connection: close\r\n", b"") * ANSWERS)
 
 
-def test_clients_that_take_no_answer_hold_up_nobody(closed_service: ClosedService) -> None:
+def test_clients_that_read_no_response_delay_nobody(closed_service: ClosedService) -> None:
     row = ",".join(str(value) for value in application().values())
     body = "\n".join([",".join(application()), *[row] * 10_000]).encode()
     batch = posted("/predict/batch", body, CSV, f"X-API-Key: {closed_service.key}")
@@ -156,7 +156,7 @@ def test_clients_that_take_no_answer_hold_up_nobody(closed_service: ClosedServic
 
 @pytest.mark.torture
 @pytest.mark.timeout(300)
-def test_slow_clients_are_hung_up_on_in_time(closed_service: ClosedService) -> None:
+def test_slow_clients_are_disconnected_in_time(closed_service: ClosedService) -> None:
     with unharmed(closed_service) as harm, ExitStack() as open_ones, promptly_answered(closed_service) as latencies:
         slow = [client for _ in range(EACH) for client in senders(closed_service)]
         lazy = [taker(closed_service) for _ in range(EACH)]
@@ -164,6 +164,7 @@ def test_slow_clients_are_hung_up_on_in_time(closed_service: ClosedService) -> N
             open_ones.enter_context(connection)
         wait_for_ends(slow)
         whole = sum(is_whole(connection) for connection in lazy)
+    assert slow
     for client in slow:
         assert client.answer[9:12] == client.allowed, client
         assert client.answer.count(b"HTTP/1.1") == bool(client.allowed), client
@@ -181,7 +182,7 @@ def test_slow_clients_are_hung_up_on_in_time(closed_service: ClosedService) -> N
 
 
 def is_whole(connection: socket.socket) -> bool:
-    """Whether all answers come after all; what was on its way already does come."""
+    """Return True if all responses arrive after all; those already sent do arrive."""
     content = b""
     while piece := received(connection):
         content += piece

@@ -41,7 +41,7 @@ class RequestBody(Body):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing of it is left to arrive."""
+        """True once all of it was read."""
         return (
             self._is_over or getattr(self.reader, "length", None) == 0 or getattr(self.reader, "parser", True) is None
         )
