@@ -1,6 +1,12 @@
-"""Arrow tables: valid applications out of them, decisions into them."""
+"""Arrow tables: applications out of them, decisions into them.
 
-from collections.abc import Mapping
+A few compressed or shared bytes can stand for gigabytes. Nothing here looks for that before it unpacks them; the
+memory limit of the batch process ends it with a MemoryError (docs/adr/0025-memory-limit.md).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,91 +18,107 @@ from loan_api.credit.features import FEATURE_NAMES, FEATURES, CategoryFeature
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import explained_batch
 from loan_api.formats.decided import DecidedBatch
-from loan_api.formats.rows import all_valid
+from loan_api.formats.refusals import MalformedBodyError, Refusal, Refusals, RequestRefusedError
+from loan_api.formats.rows import all_valid, check_names
 from loan_api.scoring.columns import Columns, columns_of
 
-# What Arrow raises where a table is broken, and what broken names and texts in it lead to.
-UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
-_CELL_BYTES = 64
-_TABLE_BYTES = 2**20
-# The first four of them are the length.
-_VIEW_BYTES = 16
+# Raised by Arrow for a broken table, or by Python for broken names and texts in it.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
+# Parquet's readers raise an OSError for both, told apart by its text alone.
+_UNSUPPORTED = re.compile(
+    r"not (yet )?(implemented|supported|built)|unsupported|unknown encoding|encrypt", re.IGNORECASE
+)
+# A generous bound on what a valid table takes in memory. Explaining a larger one could take seconds.
+_MAX_CELL_BYTES = 64
+_SPARE_BYTES = 2**20
+# The name and unit of a type, without parameters that the client has made up, such as the fields of a struct.
+_TYPE_NAME = re.compile(r"\w+(\[\w+\])?")
+
+
+@contextmanager
+def reading(document: str) -> Iterator[None]:
+    """Turn Arrow's errors into MalformedBodyError, which says if the document is unsupported rather than invalid."""
+    try:
+        yield
+    except MemoryError:
+        # Arrow's own is an ArrowException, too.
+        raise
+    except _UNREADABLE as error:
+        # Not chained: the message may quote the body.
+        if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(str(error)):
+            raise MalformedBodyError(
+                f"The {document} uses an encoding, a compression or encryption that is not supported."
+            ) from None
+        raise MalformedBodyError(f"The body is not a valid {document}.") from None
+
+
+def check_schema(schema: Any) -> None:
+    """Check that the columns are the declared features, with numbers or texts in them.
+
+    Raises RequestRefusedError with every column that does not fit, or MalformedBodyError if no column is a feature.
+    """
+    check_names(schema.names)
+    messages = {}
+    for feature in FEATURES:
+        kind = _value_type(schema.field(feature.name).type)
+        fits = _is_text if isinstance(feature, CategoryFeature) else _is_number
+        # A column without any value is refused row by row, as in the other formats.
+        if not (fits(kind) or pa.types.is_null(kind)):
+            name = _TYPE_NAME.match(str(kind))
+            text = f"Must be {feature.expectation}. The column's type is {name[0] if name else 'unknown'}."
+            messages[feature.name] = [Refusal(text, "type")]
+    if messages:
+        raise RequestRefusedError(Refusals.of(messages))
 
 
 def columns_of_table(table: Any, max_rows: int) -> Columns:
-    """The valid applications in a table that has the declared features as its columns, but for what is not flat."""
-    flat = {name: _flat(table, name, max_rows) for name in FEATURE_NAMES}
-    columns = _columns(flat)
-    if columns is not None and all_valid(columns):
-        return columns
-    return columns_of(explained_batch({"instances": pa.table(flat).to_pylist()}, max_rows))
+    """Return the applications in a table whose schema has passed the check.
 
-
-def is_flat(kind: Any) -> bool:
-    """Whether a column of the type has one number, text or truth value a row, so that rows tell how much it unpacks to.
-
-    A list's length is told nowhere else, and a list of nulls takes up nothing until it becomes Python's.
+    Raises RequestRefusedError with every error, or BatchTooLargeError for more than `max_rows`.
     """
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    return is_number or _is_text(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    plain = pa.table({name: _plain(table.column(name)) for name in FEATURE_NAMES})
+    if plain.nbytes > _MAX_CELL_BYTES * len(FEATURE_NAMES) * max_rows + _SPARE_BYTES:
+        raise BatchTooLargeError(f"The table unpacks to more than {max_rows} applications can take.")
+    if not any(column.null_count for column in plain.columns):
+        columns: dict[str, NDArray[Any]] = {}
+        for feature in FEATURES:
+            column = plain.column(feature.name)
+            if isinstance(feature, CategoryFeature):
+                codes = pc.index_in(column, value_set=pa.array(feature.values, pa.large_string()))
+                columns[feature.name] = codes.fill_null(-1).to_numpy().astype(np.int8)
+            else:
+                columns[feature.name] = column.to_numpy().astype(np.float64)
+        if all_valid(columns):
+            return columns
+    return columns_of(explained_batch({"instances": plain.to_pylist()}, max_rows))
 
 
-def _flat(table: Any, name: str, max_rows: int) -> Any:
-    """The column without a dictionary, its texts cut where they are longer than any that is valid.
-
-    Rows may share one long text, so it is cut before each row gets its own. What is not flat becomes a column of truth
-    values, which no feature is, so that each row is refused for its type.
-    """
-    if name not in table.column_names or not is_flat(table.column(name).type):
-        return pa.chunked_array([pa.array(np.ones(table.num_rows, bool))])
-    column = table.column(name)
-    chunks = [_flat_chunk(chunk, max_rows) for chunk in column.chunks]
-    return pa.chunked_array(chunks) if chunks else column
-
-
-def _flat_chunk(chunk: Any, max_rows: int) -> Any:
-    if pa.types.is_dictionary(chunk.type):
-        return _flat_chunk(chunk.dictionary, max_rows).take(chunk.indices)
-    if not _is_text(chunk.type):
-        return chunk
-    if pa.types.is_string_view(chunk.type):
-        check_unpacked(_viewed_bytes(chunk), max_rows)
-    return pc.utf8_slice_codeunits(chunk.cast(pa.large_string()), 0, _CELL_BYTES).cast(pa.string())
+def _plain(column: Any) -> Any:
+    """Return the column as large strings or as numbers that numpy knows."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if _is_text(column.type):
+        return column.cast(pa.large_string())
+    if pa.types.is_decimal(column.type):
+        # By way of text, as JSON does it: Arrow's direct conversion may be off by one bit.
+        return column.cast(pa.string()).cast(pa.float64())
+    return column
 
 
-def _viewed_bytes(chunk: Any) -> int:
-    """What the views of a chunk add up to; several may be of the same bytes."""
-    views = np.frombuffer(chunk.buffers()[1], np.int32).reshape(-1, _VIEW_BYTES // 4)
-    return int(views[chunk.offset : chunk.offset + len(chunk), 0].sum(dtype=np.int64))
+def _value_type(kind: Any) -> Any:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _columns(flat: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
-    """The columns, or None where a value is missing or of another type."""
-    columns: dict[str, NDArray[Any]] = {}
-    for feature in FEATURES:
-        column = flat[feature.name]
-        kind = column.type
-        if column.null_count:
-            return None
-        if isinstance(feature, CategoryFeature):
-            if not _is_text(kind):
-                return None
-            codes = pc.index_in(column, value_set=pa.array(feature.values))
-            columns[feature.name] = codes.fill_null(-1).to_numpy().astype(np.int8)
-        elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            columns[feature.name] = column.to_numpy().astype(np.float64)
-        else:
-            return None
-    return columns
-
-
 def decided_table(batch: DecidedBatch) -> Any:
-    """Columns row_id, prediction and probability; the schema's metadata says who decided when."""
+    """Return a table of row_id, prediction and probability, with the model, time and batch id in its metadata."""
     metadata = {
         "model_version": batch.model_version,
         "timestamp": batch.timestamp,
@@ -112,9 +134,3 @@ def decided_table(batch: DecidedBatch) -> Any:
         batch.probabilities.astype(np.float64),
     ]
     return pa.table(arrays, schema=schema)
-
-
-def check_unpacked(size: int, max_rows: int) -> None:
-    """Raises BatchTooLargeError for more bytes in memory than a valid table of so many rows takes up, generously."""
-    if size > _CELL_BYTES * len(FEATURE_NAMES) * max_rows + _TABLE_BYTES:
-        raise BatchTooLargeError(f"The table unpacks to more than {max_rows} applications can be.")

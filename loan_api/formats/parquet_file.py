@@ -5,42 +5,34 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loan_api.credit.features import FEATURE_NAMES
-from loan_api.formats.arrow_tables import UNREADABLE, check_unpacked, columns_of_table, decided_table, is_flat
+from loan_api.formats.arrow_tables import check_schema, columns_of_table, decided_table, reading
 from loan_api.formats.decided import DecidedBatch
-from loan_api.formats.parquet_pages import unpacked_bytes
 from loan_api.formats.refusals import MalformedBodyError
-from loan_api.formats.rows import check_names, check_size
+from loan_api.formats.rows import check_size
 from loan_api.scoring.columns import Columns
+
+# A file ends with the length of its metadata (4 bytes, little-endian) and "PAR1". Parsing more takes seconds.
+_MAX_METADATA_BYTES = 2**22
 
 
 def decode(body: bytes, max_rows: int) -> Columns:
-    """The valid applications in the body; what its pages say they unpack to is checked before any is unpacked."""
-    try:
-        source = pa.py_buffer(body)
-        metadata = pq.read_metadata(source)
-        check_names(metadata.schema.to_arrow_schema().names)
-        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-        check_size(max(metadata.num_rows, sum(group.num_rows for group in groups)), max_rows)
-        check_unpacked(unpacked_bytes(body), max_rows)
-        # Texts stay in their dictionaries: all rows may share one that is long.
-        file = pq.ParquetFile(source, metadata=metadata, read_dictionary=FEATURE_NAMES)
-        flat = [field.name for field in file.schema_arrow if is_flat(field.type)]
-        table = file.read(columns=flat, use_threads=False)
-        # First: of a table that is broken, not even the size may be asked.
+    """Decode the applications in the body."""
+    if int.from_bytes(body[-8:-4], "little") > _MAX_METADATA_BYTES and body.endswith(b"PAR1"):
+        raise MalformedBodyError(f"The metadata of the file takes more than {_MAX_METADATA_BYTES} bytes.")
+    with reading("Parquet file"):
+        file = pq.ParquetFile(pa.py_buffer(body))
+        check_schema(file.schema_arrow)
+        groups = (file.metadata.row_group(place).num_rows for place in range(file.metadata.num_row_groups))
+        check_size(max(file.metadata.num_rows, sum(groups)), max_rows)
+        table = file.read(use_threads=False)
+        # Before anything else: even the size of a broken table may be read from outside its memory.
         table.validate(full=True)
-        check_unpacked(table.nbytes, max_rows)
         check_size(table.num_rows, max_rows)
         return columns_of_table(table, max_rows)
-    except MemoryError:
-        # Arrow's is one of UNREADABLE, too; what takes too much is too large.
-        raise
-    except UNREADABLE:
-        raise MalformedBodyError("The body is not a valid Parquet file.") from None
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:
-    """One file."""
+    """Encode the decisions as one file."""
     sink = pa.BufferOutputStream()
     pq.write_table(decided_table(batch), sink)
     yield sink.getvalue().to_pybytes()

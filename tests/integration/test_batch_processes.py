@@ -5,15 +5,18 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from loan_api.adapters.batches.pool import BatchProcesses
+from loan_api.adapters.batches.server import BatchServer
 from loan_api.adapters.ipc.child_process import ChildProcess
 from loan_api.adapters.ipc.connection_queue import ConnectionQueue, Ends
 from loan_api.adapters.ipc.handover import Handover
@@ -27,7 +30,7 @@ from loan_api.errors import (
     SaturatedError,
 )
 from loan_api.formats.batch_content import unpack
-from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
+from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import ReferencePackage
@@ -36,8 +39,11 @@ from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord, Decider, LogState
 from tests.support.applications import application
+from tests.support.batch_bodies import WRITERS, file_of, stream_of
+from tests.support.bombs import arrow_bomb, parquet_bomb, saying_small_sizes, shared_prefix, sharing
 from tests.support.fakes import NOW, FakeLog, watched
 from tests.support.homes import TrainedHome
+from tests.support.waiting import wait_until
 
 ROWS = 2000
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
@@ -83,6 +89,18 @@ class Bench:
     def run(self, body: bytes, **changes: Any) -> tuple[Any, bytes]:
         summary, pieces = self.processes.run(replace_job(self.job, **changes), [body], self.model, lambda: False)
         return summary, b"".join(pieces)
+
+
+class HalfScorer:
+    """Scores every application with one half."""
+
+    name = "half"
+
+    def probability(self, _: object) -> float:
+        return 0.5
+
+    def probabilities(self, applications: Any) -> Any:
+        return np.full(len(applications["loan_term"]), 0.5)
 
 
 def replace_job(job: BatchJob, **changes: Any) -> BatchJob:
@@ -167,8 +185,9 @@ def test_other_errors_come_back_as_what_they_are(bench: Bench) -> None:
 def test_the_process_that_scored_with_another_model_scores_with_this_one(
     bench: Bench, twice_trained_home: TrainedHome
 ) -> None:
-    """Models are told apart by where they lie; a job names its own."""
-    artifacts = twice_trained_home.settings.home.artifacts.glob("models/*/artifacts")
+    """A job names its own model by its path."""
+    artifacts = list(twice_trained_home.settings.home.artifacts.glob("models/*/artifacts"))
+    assert len(artifacts) == 2
     for artifact in artifacts:
         decider = Decider("loan_approval_model", "1", artifact.parent.name, 0.5)
         _, answer = bench.run(batch_of(ROWS), artifact=str(artifact), decider=decider)
@@ -177,19 +196,92 @@ def test_the_process_that_scored_with_another_model_scores_with_this_one(
 
 def test_a_batch_whose_process_is_killed_is_handed_to_another(bench: Bench) -> None:
     bench.run(batch_of(ROWS))
-    outcomes: list[int] = []
+    rows: list[int] = []
 
     def score() -> None:
-        outcomes.extend(bench.run(batch_of(10_000))[0].rows for _ in range(10))
+        rows.extend(bench.run(batch_of(10_000))[0].rows for _ in range(10))
 
-    thread = threading.Thread(target=score)
-    thread.start()
-    while len(outcomes) < 3:
-        time.sleep(0.005)
-    assert bench.own.pid is not None
-    os.kill(bench.own.pid, signal.SIGKILL)
-    thread.join(60)
-    assert outcomes == [10_000] * 10
+    with ThreadPoolExecutor(1) as pool:
+        scored = pool.submit(score)
+        wait_until(lambda: len(rows) >= 3 or scored.done(), "some batches to be scored")
+        assert bench.own.pid is not None
+        os.kill(bench.own.pid, signal.SIGKILL)
+        scored.result(60)
+    assert rows == [10_000] * 10
+
+
+BOMBS: Mapping[str, tuple[str, Callable[[], bytes]]] = {
+    "a compressed stream": (ARROW, lambda: arrow_bomb(2_000_000_000)),
+    "a compressed stream within the limit": (ARROW, lambda: arrow_bomb(120_000_000)),
+    "a compressed file": (PARQUET, lambda: parquet_bomb(1_000_000_000)),
+    "a file that claims to be small": (PARQUET, lambda: saying_small_sizes(parquet_bomb(120_000_000))),
+    "a shared text in a stream": (ARROW, lambda: stream_of(sharing(pa.dictionary(pa.int16(), pa.string())))),
+    "a shared text in views": (ARROW, lambda: stream_of(sharing(pa.string_view()))),
+    "a shared text in a file": (PARQUET, lambda: file_of(sharing(pa.dictionary(pa.int16(), pa.string())))),
+    "a shared prefix": (PARQUET, shared_prefix),
+    "millions of empty objects": (NDJSON, lambda: b"{}\n" * 5_000_000),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_batch_that_needs_too_much_memory_is_refused_and_the_process_goes_on(bench: Bench, name: str) -> None:
+    media_type, make = BOMBS[name]
+    bench.run(batch_of(ROWS))
+    pid = bench.own.pid
+    body = make()
+    assert len(body) < 16_000_000
+    with pytest.raises(BatchTooLargeError):
+        bench.run(body, accepts=media_type)
+    bench.run(batch_of(ROWS))
+    assert bench.own.pid == pid
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_the_largest_batch_fits_into_the_memory_limit(bench: Bench, media_type: str) -> None:
+    """Even if every row of it is to be explained."""
+    summary, _ = bench.run(WRITERS[media_type]([application()] * 10_000), accepts=media_type)
+    assert summary.rows == 10_000
+    invalid = application(cibil_score=0, education="x", loan_term=-1)
+    with pytest.raises(RequestRefusedError) as refused:
+        bench.run(WRITERS[media_type]([invalid] * 10_000), accepts=media_type)
+    assert refused.value.refusals.total == 30_000
+
+
+def test_a_batch_that_takes_too_much_cpu_time_is_refused_and_its_process_ends() -> None:
+    """Arrow can spend minutes unpacking one body, in a single call."""
+    job = BatchJob("x", "half", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
+    queue = ConnectionQueue.make()
+    parent, lifeline = os.pipe()
+    aborted = threading.Event()
+
+    def work_until_aborted(_: BatchJob) -> ScoringModel:
+        while not aborted.is_set():
+            sum(range(10_000))
+        raise ClientGoneError("a real process would have ended")
+
+    def abort(_: int) -> None:
+        aborted.set()
+
+    server = BatchServer(
+        queue.receiving, parent, work_until_aborted, FakeLog().record, cpu_seconds=lambda _: 0.1, abort=abort
+    )
+    serving = threading.Thread(target=server.serve)
+    serving.start()
+
+    class Running:
+        def ensure_running(self) -> None:
+            pass
+
+    with pytest.raises(BatchTooLargeError, match="takes too long"):
+        BatchProcesses(queue, Running(), FakeLog().record).run(
+            job, [batch_of(ROWS)], watched(HalfScorer()), lambda: False
+        )
+    assert aborted.wait(10)
+    os.close(lifeline)
+    serving.join(10)
+    assert not serving.is_alive()
+    os.close(parent)
+    queue.close()
 
 
 def test_a_client_that_is_gone_is_not_worked_for(bench: Bench) -> None:
@@ -204,19 +296,12 @@ def test_small_batches_need_no_process() -> None:
         def ensure_running(self) -> None:
             raise AssertionError("no process is needed")
 
-    class Half:
-        name = "half"
-
-        def probability(self, _: object) -> float:
-            return 0.5
-
-        def probabilities(self, applications: Any) -> Any:
-            return np.full(len(applications["loan_term"]), 0.5)
-
     queue = ConnectionQueue.make()
     log = FakeLog()
     job = BatchJob("x", "half", DECIDER, JSON, JSON, 10, "id-1", "request-1", NOW)
-    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(job, [batch_of(2)], watched(Half()), lambda: False)
+    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(
+        job, [batch_of(2)], watched(HalfScorer()), lambda: False
+    )
     assert summary.approved == 2
     assert [record.rows for record in log.records if isinstance(record, BatchRecord)] == [2]
     queue.close()

@@ -1,4 +1,4 @@
-"""Tables that are not what they say they are, or are far more than they look like."""
+"""Tables that claim what is false, or expand to far more than they look like."""
 
 import io
 from typing import Any
@@ -8,34 +8,58 @@ import pyarrow.parquet as pq
 
 from loan_api.credit.features import FEATURES
 from tests.support.applications import application
+from tests.support.batch_bodies import file_of, stream_of, with_column
+
+_LONG_TEXT = "x" * 400_000
 
 
 def arrow_bomb(size: int) -> bytes:
-    """A stream, some thousand times as small as the text that is in it."""
-    return _stream(pa.Table.from_pylist([application(education="x" * size)]), "zstd")
+    """Return a compressed stream that holds a text several thousand times its size."""
+    table = pa.Table.from_pylist([application(education="x" * size)])
+    return stream_of(table, options=pa.ipc.IpcWriteOptions(compression="zstd"))
 
 
 def parquet_bomb(size: int) -> bytes:
-    """The same as a file."""
+    """Return a Parquet file that holds such a text."""
     table = pa.Table.from_pylist([application(education="x" * size)])
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_statistics=False)
-    return sink.getvalue()
+    return file_of(table, compression="zstd", write_statistics=False)
+
+
+def sharing(kind: Any, name: str = "education", rows: int = 10_000) -> Any:
+    """Return a table with a column of `kind` whose rows share one long text or list, which is stored once."""
+    if pa.types.is_dictionary(kind):
+        column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, kind.index_type), pa.array([_LONG_TEXT]))
+    elif pa.types.is_string_view(kind):
+        view = pa.array([_LONG_TEXT], kind).buffers()
+        column = pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(view[1].to_pybytes() * rows), *view[2:]])
+    elif pa.types.is_run_end_encoded(kind):
+        column = pa.RunEndEncodedArray.from_arrays(pa.array([rows], kind.run_end_type), pa.array([_LONG_TEXT]))
+    else:
+        length = len(_LONG_TEXT)
+        column = pa.FixedSizeListArray.from_arrays(pa.nulls(rows * length), length)
+    return with_column(name, column)
+
+
+def shared_prefix() -> bytes:
+    """Return a Parquet file whose texts all repeat the one before them."""
+    table = with_column("education", pa.array([_LONG_TEXT] * 2_000))
+    encoding = {"education": "DELTA_BYTE_ARRAY"}
+    return file_of(table, compression="zstd", use_dictionary=False, column_encoding=encoding)
 
 
 def lengths_made_up() -> bytes:
-    """A stream with a dictionary that says that it is longer than any memory."""
+    """Return a stream with a dictionary that claims to be longer than any memory."""
     table = pa.Table.from_pylist([application()] * 3)
     values = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["Graduate", *"abcdef"]))
     table = table.set_column(table.schema.get_field_index("education"), "education", values)
     honest = (len(values.dictionary)).to_bytes(8, "little")
-    stream = _stream(table, None)
+    stream = stream_of(table)
     assert honest in stream
     return stream.replace(honest, (2**48).to_bytes(8, "little"))
 
 
 def saying_small_sizes(file: bytes) -> bytes:
-    """The file with 500 for each large size in its metadata, in Thrift's compact protocol."""
+    """Return the file with 500 in place of each large size in its metadata."""
     metadata = pq.read_metadata(io.BytesIO(file))
     group = metadata.row_group(0)
     sizes = [group.total_byte_size, *(group.column(place).total_uncompressed_size for place in range(len(FEATURES)))]
@@ -50,13 +74,6 @@ def saying_small_sizes(file: bytes) -> bytes:
 
 
 def varint(number: int, length: int = 0) -> bytes:
-    """As Thrift's compact protocol has it; in `length` bytes, if it needs no more."""
+    """Encode a number as Thrift's compact protocol does, padded to `length` bytes."""
     groups = [number >> shift & 127 for shift in range(0, max(number.bit_length(), length * 7), 7)]
     return bytes([*(group | 128 for group in groups[:-1]), groups[-1]])
-
-
-def _stream(table: Any, codec: str | None) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
-        writer.write_table(table)
-    return sink.getvalue()

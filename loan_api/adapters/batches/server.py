@@ -1,9 +1,15 @@
-"""A batch process at work: takes one batch after another from the queue until its parent is gone."""
+"""The batch process at work: takes one batch after another from the queue until its parent is gone.
+
+What a batch may cost is bounded by the process's memory limit (`memory_limit` in
+`loan_api/entrypoints/processes/batch_process.py`) and by `cpu_seconds`. A batch that exceeds either is too large.
+"""
 
 import logging
-import resource
+import os
 import select
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -17,19 +23,23 @@ from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord
 
-# How long a worker may take to hand over a batch that it holds already.
+# For the worker to send the job of a batch that it holds already.
 _HANDOVER_SECONDS = 60.0
-
-# Resident, as Linux counts it; the largest batch by default takes a quarter of it.
-_MOST_KILOBYTES = 1_000_000
+_CHECK_CPU_EVERY_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
 
-class BatchServer:
-    """`model_of` gives the model that a job names, `record` keeps what was decided.
+def cpu_seconds(job: BatchJob) -> float:
+    """Return the CPU time that a batch may take. Explaining every row of an invalid one takes a fifth of it."""
+    return 10.0 + job.max_rows / 1000
 
-    The descriptor `parent` is at its end once the parent is gone.
+
+class BatchServer:
+    """Runs the batches in a queue.
+
+    `model_of` returns the model that a job names, and `record` records what was decided. The descriptor `parent`
+    reaches its end when the parent is gone. `abort` ends a process whose batch exceeds `cpu_seconds`.
     """
 
     def __init__(
@@ -38,14 +48,19 @@ class BatchServer:
         parent: int,
         model_of: Callable[[BatchJob], ScoringModel],
         record: Callable[[BatchRecord], object],
+        *,
+        cpu_seconds: Callable[[BatchJob], float] = cpu_seconds,
+        abort: Callable[[int], object] = os._exit,
     ) -> None:
         self._receiving = receiving
         self._parent = parent
         self._model_of = model_of
         self._record = record
+        self._cpu_seconds = cpu_seconds
+        self._abort = abort
 
     def serve(self) -> None:
-        """Returns once the parent is gone, or the process has grown; what is in work then is finished first."""
+        """Run batches until the parent is gone; a batch in progress is finished first."""
         while True:
             readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
             if self._parent in readable:
@@ -55,23 +70,40 @@ class BatchServer:
                 connection, body = taken
                 with connection, body:
                     self._handle(connection, body)
-                if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MOST_KILOBYTES:
-                    # Memory that was once asked for may not come back; another process starts small.
-                    _log.warning("batch process replaced", extra={"reason": "it has grown"})
-                    return
 
     def _handle(self, connection: socket.socket, body: IO[bytes]) -> None:
         connection.settimeout(_HANDOVER_SECONDS)
         try:
             job = receive_job(connection)
             body.seek(0)
-            reply, pieces = self._run(connection, job, body.read())
+            done = threading.Event()
+            watchdog = threading.Thread(target=self._watch, args=(done, connection, job), daemon=True)
+            watchdog.start()
+            try:
+                reply, pieces = self._run(connection, job, body.read())
+            finally:
+                done.set()
             send_reply(connection, reply)
             if pieces is not None:
                 send_pieces(connection, pieces)
         except (OSError, ClientGoneError):
-            # Nobody waits for it.
+            # Nobody is waiting for the answer.
             return
+
+    def _watch(self, done: threading.Event, connection: socket.socket, job: BatchJob) -> None:
+        """Refuse the batch and end the process once the batch has taken too much CPU time.
+
+        Only a thread can: Arrow may unpack terabytes within one call, and gives nobody else a chance to interrupt it.
+        """
+        deadline = time.process_time() + self._cpu_seconds(job)
+        while not done.wait(_CHECK_CPU_EVERY_SECONDS):
+            if time.process_time() > deadline:
+                _log.warning("batch process replaced", extra={"reason": "a batch took too much CPU time"})
+                try:
+                    send_reply(connection, NotDone("too_large", "The batch takes too long to decode."))
+                finally:
+                    self._abort(1)
+                return
 
     def _run(self, connection: socket.socket, job: BatchJob, body: bytes) -> tuple[Reply, Iterator[bytes] | None]:
         try:
@@ -86,7 +118,7 @@ class BatchServer:
         except (BatchTooLargeError, NotRecordedError) as error:
             return NotDone("too_large" if isinstance(error, BatchTooLargeError) else "not_recorded", str(error)), None
         except MemoryError:
-            return NotDone("too_large", "The batch needs more memory than one batch may have."), None
+            return NotDone("too_large", "The batch needs more memory than one batch may use."), None
         except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001

@@ -28,8 +28,11 @@ from loan_api.services.decision_log import BatchRecord
 from loan_api.settings import Settings, read_settings
 
 _NICENESS = 10
-# Whatever arrives, a process takes no more than this; the largest batch by default takes a tenth of it.
-_MEMORY_BYTES = 2 * 2**30
+# For the libraries and two models, with room to spare.
+_BASE_BYTES = 512 * 2**20
+# A body is copied while it is decoded. Explaining an invalid row takes half of the bytes per row.
+_BODY_COPIES = 4
+_BYTES_PER_ROW = 8 * 2**10
 
 
 def main() -> None:
@@ -39,12 +42,19 @@ def main() -> None:
         sys.exit("This process is started by a worker of the service.")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(_NICENESS)
-    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
     settings = read_settings()
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit(settings), memory_limit(settings)))
+    # Arrow's default allocator reserves 1 GiB of addresses at once, which counts towards the limit.
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     logging.config.dictConfig(logging_config(settings.log_level))
     record = _recording(settings, socket.socket(fileno=handover.recorder_queue.sending))
     batches = socket.socket(fileno=handover.batch_queue.receiving)
     BatchServer(batches, sys.stdin.fileno(), _model_of, record).serve()
+
+
+def memory_limit(settings: Settings) -> int:
+    """Return the most bytes that a batch process may allocate; a batch that needs more is refused with a 413."""
+    return _BASE_BYTES + _BODY_COPIES * settings.max_request_bytes + _BYTES_PER_ROW * settings.max_batch_rows
 
 
 def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecord], object]:
@@ -58,10 +68,10 @@ def _model_of(job: BatchJob) -> ScoringModel:
     return _load(job.artifact, job.scorer)
 
 
-# The served model and, while it changes, the one before.
+# The served model and, during a change, its predecessor.
 @lru_cache(maxsize=2)
 def _load(artifact: str, scorer: str) -> ScoringModel:
-    """What the worker has verified, and has found to be the one to score with."""
+    """Load the model that the worker has verified and chosen."""
     distribution = ReferencePackage.read(Path(artifact)).distribution
     return ScoringModel(_scorer(Path(artifact), scorer), WatchedDistribution(distribution))
 
