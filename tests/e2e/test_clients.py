@@ -101,9 +101,9 @@ def test_without_a_key_the_example_of_its_readme_is_told_why_it_is_refused(
 ) -> None:
     program: Programs = request.getfixturevalue(language)
     environ = {"LOAN_API_URL": closed_service.service.url(""), "PYTHONPATH": str(folder / "python")}
-    told = run(program.readme, folder, environ)
-    assert told.startswith("refused:")
-    assert "401" in told
+    output = run(program.readme, folder, environ)
+    assert output.startswith("refused:")
+    assert "401" in output
 
 
 def test_both_packages_have_the_name_of_the_api_and_the_version_of_its_document(folder: Path) -> None:

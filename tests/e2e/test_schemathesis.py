@@ -1,4 +1,4 @@
-"""Schemathesis against a running service: what the OpenAPI document says holds, whatever is sent."""
+"""Schemathesis against a running service: every response conforms to the OpenAPI document."""
 
 import os
 import re

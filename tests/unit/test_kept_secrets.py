@@ -13,8 +13,8 @@ KEY_LIKE = (
 
 
 def git(*arguments: str) -> list[str]:
-    told = subprocess.run(["git", "-C", str(PROJECT_ROOT), *arguments], check=True, capture_output=True, text=True)
-    return told.stdout.splitlines()
+    finished = subprocess.run(["git", "-C", str(PROJECT_ROOT), *arguments], check=True, capture_output=True, text=True)
+    return finished.stdout.splitlines()
 
 
 def in_the_context() -> list[str]:

@@ -233,18 +233,19 @@ def decode_outcomes(body: bytes) -> list[OutcomeReport]:
     if accepted is not None:
         return accepted
     return [
-        OutcomeReport(told["decision_id"], told["outcome"]) for told in _loaded(_outcomes, parse_json(body))["outcomes"]
+        OutcomeReport(report["decision_id"], report["outcome"])
+        for report in _loaded(_outcomes, parse_json(body))["outcomes"]
     ]
 
 
 def _accepted_outcomes(body: bytes) -> list[OutcomeReport] | None:
     """Return the reports, or None if the schema must explain what is wrong."""
     try:
-        told = _fast_outcomes.decode(body).outcomes
+        decoded = _fast_outcomes.decode(body).outcomes
     except FAST_REFUSALS:
         return None
     reports = []
-    for each in told:
+    for each in decoded:
         name = DecisionName.parse(each.decision_id)
         if name is None:
             return None
