@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from loan_api.adapters.storage.migration import migration_config
 from loan_api.home import sqlite_path
 from loan_api.secrets import START_CHECKS
 from loan_api.settings import PROJECT_ROOT, SettingsError, declared_settings, read_settings
@@ -48,6 +49,11 @@ def test_any_character_in_loan_home_stays_in_the_paths_of_its_databases(tmp_path
     ):
         assert file.parent == tmp_path / name
         assert (make_url(url).database, sqlite_path(url)) == (str(file), file)
+
+
+def test_a_percent_sign_in_the_path_of_the_checkout_leads_to_its_migrations() -> None:
+    config = migration_config("sqlite:///decisions.db", Path("/srv/50%41/migrations"))
+    assert config.get_main_option("script_location") == "/srv/50%41/migrations"
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,13 @@ def upgrade_database(url: str, *, may_create: bool = True) -> Sequence[Path]:
         raise StorageError(f"the database cannot be migrated ({type(error).__name__})") from error
 
 
-def migration_config(url: str) -> "Config":
+def migration_config(url: str, migrations: Path = MIGRATIONS) -> "Config":
     """Return Alembic's configuration for the database at `url`."""
     from alembic.config import Config
 
     config = Config()
     # A % in the path would start an interpolation.
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     config.attributes["url"] = url
     return config
 
