@@ -66,8 +66,8 @@ _NOW = Row(
         ),
         Panel(
             "99th percentile",
-            f"For single predictions. Investigate values above {FAST_SECONDS * 1000:.0f} ms: more requests are slow than "
-            "the objective allows.",
+            f"For single predictions. Investigate values above {FAST_SECONDS * 1000:.0f} ms: more are slow than the "
+            "objective allows.",
             "s",
             (Query(_quantile(0.99, _SINGLE), "p99"),),
             "stat",
@@ -253,7 +253,7 @@ _OBJECTIVES = Row(
         Panel(
             "Availability: burn rate",
             f"Rate at which errors consume the budget ({1 - AVAILABILITY:.1%} over 30 days is 1). An alert "
-            "pages above 14.4 in both the short and the long window, which would use up the monthly budget in two days.",
+            "pages above 14.4 in both the short and the long window, which uses up the monthly budget in two days.",
             "short",
             tuple(Query(f"({_error_ratio(window)}) / {1 - AVAILABILITY:.4g}", window) for window in _BURN_WINDOWS),
             thresholds=_BURN_THRESHOLDS,
