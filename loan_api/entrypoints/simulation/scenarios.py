@@ -54,7 +54,7 @@ def _steady(applicants: Applicants, random: Random) -> Call:
 
 
 def _drifted(applicant: Applicant) -> Applicant:
-    """Return a poorer applicant with a lower score who asks for more. The outcome is unchanged, unknown to the model."""
+    """Return a poorer, riskier applicant who asks for more. The outcome stays the same, unknown to the model."""
     application = applicant.application
     changed = application | {
         "cibil_score": max(300, application["cibil_score"] - 150),
