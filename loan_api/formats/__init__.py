@@ -1,1 +1,1 @@
-"""What travels: applications in, decisions out, in every format. No HTTP."""
+"""Codecs for applications and decisions in every format, without HTTP."""

@@ -1,7 +1,7 @@
-"""One application from JSON: accepted fast, explained slowly.
+"""Applications from JSON: accepted fast, explained slowly.
 
 The C decoder and the marshmallow schema derive from the same declarations and accept the same bodies with equal values.
-The decoder says no at the first error; then the schema finds all of them.
+The decoder stops at the first error; the schema then finds all of them.
 """
 
 import json
@@ -24,7 +24,7 @@ def _fast_type(feature: Feature) -> Any:
     return Annotated[float, msgspec.Meta(ge=feature.minimum, le=feature.maximum, multiple_of=multiple_of)]
 
 
-# Holds no references to itself, so the garbage collector need not look at thousands of them.
+# An instance holds no containers, so the garbage collector can ignore thousands of them.
 FastApplication = msgspec.defstruct(
     "FastApplication",
     [(feature.name, _fast_type(feature)) for feature in FEATURES],
@@ -32,14 +32,14 @@ FastApplication = msgspec.defstruct(
     frozen=True,
     gc=False,
 )
-# A text that is not UTF-8 is found out while it is decoded.
+# Text that is not UTF-8 is only noticed while it is decoded.
 FAST_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError)
 _decoder = msgspec.json.Decoder(FastApplication)
 _schema = ApplicationSchema()
 
 
 def decode_application(body: bytes) -> Application:
-    """The application in a JSON body. Raises MalformedBodyError or RequestRefusedError."""
+    """Decode the application in a JSON body. Raises MalformedBodyError or RequestRefusedError."""
     try:
         return msgspec.structs.asdict(_decoder.decode(body))
     except FAST_REFUSALS:
@@ -47,7 +47,7 @@ def decode_application(body: bytes) -> Application:
 
 
 def explained_application(given: Any) -> Application:
-    """The application in a JSON value, or RequestRefusedError with everything that is wrong with it."""
+    """Return the application in a JSON value. Raises RequestRefusedError with every error in it."""
     try:
         application: Application = _schema.load(given)
     except ValidationError as error:
@@ -56,9 +56,9 @@ def explained_application(given: Any) -> Application:
 
 
 def explained_batch(given: Any, max_rows: int) -> Sequence[Application]:
-    """The applications in `{"instances": […]}`, or RequestRefusedError with everything that is wrong with them.
+    """Return the applications in `{"instances": […]}`.
 
-    Raises BatchTooLargeError for more than `max_rows`.
+    Raises RequestRefusedError with every error in them, or BatchTooLargeError for more than `max_rows`.
     """
     try:
         applications: Sequence[Application] = batch_schema(max_rows).load(given)["instances"]
@@ -68,7 +68,7 @@ def explained_batch(given: Any, max_rows: int) -> Sequence[Application]:
 
 
 def parse_json(body: bytes) -> Any:
-    """The body as plain values. Raises MalformedBodyError."""
+    """Parse a JSON body into plain values. Raises MalformedBodyError."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -1,9 +1,9 @@
-"""What the decision log keeps of a batch: a column for each feature, the probabilities and the predictions.
+"""A batch in the decision log: a column for each feature, the probabilities and the predictions.
 
-MessagePack: `{"version": 1, "rows": n, "columns": {name: column}}`, where a column is
-`{"type": numpy's name of the type, "data": n little-endian values}` and, for a category, `"values"`: the texts that its
-codes stand for. A column has the narrowest type that holds each of its values exactly. So ten thousand applications
-take some 400 kB, and a reader needs nothing of this project but this description.
+MessagePack: `{"version": 1, "rows": n, "columns": {name: column}}`. A column is `{"type": NumPy's name of the type,
+"data": n little-endian values}` and, for a category, `"values"`: the texts of its codes. A column has the narrowest
+type that holds each of its values exactly, so ten thousand applications take about 400 kB. This description is all that
+a reader needs.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ _decoder = msgspec.msgpack.Decoder(_Content)
 
 
 def pack(applications: Columns, probabilities: NDArray[np.float64], predictions: NDArray[np.int8]) -> bytes:
-    """The content for n applications as they were scored, their P(approved) (n) and predictions (n)."""
+    """Pack n applications as they were scored, their P(approved) (n) and predictions (n)."""
     columns = {feature.name: _packed(applications[feature.name], _VALUES.get(feature.name)) for feature in FEATURES}
     columns[_PROBABILITY] = _Column("<f8", np.ascontiguousarray(probabilities, dtype="<f8").tobytes())
     columns[_PREDICTION] = _Column("|i1", np.ascontiguousarray(predictions, dtype=np.int8).tobytes())
@@ -48,7 +48,7 @@ def pack(applications: Columns, probabilities: NDArray[np.float64], predictions:
 
 
 def unpack(content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
-    """What was packed: (applications, probabilities, predictions). Raises UnreadableRecordError."""
+    """Return the packed (applications, probabilities, predictions). Raises UnreadableRecordError."""
     try:
         kept = _decoder.decode(content)
         if kept.version != _VERSION:
@@ -70,7 +70,7 @@ def _packed(column: NDArray[Any], values: tuple[str, ...] | None) -> _Column:
 
 
 def _narrowest(column: NDArray[Any]) -> NDArray[Any]:
-    """The numbers in the smallest type that holds each exactly."""
+    """Return the numbers in the smallest type that holds each exactly."""
     lowest, highest = column.min(), column.max()
     for kind in _WHOLE_TYPES:
         limits = np.iinfo(kind)
@@ -84,7 +84,7 @@ def _unpacked(column: _Column, name: str) -> NDArray[Any]:
     values: NDArray[Any] = np.frombuffer(column.data, np.dtype(column.type))
     if column.values is None:
         return values.astype(np.float64)
-    # The feature may have come to know more values since, in another order.
+    # The feature may have gained values since, or list them in another order.
     codes = np.array([CODES[name][value] for value in column.values], dtype=np.int8)
     known: NDArray[Any] = codes[values]
     return known

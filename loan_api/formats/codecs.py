@@ -1,4 +1,4 @@
-"""The formats that batches come and go in, by media type."""
+"""The formats of batches, by media type."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -13,7 +13,7 @@ CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
 
-# A module is imported with the first batch of its format: Arrow weighs more than all else that a process holds.
+# A module is imported with the first batch of its format, because Arrow takes more memory than the rest of a process.
 _MODULES: Mapping[str, str] = {
     JSON: "json_objects",
     NDJSON: "json_lines",
@@ -22,25 +22,25 @@ _MODULES: Mapping[str, str] = {
     PARQUET: "parquet_file",
 }
 MEDIA_TYPES: tuple[str, ...] = tuple(_MODULES)
-# Need no more than a process that scores has imported already.
+# These need no more than a process that scores has imported already.
 LIGHT = frozenset({JSON, NDJSON, CSV})
-# Sent as they are made, without a length; the others are one document.
+# Streamed without a length; the others are one document.
 STREAMED = frozenset({NDJSON, CSV})
 
 
 class BatchFormat(Protocol):
-    """What a module of a format offers."""
+    """The interface of a format's module."""
 
     def decode(self, body: bytes, max_rows: int) -> Columns:
-        """The valid applications in the body.
+        """Decode the applications in the body.
 
         Raises MalformedBodyError, RequestRefusedError with every error, or BatchTooLargeError for more than `max_rows`.
         """
 
     def encode(self, batch: DecidedBatch) -> Iterator[bytes]:
-        """The decisions, piece by piece."""
+        """Encode the decisions, piece by piece."""
 
 
 def format_of(media_type: str) -> BatchFormat:
-    """The format of one of `MEDIA_TYPES`."""
+    """Return the format of one of `MEDIA_TYPES`."""
     return cast(BatchFormat, import_module(f"loan_api.formats.{_MODULES[media_type]}"))

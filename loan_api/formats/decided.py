@@ -1,4 +1,4 @@
-"""A decided batch on its way to the client."""
+"""The decisions on a batch, before they are encoded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class DecidedBatch:
-    """Predictions (n, 1 approved or 0 rejected) and P(approved) (n) in the order of the rows, and who decided when."""
+    """Predictions (n, 1 approved or 0 rejected) and P(approved) (n) in row order, with the model version and time."""
 
     predictions: NDArray[Any]
     probabilities: NDArray[Any]

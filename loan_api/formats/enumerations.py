@@ -1,4 +1,4 @@
-"""A closed set of values as a component of the OpenAPI document, so that generators make one well-named type of it."""
+"""A closed set of values as an OpenAPI component, which client generators turn into one well-named type."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from loan_api.credit.features import FEATURES, CategoryFeature
 
 @dataclass(frozen=True)
 class Enumeration:
-    """The values by the names that generated code has for them, as in `Decision.APPROVED`."""
+    """Values by the names of their constants in generated code, as in `Decision.APPROVED`."""
 
     name: str
     description: str
@@ -17,12 +17,12 @@ class Enumeration:
 
     @classmethod
     def of(cls, name: str, description: str, *values: str) -> "Enumeration":
-        """Of texts that are their own names."""
+        """Make an enumeration of texts, named after themselves."""
         return cls(name, description, {value.upper().replace(" ", "_"): value for value in values})
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The component."""
+        """Return the component."""
         values = list(self.values.values())
         return {
             "type": "integer" if isinstance(values[0], int) else "string",
@@ -33,21 +33,21 @@ class Enumeration:
 
     @property
     def reference(self) -> dict[str, str]:
-        """What stands for the component elsewhere in the document."""
+        """Return the reference to the component."""
         return {"$ref": f"#/components/schemas/{self.name}"}
 
     def documented(self, **metadata: Any) -> dict[str, Any]:
-        """The metadata of a field that holds one of the values; in OpenAPI 3.0 a bare reference could have none."""
+        """Return the metadata of a field that holds one of the values. A bare reference cannot have any."""
         return {"allOf": [self.reference], **metadata}
 
     def or_null(self, **metadata: Any) -> dict[str, Any]:
-        """The same for a field that may be null, spelled so that it is right by the letter of OpenAPI 3.0."""
+        """Return the same for a nullable field, in the only spelling that OpenAPI 3.0 allows."""
         null = {"type": self.schema["type"], "nullable": True, "enum": [None]}
         return {"oneOf": [self.reference, null], **metadata}
 
 
 def enumeration_of(feature: CategoryFeature) -> Enumeration:
-    """The values of a category: the feature `self_employed` gives `SelfEmployed`."""
+    """Return the enumeration of a category; the feature `self_employed` gives `SelfEmployed`."""
     name = "".join(word.capitalize() for word in feature.name.split("_"))
     return Enumeration.of(name, feature.description, *feature.values)
 

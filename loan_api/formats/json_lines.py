@@ -18,9 +18,9 @@ _encoder = msgspec.json.Encoder()
 
 
 def decode(body: bytes, max_rows: int) -> Columns:
-    """The valid applications in the body; empty lines are passed over."""
+    """Decode the applications in the body, skipping empty lines."""
     try:
-        # Line by line: msgspec's `decode_lines` would take two applications on one line, or one on two.
+        # Line by line, because msgspec's `decode_lines` accepts two applications on one line, or one on two.
         applications = [_decoder.decode(line) for line in body.split(b"\n") if line.strip()]
     except FAST_REFUSALS:
         return columns_of(explained_batch({"instances": _parsed(body, max_rows)}, max_rows))
@@ -44,7 +44,7 @@ def _parsed(body: bytes, max_rows: int) -> list[Any]:
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:
-    """A line for each decision, a piece for every thousand."""
+    """Encode a line for each decision, in pieces of a thousand."""
     rows = len(batch.predictions)
     for start in range(0, rows, _PIECE_ROWS):
         yield _encoder.encode_lines(decided_rows(batch, start, min(start + _PIECE_ROWS, rows)))

@@ -21,7 +21,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class _Answer(msgspec.Struct, gc=False):
-    """The answer, its members in the order of the contract."""
+    """The answer, with its members in the order of the contract."""
 
     predictions: list[Any]
     model_version: str
@@ -32,7 +32,7 @@ class _Answer(msgspec.Struct, gc=False):
 
 
 def decode(body: bytes, max_rows: int) -> Columns:
-    """The valid applications in the body."""
+    """Decode the applications in the body."""
     try:
         instances = _decoder.decode(body).instances
     except FAST_REFUSALS:
@@ -43,7 +43,7 @@ def decode(body: bytes, max_rows: int) -> Columns:
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:
-    """One document."""
+    """Encode the decisions as one document."""
     yield _encoder.encode(
         _Answer(
             decided_rows(batch, 0, len(batch.predictions)),

@@ -1,4 +1,4 @@
-"""Why a request's content is refused: texts that name no value, each with a reason that metrics can count."""
+"""Reasons for refusing a request's content, countable by metrics, with texts that quote no value."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,38 +22,38 @@ class Refusal(str):
     reason: str
 
     def __new__(cls, text: str, reason: str) -> Self:
-        """The text as given."""
+        """Attach the reason to the text."""
         refusal = super().__new__(cls, text)
         refusal.reason = reason
         return refusal
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # str's own takes the text alone
-        """For copies, which schemas make of their messages."""
+        """Support copies, which schemas make of their messages."""
         return (str(self), self.reason)
 
 
 @dataclass(frozen=True)
 class RefusedField:
-    """One refusal and where it lies, as a path of names and positions."""
+    """One refusal and its place, as a path of names and positions."""
 
     path: tuple[str | int, ...]
     refusal: Refusal
 
     @property
     def pointer(self) -> str:
-        """The path as a JSON pointer (RFC 6901); names that are too long to be ours are cut."""
+        """Return the path as a JSON pointer (RFC 6901), with names longer than any declared one cut."""
         return "".join(f"/{_escape(str(step)[:_SHOWN_NAME_LENGTH])}" for step in self.path)
 
     @property
     def label(self) -> str:
-        """The field for metrics: a declared name, `instances` for a row, `body`; any other is `unknown`."""
+        """Return the field for metrics: a declared name, `instances` for a row, `body`, or `unknown` for any other."""
         name = next((step for step in reversed(self.path) if isinstance(step, str)), "body")
         return name if name in _LABELS else UNKNOWN
 
 
 @dataclass(frozen=True)
 class Refusals:
-    """All that is wrong with a request: the number of errors, how often each (field label, reason), and the first."""
+    """All errors in a request: their number, counts by (field label, reason), and the first ones in full."""
 
     total: int
     counts: Mapping[tuple[str, str], int]
@@ -85,11 +85,11 @@ class RequestRefusedError(Exception):
 
 
 class MalformedBodyError(Exception):
-    """The body is not of the format that it says it is; the text names no value."""
+    """The body is not in the declared format; the text quotes no value."""
 
 
 def _flatten(messages: Any, path: tuple[str | int, ...]) -> Iterator[RefusedField]:
-    """Marshmallow's nested messages as a flat list; `_schema` stands for the object itself."""
+    """Flatten marshmallow's nested messages; `_schema` stands for the object itself."""
     if isinstance(messages, dict):
         for key, inner in messages.items():
             yield from _flatten(inner, path if key == "_schema" else (*path, key))

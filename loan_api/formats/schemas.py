@@ -1,4 +1,4 @@
-"""What a valid application and a valid batch are, derived from the feature declarations; finds every error at once."""
+"""Schemas of applications and batches, derived from the feature declarations; they find every error at once."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ _SCHEMA_MESSAGES = {
 
 
 class _StrictField(fields.Field[Any]):
-    """A required field whose refusals carry their reason."""
+    """Required field whose refusals carry their reason."""
 
     def make_error(self, key: str, **_: Any) -> ValidationError:
-        """The refusal for marshmallow's own checks."""
+        """Return the refusal for marshmallow's own checks."""
         texts = {"required": ("This field is missing.", "missing"), "null": ("Must not be null.", "null")}
         return ValidationError(Refusal(*texts[key]))
 
@@ -35,7 +35,7 @@ class NumberField(_StrictField):
         expected = f"Must be {self._feature.expectation}."
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValidationError(Refusal(expected, "type"))
-        # Compared before it is converted: JSON knows integers that no float can hold. NaN fails every comparison.
+        # Compared before it is converted, because JSON has integers that no float can hold. NaN fails every comparison.
         if not self._feature.minimum <= value <= self._feature.maximum:
             raise ValidationError(Refusal(expected, "range"))
         if self._feature.whole and value != int(value):
@@ -60,7 +60,7 @@ class CategoryField(_StrictField):
 
 
 def _field(feature: Feature) -> fields.Field[Any]:
-    """The wire field of a feature, documented as OpenAPI wants it."""
+    """Return the field of a feature, with its OpenAPI documentation."""
     if isinstance(feature, CategoryFeature):
         return CategoryField(feature, metadata=enumeration_of(feature).documented(**_documented(feature)))
     limits = {
@@ -95,7 +95,7 @@ ApplicationSchema = _Application.from_dict(
 
 
 def batch_schema(max_rows: int) -> Schema:
-    """The schema of a batch of 1 to `max_rows` applications; more raise BatchTooLargeError."""
+    """Return the schema of a batch of 1 to `max_rows` applications; more raise BatchTooLargeError."""
 
     class LoanApplicationBatch(_StrictSchema):
         """Applications to be decided by the same model version."""
@@ -113,7 +113,7 @@ def batch_schema(max_rows: int) -> Schema:
 
         @pre_load
         def check_size(self, body: Any, **_: Any) -> Any:
-            """Refuses a batch by its size before anything is spent on its rows."""
+            """Refuse a batch by its size before checking its rows."""
             instances = body.get("instances") if isinstance(body, dict) else None
             if isinstance(instances, list):
                 if not instances:

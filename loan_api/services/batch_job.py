@@ -1,4 +1,4 @@
-"""One batch from its body to its answer: the same wherever it runs, in a web worker or in a process for batches."""
+"""One batch from its body to its answer, in a web worker or in a batch process."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -17,14 +17,14 @@ from loan_api.scoring.columns import row_count, rows_of
 from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.decision_log import BatchRecord, Decider
 
-# Upper bounds of the intervals that P(approved) is counted in.
+# Upper bounds of the histogram of P(approved).
 PROBABILITY_BOUNDS = SCORE_BINS.edges[1:]
-# Between slices it is seen whether anyone still waits for the answer.
+# Between slices, the batch is given up if nobody waits for the answer any longer.
 _SLICE_ROWS = 10_000
 
 
 class BatchJob(msgspec.Struct, frozen=True):
-    """What is to be done: by which model, from and to which media type, and under which ids and time."""
+    """The model, media types, ids and time of a batch to be decided."""
 
     artifact: str
     scorer: str
@@ -38,7 +38,7 @@ class BatchJob(msgspec.Struct, frozen=True):
 
 
 class BatchSummary(msgspec.Struct, frozen=True):
-    """What was decided, in numbers.
+    """Counts of a decided batch.
 
     `probability_counts` has one count for each of `PROBABILITY_BOUNDS`, `watched` is what `WatchedDistribution` counts.
     """
@@ -58,10 +58,10 @@ def run_batch(
     record: Callable[[BatchRecord], object],
     is_abandoned: Callable[[], bool],
 ) -> tuple[BatchSummary, Iterator[bytes]]:
-    """Decides the batch and has it recorded; then the answer comes piece by piece.
+    """Decide the batch and record it; return its summary and the pieces of its answer.
 
-    Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, NotRecordedError, or ClientGoneError once nobody
-    waits for it.
+    Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, NotRecordedError, or ClientGoneError if nobody
+    waits for the answer any longer.
     """
     applications = format_of(job.accepts).decode(body, job.max_rows)
     started = perf_counter()

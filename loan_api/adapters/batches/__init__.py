@@ -1,1 +1,1 @@
-"""Batches in processes of their own, so that they hold up nobody else."""
+"""Batches in separate processes, so that they do not delay other requests."""

@@ -1,4 +1,4 @@
-"""Files that lie in memory, to hand a large body to another process."""
+"""Files in memory, to hand a large body to another process."""
 
 import os
 from tempfile import TemporaryFile
@@ -6,7 +6,7 @@ from typing import IO
 
 
 def in_memory_file() -> IO[bytes]:
-    """A file that lies in memory where the system has such files, and is gone once nobody has it open."""
+    """Return a file that is in memory if the system supports it, and disappears when the last descriptor is closed."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("batch"), "w+b", buffering=0)
     return TemporaryFile(buffering=0)

@@ -1,4 +1,4 @@
-"""The web worker's side: hands batches to the batch processes and sees to one of them."""
+"""The web worker's side: hands batches to the batch processes and keeps one of them running."""
 
 import errno
 import select
@@ -24,19 +24,19 @@ from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import BatchRecord
 
-# A batch this small is decided within a millisecond or two, which is less than handing it over takes. Tables say little
-# by their size: they are packed, and what reads them weighs more than all else that a worker imports.
+# Deciding a batch this small takes a millisecond or two, less than handing it over. Arrow and Parquet are always handed
+# over: they are compressed, and their library takes more memory than everything else in a worker.
 _INLINE_BYTES = 65_536
-# Of the process, or of the machine.
+# The limit of the process, or of the machine.
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _LOOK_AFTER_CLIENT_EVERY = 0.25
 _LOOK_AFTER_PROCESS_EVERY = 1.0
-# When everything starts at once, the worker that is to serve goes first; a batch that comes earlier starts the process.
+# At startup the web worker goes first; a batch that arrives earlier starts the process.
 _LEFT_TO_THE_WORKER_SECONDS = 3.0
 _STEP_SECONDS = 20.0
-# How long a batch may wait for a process and be worked on; a large one takes some hundredths of a second.
+# For a batch to wait for a process and be decided. A large one takes some hundredths of a second.
 _BATCH_SECONDS = 60.0
-# A process that is killed while it works takes its batch with it; the batch is handed to another.
+# A batch whose process is killed is handed to another one.
 _ATTEMPTS = 3
 
 
@@ -44,13 +44,13 @@ class Process(Protocol):
     """A process that can be started."""
 
     def ensure_running(self) -> object:
-        """Starts it where it does not run."""
+        """Start it unless it is running."""
 
 
 class BatchProcesses:
-    """Runs batches; `own` is the batch process that this worker sees to.
+    """Runs batches; `own` is the batch process that this worker keeps running.
 
-    `record` keeps what is decided in this process; the others have their own way to the decision log.
+    `record` records what this process decides itself; batch processes have their own connection to the recorder.
     """
 
     def __init__(self, queue: ConnectionQueue, own: Process, record: Callable[[BatchRecord], object]) -> None:
@@ -59,7 +59,7 @@ class BatchProcesses:
         self._record = record
 
     def start(self) -> None:
-        """Keeps this worker's own process running from a background thread for as long as the worker lives."""
+        """Keep this worker's own process running, from a background thread."""
 
         def keep_running() -> None:
             pause = threading.Event()
@@ -73,10 +73,10 @@ class BatchProcesses:
     def run(
         self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        """The summary of a batch that comes in pieces, and the pieces of its answer.
+        """Decide a batch whose body comes in pieces; return its summary and the pieces of its answer.
 
         Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, BatchFailedError, NotRecordedError,
-        SaturatedError where no process can be had, or ClientGoneError.
+        SaturatedError if no process is available, or ClientGoneError.
         """
         if sum(map(len, body)) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
             return run_batch(job, b"".join(body), model, self._record, is_gone)
@@ -97,7 +97,7 @@ class BatchProcesses:
             self._own.ensure_running()
             connection, theirs = socket.socketpair()
             with connection:
-                # Each step is a matter of moments; what hangs is to be found out.
+                # Each step takes moments; a process that hangs must be noticed.
                 connection.settimeout(_STEP_SECONDS)
                 try:
                     with theirs:
@@ -105,12 +105,12 @@ class BatchProcesses:
                     send_job(connection, job)
                     reply = self._await_reply(connection, is_gone)
                     if isinstance(reply, Decided):
-                        # All of it at once: a client that reads slowly must not hold a process.
+                        # All of it at once, because a slow client must not occupy a process.
                         return reply.summary, list(receive_pieces(connection))
                 except (ConnectionError, TimeoutError):
                     continue
                 raise _error_of(reply)
-        raise SaturatedError("No process for batches is to be had at the moment.")
+        raise SaturatedError("No batch process is available at the moment.")
 
     def _await_reply(self, connection: socket.socket, is_gone: Callable[[], bool]) -> Reply:
         deadline = monotonic() + _BATCH_SECONDS

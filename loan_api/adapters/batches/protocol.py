@@ -1,7 +1,7 @@
-"""What a web worker and a batch process say to each other over a socket of their own for each batch.
+"""Protocol between a web worker and a batch process, on one socket per batch.
 
-The worker sends the job, the process answers with one reply and, where the batch is decided, the pieces of the answer.
-Everything is MessagePack or raw bytes behind their length. The batch itself comes as a file with the socket.
+The worker sends the job. The process sends one reply and, if the batch was decided, the pieces of the answer. Messages
+are MessagePack or raw bytes, prefixed by their length. The batch itself is a file that is passed with the socket.
 """
 
 import socket
@@ -18,13 +18,13 @@ _job_decoder = msgspec.msgpack.Decoder(BatchJob)
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True):
-    """The batch is decided; the pieces of the answer follow."""
+    """The batch was decided; the pieces of the answer follow."""
 
     summary: BatchSummary
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """The applications are not valid: what `Refusals` holds, its counts as triples."""
+    """The applications are not valid: the content of `Refusals`, with its counts as triples."""
 
     total: int
     counts: Sequence[tuple[str, str, int]]
@@ -32,7 +32,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class NotDone(msgspec.Struct, frozen=True, tag=True):
-    """Why the batch is not decided, in a sentence that is safe to show, but for `failed`."""
+    """The reason why the batch was not decided, in a sentence that is safe to show unless `why` is `failed`."""
 
     why: Literal["malformed", "too_large", "not_recorded", "failed"]
     says: str
@@ -43,33 +43,33 @@ _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def send_job(connection: socket.socket, job: BatchJob) -> None:
-    """To the batch process."""
+    """Send the job to the batch process."""
     send_message(connection, _encoder.encode(job))
 
 
 def receive_job(connection: socket.socket) -> BatchJob:
-    """From the worker. Raises ConnectionError where it hangs up."""
+    """Receive the job from the worker. Raises ConnectionError if it hangs up."""
     return _job_decoder.decode(receive_message(connection))
 
 
 def send_reply(connection: socket.socket, reply: Reply) -> None:
-    """To the worker."""
+    """Send the reply to the worker."""
     send_message(connection, _encoder.encode(reply))
 
 
 def receive_reply(connection: socket.socket) -> Reply:
-    """From the batch process. Raises ConnectionError where it hangs up."""
+    """Receive the reply from the batch process. Raises ConnectionError if it hangs up."""
     return _reply_decoder.decode(receive_message(connection))
 
 
 def send_pieces(connection: socket.socket, pieces: Iterator[bytes]) -> None:
-    """The answer, to the worker."""
+    """Send the answer to the worker."""
     for piece in pieces:
         send_message(connection, piece)
     send_message(connection, b"")
 
 
 def receive_pieces(connection: socket.socket) -> Iterator[bytes]:
-    """The answer, from the batch process. Raises ConnectionError where it hangs up before the end."""
+    """Receive the answer from the batch process. Raises ConnectionError if it hangs up before the end."""
     while piece := receive_message(connection):
         yield bytes(piece)
