@@ -1,4 +1,4 @@
-"""A real Alertmanager with the project's configuration: what is inhibited, and what arrives where."""
+"""Inhibition and routing of the project's configuration on a real Alertmanager."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +93,7 @@ def in_order(labels: Labels) -> Labels:
     return dict(sorted(labels.items()))
 
 
-def test_each_receiver_is_told_with_its_secret(alertmanager: Alertmanager, receiver: Receiver) -> None:
+def test_each_receiver_gets_its_alerts_with_its_secret(alertmanager: Alertmanager, receiver: Receiver) -> None:
     alertmanager.post(DOWN, DRIFT, WATCHDOG, {"alertname": "LoanApiNews", "severity": "none"})
     wait_until(lambda: len(receiver.received) == 3, "three notifications", seconds=20)
     (page,) = receiver.at("/pager")
@@ -107,7 +107,7 @@ def test_each_receiver_is_told_with_its_secret(alertmanager: Alertmanager, recei
     assert beat.body["groupLabels"] == {"alertname": "Watchdog"}
 
 
-def test_what_is_silenced_is_told_to_nobody(alertmanager: Alertmanager, receiver: Receiver) -> None:
+def test_suppressed_alerts_are_not_sent(alertmanager: Alertmanager, receiver: Receiver) -> None:
     alertmanager.post(DOWN)
     wait_until(lambda: bool(receiver.at("/pager")), "the page", seconds=20)
     alertmanager.post(SLOW_SCRAPE, DRIFT)

@@ -1,4 +1,4 @@
-"""Alertmanager's configuration is valid and sends each alert to whom it concerns."""
+"""Alertmanager's configuration is valid and routes each alert to the right receiver."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ def test_the_configuration_is_valid() -> None:
         (["alertname=LoanApiWithoutSeverity"], "ticket"),
     ],
 )
-def test_an_alert_goes_to_whom_it_concerns(labels: list[str], receiver: str) -> None:
+def test_an_alert_goes_to_the_right_receiver(labels: list[str], receiver: str) -> None:
     amtool("config", "routes", "test", f"--config.file={CONFIGURATION}", f"--verify.receivers={receiver}", *labels)
 
 

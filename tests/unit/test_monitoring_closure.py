@@ -1,4 +1,4 @@
-"""Rules, alerts, their tests, runbooks and documents name each other without a gap, and only what there is."""
+"""Rules, alerts, rule tests, runbooks and documents refer to each other completely and correctly."""
 
 import re
 from itertools import chain
