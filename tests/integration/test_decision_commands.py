@@ -104,7 +104,7 @@ def test_an_export_says_that_more_decisions_wait(ledger: Ledger, tmp_path: Path)
     journal = Journal(tmp_path / "journal" / "0.journal", 2**20)
     for told in (False, True):
         exported = run(ledger, "decisions", "export", tmp_path / "all.csv", LOAN_HOME=str(tmp_path))
-        assert (exported.exit_code, "wait in the journal" in exported.output) == (0, told)
+        assert (exported.exit_code, "are still in the journal" in exported.output) == (0, told)
         journal.append([b"a decision"])
     journal.close()
 
