@@ -1,4 +1,4 @@
-"""Promotions and rollbacks on request."""
+"""Promotion and rollback on request."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from training.lock import registry_lock
 from training.registry.gate import Verdict, fetch_contestant, inspect, judge
 from training.registry.promotion import Settlement, previous_version, put_into_production, settle
 from training.registry.registration import keep_verdict
-from training.registry.versions import find_version, production_version, semantic_version
+from training.registry.versions import champion_version, find_version, semantic_version
 from training.tracking.store import connect
 
 
@@ -29,23 +29,23 @@ def promote(
     *,
     despite_broken_champion: bool = False,
 ) -> None:
-    """Puts the version called `wanted`, or the newest, through the gate and into Production.
+    """Put the version named by `wanted`, or the newest, through the gate and into Production.
 
-    It is compared with the champion on the holdout of today's dataset. Raises GateRefusedError where the gate refuses
-    it, and TrainingError where the dataset cannot be used or there is no such version.
+    The gate compares it with the champion on the holdout of the current dataset. Raises GateRefusedError if the gate
+    refuses it, and TrainingError if the dataset is unusable or the version does not exist.
     """
     client = connect(settings)
     with registry_lock(settings.home.registry_lock, console.say):
         _settle(client, settings, console)
         version = find_version(client, settings.model_name, wanted)
         number = semantic_version(version)
-        champion = production_version(client, settings.model_name)
+        champion = champion_version(client, settings.model_name)
         if champion is not None and champion.version == version.version:
-            console.say(f"Version {number} of {version.name} is in Production already.")
+            console.say(f"Version {number} of {version.name} is already in Production.")
             return
         dataset = read_dataset(locate_dataset(settings.dataset_path))
         if dataset.digest != version.tags[TAG_DATASET_DIGEST]:
-            console.warn(f"Version {number} learnt from other data; both are judged on the holdout of {dataset.path}.")
+            console.warn(f"Version {number} was trained on other data; the gate uses the holdout of {dataset.path}.")
         with TemporaryDirectory() as folder:
             rival = fetch_contestant(champion, Path(folder, "champion")) if champion is not None else None
             challenger = fetch_contestant(version, Path(folder, "challenger"))
@@ -54,14 +54,14 @@ def promote(
 
 
 def rollback(settings: Settings, console: TrainingConsole, interrupts: Interrupts) -> None:
-    """Puts the previous Production version back, if it still loads and decides as it did.
+    """Restore the previous Production version if it still loads and reproduces its golden rows.
 
-    Raises VersionError where there is none, GateRefusedError where it is broken.
+    Raises VersionError if there is none and GateRefusedError if it is broken.
     """
     client = connect(settings)
     with registry_lock(settings.home.registry_lock, console.say):
         if _settle(client, settings, console).completed == "rollback":
-            # The rollback that was cut short is the one that is asked for again.
+            # An interrupted rollback was just completed; going back one more version would be a surprise.
             return
         version = previous_version(client, settings.model_name)
         with TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ from training.registry.gate import Contestant, Verdict, fetch_artifact, fetch_co
 from training.registry.history import read_events, was_taken_out
 from training.registry.promotion import put_into_production, settle
 from training.registry.registration import NewModel, find_same_model, keep_verdict, register
-from training.registry.versions import PRODUCTION, production_version, semantic_version
+from training.registry.versions import PRODUCTION, champion_version, semantic_version
 from training.selection.candidates import BASELINE, Candidate, able_to_learn_from
 from training.selection.choice import Choice, choose
 from training.selection.evaluation import Conditions, Evaluation, evaluate_all
@@ -148,7 +148,7 @@ def _judge(
     """Package the winner unless it is registered already, and ask the gate. The registry stays unchanged."""
     identity = packaging.identify(choice.winner, material.dataset)
     same = find_same_model(client, name, identity)
-    champion = production_version(client, name)
+    champion = champion_version(client, name)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         rival = fetch_contestant(champion, folder / "champion") if champion is not None else None

@@ -48,7 +48,7 @@ class TestCommands:
         further = command(two_versions, "rollback")
         assert further.exit_code == 1
         assert further.stderr == (
-            "Error: loan_approval_model 1.0.0 is the first in Production; there is none to go back to\n"
+            "Error: loan_approval_model has no earlier Production version to restore; 1.0.0 was the first\n"
         )
         forth = command(two_versions, "promote", "1.0.1")
         assert forth.exit_code == 0, forth.stderr
@@ -69,12 +69,12 @@ class TestCommands:
     def test_promote_takes_the_newest_and_says_where_it_is_already(self, two_versions: TrainedHome) -> None:
         finished = command(two_versions, "promote")
         assert finished.exit_code == 0
-        assert finished.stdout == "Version 1.0.1 of loan_approval_model is in Production already.\n"
+        assert finished.stdout == "Version 1.0.1 of loan_approval_model is already in Production.\n"
 
     def test_a_version_that_is_not_there_is_one_line(self, trained_home: TrainedHome) -> None:
         finished = command(trained_home, "promote", "7.0.0")
         assert finished.exit_code == 1
-        assert finished.stderr == "Error: loan_approval_model has no version 7.0.0; there are 1.0.0\n"
+        assert finished.stderr == "Error: loan_approval_model has no version 7.0.0; it has 1.0.0\n"
 
     def test_an_empty_registry_is_one_line(self, trained_home: TrainedHome, tmp_path: Path) -> None:
         empty = dataclasses.replace(
@@ -253,7 +253,7 @@ def test_a_change_by_other_means_is_found_and_can_be_rolled_back(two_versions: T
         client.transition_model_version_stage(MODEL, "1", "Production", archive_existing_versions=False)
     assert unsettled(client, MODEL)
     sentences = settle(client, MODEL).sentences
-    assert sentences == ("Several versions were in Production; 1.0.1, the newest from training, stays.",)
+    assert sentences == ("Several versions were in Production; 1.0.1 stays.",)
     assert in_production(two_versions) == "1.0.1"
 
     with pytest.warns(FutureWarning):
@@ -272,11 +272,65 @@ def test_an_event_that_somebody_made_unreadable_is_left_out(two_versions: Traine
     assert read_events(client, MODEL) == [second]
 
 
-def test_a_version_that_somebody_else_registered_does_not_stay_beside_ours(two_versions: TrainedHome) -> None:
-    client = two_versions.client
+def promote_foreign_version(client: MlflowClient, *, archiving_others: bool) -> str:
+    """Register a model without training's tags and move it to Production, as in MLflow's UI. Return its number."""
     foreign = client.create_model_version(MODEL, str(find_version(client, MODEL, "1.0.0").source))
     with pytest.warns(FutureWarning):
-        client.transition_model_version_stage(MODEL, foreign.version, "Production", archive_existing_versions=False)
+        client.transition_model_version_stage(
+            MODEL, foreign.version, "Production", archive_existing_versions=archiving_others
+        )
+    return str(foreign.version)
+
+
+class TestForeignVersionInProduction:
+    def test_history_shows_it_without_changing_the_registry(self, two_versions: TrainedHome) -> None:
+        before = read_events(two_versions.client, MODEL)
+        number = promote_foreign_version(two_versions.client, archiving_others=True)
+        shown = command(two_versions, "history")
+        assert shown.exit_code == 0, shown.stderr
+        newest, earlier = shown.stdout.splitlines()[1:3]
+        assert (newest.split()[:2], newest.split()[-1]) == (["unknown", number], "found")
+        assert "today" in newest
+        assert "today" not in earlier
+        assert read_events(two_versions.client, MODEL) == before
+
+    def test_rollback_restores_the_version_before_it(self, two_versions: TrainedHome) -> None:
+        number = promote_foreign_version(two_versions.client, archiving_others=True)
+        restored = command(two_versions, "rollback")
+        assert restored.exit_code == 0, restored.stderr
+        assert f"registry version {number} (not from training) was put into Production by other means" in " ".join(
+            restored.stdout.split()
+        )
+        assert in_production(two_versions) == "1.0.1"
+        assert [event.action for event in read_events(two_versions.client, MODEL)[-2:]] == ["found", "rollback"]
+        again = command(two_versions, "rollback")
+        assert again.exit_code == 0, again.stderr
+        assert in_production(two_versions) == "1.0.0"
+
+    def test_rollback_skips_several_foreign_versions(self, two_versions: TrainedHome) -> None:
+        client = two_versions.client
+        promote_foreign_version(client, archiving_others=True)
+        settle(client, MODEL)
+        promote_foreign_version(client, archiving_others=True)
+        settle(client, MODEL)
+        assert semantic_version(previous_version(client, MODEL)) == "1.0.1"
+
+    def test_promotion_replaces_it_without_comparison(self, two_versions: TrainedHome) -> None:
+        promote_foreign_version(two_versions.client, archiving_others=True)
+        promoted = command(two_versions, "promote", "1.0.1")
+        assert promoted.exit_code == 0, promoted.stderr
+        assert in_production(two_versions) == "1.0.1"
+
+    def test_training_replaces_it(self, two_versions: TrainedHome) -> None:
+        promote_foreign_version(two_versions.client, archiving_others=True)
+        trained = command(two_versions, "run", "--candidates", "decision_tree", "--jobs", "1", "--unless-in-production")
+        assert trained.exit_code == 0, trained.stderr
+        assert in_production(two_versions) == "1.0.0"
+
+
+def test_a_foreign_version_does_not_stay_beside_one_from_training(two_versions: TrainedHome) -> None:
+    client = two_versions.client
+    promote_foreign_version(client, archiving_others=False)
     assert unsettled(client, MODEL)
     settle(client, MODEL)
     assert in_production(two_versions) == "1.0.1"
@@ -285,10 +339,10 @@ def test_a_version_that_somebody_else_registered_does_not_stay_beside_ours(two_v
 def test_a_rollback_passes_over_a_version_that_is_gone(two_versions: TrainedHome) -> None:
     client = two_versions.client
     client.delete_model_version(MODEL, find_version(client, MODEL, "1.0.0").version)
-    with pytest.raises(VersionError, match=r"1\.0\.1 is the first in Production; there is none to go back to"):
+    with pytest.raises(VersionError, match=r"no earlier Production version to restore; 1\.0\.1 was the first"):
         previous_version(client, MODEL)
 
 
 def test_without_an_earlier_version_there_is_nothing_to_go_back_to(trained_home: TrainedHome) -> None:
-    with pytest.raises(VersionError, match=r"1\.0\.0 is the first in Production"):
+    with pytest.raises(VersionError, match=r"1\.0\.0 was the first"):
         previous_version(trained_home.client, MODEL)

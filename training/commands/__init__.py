@@ -15,7 +15,7 @@ from loan_api.settings import SAMPLE_DATASET, Settings, SettingsError, read_sett
 from training.data.sample import ROWS, SEED, write_sample
 from training.errors import GateRefusedError, TrainingError
 from training.interruption import Interrupts, is_interruption
-from training.registry.versions import production_version, semantic_version
+from training.registry.versions import champion_version, production_version, semantic_version
 from training.tracking.store import connect
 from training.tracking.ui import ui_process
 
@@ -50,7 +50,7 @@ def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unles
     """Train every candidate, register the best and promote it to Production."""
     with _one_line_errors() as (settings, interrupts):
         if unless_in_production:
-            serving = production_version(connect(settings), settings.model_name)
+            serving = champion_version(connect(settings), settings.model_name)
             if serving is not None:
                 number = semantic_version(serving)
                 click.echo(f"{settings.model_name} {number} is already in Production; skipping training.")
@@ -110,11 +110,10 @@ def history() -> None:
     """Show which version was in Production when."""
     with _one_line_errors() as (settings, _):
         from training.console import TrainingConsole
-        from training.registry.history import read_events
-        from training.registry.promotion import unsettled
+        from training.registry.promotion import current_history, unsettled
 
         client = connect(settings)
-        events = read_events(client, settings.model_name)
+        events = current_history(client, settings.model_name)
         console = TrainingConsole()
         if events:
             serving = production_version(client, settings.model_name)

@@ -1,7 +1,7 @@
-"""Who was in Production when.
+"""The history of Production: which version was there and when.
 
-Every change is an event, kept as a tag of the registered model. It is written before the change and marked as done
-after it, so that whatever a kill leaves behind can be told apart.
+Every change is an event, stored as a tag of the registered model. It is written before the change and marked as done
+after it, so that an interrupted change can be recognised and completed or undone.
 """
 
 import getpass
@@ -24,7 +24,7 @@ Action = Literal["promote", "rollback", "found"]
 
 @dataclass(frozen=True)
 class Event:
-    """A version went into Production at `at` (UTC). `found`: somebody else put it there, and nobody said so."""
+    """A version entered Production at `at` (UTC). `found` means by other means than this program, noticed later."""
 
     at: datetime
     action: Action
@@ -35,14 +35,14 @@ class Event:
 
     @property
     def key(self) -> str:
-        """The name of its tag; names sort as their times do."""
+        """Return the name of the event's tag. Names sort chronologically."""
         return f"{_PREFIX}{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
 
 
 def new_event(action: Action, version: ModelVersion, previous: Sequence[Event], at: datetime | None = None) -> Event:
-    """An event of now, or of `at`, by the user who runs this; in any case after the previous ones.
+    """Create an event by the current user, now or at the time given, but always after the previous events.
 
-    Their order is that of their times, and the clock may have been set back.
+    Events are ordered by time, and the clock may have been set back.
     """
     at = at or datetime.now(UTC)
     return Event(
@@ -55,7 +55,7 @@ def new_event(action: Action, version: ModelVersion, previous: Sequence[Event], 
 
 
 def read_events(client: MlflowClient, name: str) -> list[Event]:
-    """Every event, the oldest first; none where the model is not registered."""
+    """Return all events, oldest first; an empty list if the model is not registered."""
     try:
         tags = client.get_registered_model(name).tags
     except MlflowException as error:
@@ -67,25 +67,25 @@ def read_events(client: MlflowClient, name: str) -> list[Event]:
 
 
 def write_event(client: MlflowClient, name: str, event: Event) -> None:
-    """Keeps the event, in the place of the same one before it was done."""
+    """Store the event, replacing its earlier state."""
     content = json.dumps(asdict(event) | {"at": event.at.isoformat()})
     client.set_registered_model_tag(name, event.key, content)
 
 
 def mark_done(client: MlflowClient, name: str, event: Event) -> None:
-    """Says that the event's change has been made."""
+    """Record that the event's change has been made."""
     write_event(client, name, replace(event, done=True))
 
 
 def drop_event(client: MlflowClient, name: str, event: Event) -> None:
-    """Forgets an event whose change was never made."""
+    """Delete an event whose change was never made."""
     client.delete_registered_model_tag(name, event.key)
 
 
 def standing(events: Sequence[Event]) -> list[str]:
-    """The registry versions that a rollback would go back through, the one in Production last.
+    """Return the stack of registry versions that rollbacks walk back through; the one in Production is last.
 
-    A promotion comes on top; a rollback takes the top away, and all that was below it of the same version.
+    A promotion pushes a version. A rollback removes the top version, including its earlier occurrences.
     """
     stack: list[str] = []
     for event in events:
@@ -97,7 +97,7 @@ def standing(events: Sequence[Event]) -> list[str]:
 
 
 def was_taken_out(events: Sequence[Event], version: str) -> bool:
-    """Whether a rollback took that registry version out of Production, and nobody has put it back since."""
+    """Report if a rollback removed that registry version from Production and nobody has restored it since."""
     taken_out = False
     previous: str | None = None
     for event in events:
@@ -110,7 +110,7 @@ def was_taken_out(events: Sequence[Event], version: str) -> bool:
 
 
 def _parse(tag: str) -> Event | None:
-    """None for a tag that somebody has edited beyond reading: a lost event must not stop a rollback."""
+    """Return None for a tag that was edited beyond recognition: a lost event must not stop a rollback."""
     try:
         event = json.loads(tag)
         return Event(**event | {"at": datetime.fromisoformat(event["at"])})
@@ -122,5 +122,5 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        # A container's user may have a number only.
+        # A container's user may have only a number.
         return "unknown"

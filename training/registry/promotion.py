@@ -1,12 +1,14 @@
-"""Puts versions into Production and takes them out.
+"""Promotion and rollback in the registry.
 
-The registry's stage is what the service follows, and MLflow changes it in one transaction: at any time, exactly one
-version is in Production. Alias and history follow; `settle` makes good what a kill between the steps left undone.
+The service follows the stage, which MLflow changes in one transaction, so exactly one version is in Production at any
+time. Alias and history follow. `settle` reconciles them with the stage after an interrupted change or one that was
+made by other means, such as MLflow's UI.
 """
 
 import warnings
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeGuard
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -26,6 +28,7 @@ from training.registry.history import (
 from training.registry.versions import (
     PRODUCTION,
     count_in_production,
+    is_from_training,
     production_version,
     registered_versions,
     semantic_version,
@@ -33,9 +36,9 @@ from training.registry.versions import (
 
 
 def put_into_production(client: MlflowClient, version: ModelVersion, action: Action = "promote") -> None:
-    """Makes `version` the only one in Production, points the champion alias at it and keeps the event.
+    """Make `version` the only one in Production, point the champion alias at it, and record the event.
 
-    To be called with the registry's lock held and the registry settled. Repeating it changes nothing.
+    The caller holds the registry lock and has settled the registry. The operation is idempotent.
     """
     name = version.name
     serving = production_version(client, name)
@@ -48,59 +51,67 @@ def put_into_production(client: MlflowClient, version: ModelVersion, action: Act
 
 
 def previous_version(client: MlflowClient, name: str) -> ModelVersion:
-    """The version that was in Production before today's, those that were rolled back left out.
+    """Return the version that a rollback restores: the last one before the current, not counting rolled-back ones.
 
-    Raises VersionError where there is none.
+    Foreign versions are skipped. Raises VersionError if there is none.
     """
     serving = production_version(client, name)
     if serving is None:
-        raise VersionError(f"no version of {name} is in Production; there is nothing to roll back")
+        raise VersionError(f"no version of {name} is in Production; python -m training promote puts one there")
     registered = {str(version.version) for version in registered_versions(client, name)}
-    # Somebody may have deleted a version since.
+    # A version may have been deleted since.
     earlier = [version for version in standing(read_events(client, name))[:-1] if version in registered]
     if not earlier:
-        raise VersionError(
-            f"{name} {semantic_version(serving)} is the first in Production; there is none to go back to"
-        )
+        raise VersionError(f"{name} has no earlier Production version to restore; {_title(serving)} was the first")
     return client.get_model_version(name, earlier[-1])
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """What had to be mended, a sentence each, and the action that was cut short and is complete now."""
+    """The repairs made, one sentence each, and the interrupted action that is now complete, if any."""
 
     sentences: tuple[str, ...]
     completed: Action | None = None
 
 
 def settle(client: MlflowClient, name: str) -> Settlement:
-    """Brings stage, alias and history into agreement. The stage is right, as the service follows it."""
+    """Reconcile alias and history with the stage, which is authoritative because the service follows it."""
     serving = production_version(client, name)
-    mended = []
+    repairs = []
     if serving is not None:
-        number = semantic_version(serving)
         if count_in_production(client, name) > 1:
             _move(client, serving)
-            mended.append(f"Several versions were in Production; {number}, the newest from training, stays.")
+            repairs.append(f"Several versions were in Production; {_title(serving)} stays.")
         elif CHAMPION_ALIAS not in serving.aliases:
             _move(client, serving)
-            mended.append(f"The alias {CHAMPION_ALIAS} now points at {number}, which is in Production.")
+            repairs.append(f"The alias {CHAMPION_ALIAS} now points at {_title(serving)}, which is in Production.")
     history, completed = _settle_history(client, name, serving)
-    return Settlement((*mended, *history), completed)
+    return Settlement((*repairs, *history), completed)
 
 
 def unsettled(client: MlflowClient, name: str) -> bool:
-    """Whether `settle` would mend something."""
+    """Report if stage, alias and history disagree."""
     serving = production_version(client, name)
     events = read_events(client, name)
     if serving is None:
-        return bool(events) or count_in_production(client, name) > 0
+        return bool(events)
     agrees = bool(events) and events[-1].done and events[-1].version == str(serving.version)
     return count_in_production(client, name) > 1 or CHAMPION_ALIAS not in serving.aliases or not agrees
 
 
+def current_history(client: MlflowClient, name: str) -> list[Event]:
+    """Return the history as the registry shows it, including a version put into Production by other means."""
+    events = read_events(client, name)
+    serving = production_version(client, name)
+    return [*events, _found(serving, events)] if _is_missing(serving, events) else events
+
+
+def _is_missing(serving: ModelVersion | None, events: list[Event]) -> TypeGuard[ModelVersion]:
+    return serving is not None and (not events or events[-1].version != str(serving.version))
+
+
 def _settle_history(client: MlflowClient, name: str, serving: ModelVersion | None) -> tuple[list[str], Action | None]:
-    mended: list[str] = []
+    repairs: list[str] = []
     completed: Action | None = None
     events = read_events(client, name)
     if events and not events[-1].done:
@@ -108,26 +119,32 @@ def _settle_history(client: MlflowClient, name: str, serving: ModelVersion | Non
         if serving is not None and last.version == str(serving.version):
             mark_done(client, name, last)
             completed = last.action
-            mended.append(f"The {last.action} of {last.semantic_version} was cut short; it is complete now.")
+            repairs.append(f"The {last.action} of {last.semantic_version} was interrupted; it is now complete.")
         else:
             drop_event(client, name, last)
             events.pop()
-            mended.append(f"The {last.action} of {last.semantic_version} was cut short before it changed anything.")
-    if serving is not None and (not events or events[-1].version != str(serving.version)):
+            repairs.append(f"The {last.action} of {last.semantic_version} was interrupted before it changed anything.")
+    if _is_missing(serving, events):
         write_event(client, name, _found(serving, events))
-        mended.append(f"{semantic_version(serving)} was put into Production by other means; the history says so now.")
-    return mended, completed
+        repairs.append(f"{_title(serving)} was put into Production by other means; the history now includes it.")
+    return repairs, completed
 
 
 def _found(serving: ModelVersion, events: list[Event]) -> Event:
-    """The event that nobody wrote, at the time that the registry remembers."""
+    """Reconstruct the event of a change made by other means, with the registry's timestamp."""
     at = datetime.fromtimestamp((serving.last_updated_timestamp or 0) / 1000, UTC)
     return replace(new_event("found", serving, events, at), by="unknown", done=True)
 
 
+def _title(version: ModelVersion) -> str:
+    if is_from_training(version):
+        return semantic_version(version)
+    return f"registry version {version.version} (not from training)"
+
+
 def _move(client: MlflowClient, version: ModelVersion) -> None:
     with warnings.catch_warnings():
-        # MLflow deprecates stages in favour of aliases; the service's contract has both.
+        # MLflow deprecates stages in favour of aliases; the service's contract promises both.
         warnings.simplefilter("ignore", FutureWarning)
         client.transition_model_version_stage(
             version.name, version.version, stage=PRODUCTION, archive_existing_versions=True

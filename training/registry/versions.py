@@ -1,4 +1,8 @@
-"""The versions in the registry: which there are, which is meant, and which number the next one gets."""
+"""Versions of the registered model: looking them up and numbering the next one.
+
+Anyone may register a version in MLflow. Versions from training carry an identity tag; the others are foreign: they
+have no semantic version, cannot be judged or served, but may well be in Production.
+"""
 
 import json
 from collections.abc import Mapping
@@ -17,10 +21,10 @@ TAG_IDENTITY = "identity"
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What makes a model this one and no other: digests and values. Two models of one identity decide alike.
+    """The digests and values that distinguish models. Two models with equal identities make equal decisions.
 
-    `behaviour` is a digest of its probabilities for every application of its dataset and for a fixed set of made-up
-    ones; `code` of the code that it ships; `libraries` what it needs to be loaded.
+    `behaviour` is a digest of the probabilities for the whole dataset and a fixed set of made-up applications, `code`
+    a digest of the shipped code, and `libraries` the pinned requirements for loading the model.
     """
 
     feature_schema: str
@@ -32,16 +36,16 @@ class ModelIdentity:
     libraries: str
 
     def to_tag(self) -> str:
-        """As text for the version's tag."""
+        """Return the text of the version's identity tag."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def of(cls, version: ModelVersion) -> "ModelIdentity":
-        """The identity that a registered version was tagged with."""
+        """Parse the identity tag of a registered version."""
         return cls(**json.loads(version.tags[TAG_IDENTITY]))
 
     def differences(self, other: "ModelIdentity") -> list[str]:
-        """What differs, in words."""
+        """Name the fields that differ, in words."""
         return [
             field.name.replace("_", " ")
             for field in fields(self)
@@ -50,51 +54,65 @@ class ModelIdentity:
 
 
 def registered_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
-    """Every version of `name` that training registered, by ascending semantic version."""
+    """Return every version of `name` from training, by ascending semantic version."""
     found = client.search_model_versions(f"name='{name}'")
-    return sorted((version for version in found if TAG_IDENTITY in version.tags), key=_order)
+    return sorted((version for version in found if is_from_training(version)), key=_order)
 
 
 def production_version(client: MlflowClient, name: str) -> ModelVersion | None:
-    """The version of `name` in Production, or None. Where somebody else has put several there, the newest."""
-    versions = [v for v in registered_versions(client, name) if v.current_stage == PRODUCTION]
-    newest = max(versions, key=lambda version: int(version.version), default=None)
-    # A search leaves the aliases out.
-    return None if newest is None else client.get_model_version(name, newest.version)
+    """Return the version of `name` in Production, from training or foreign, or None.
+
+    If someone has put several there, versions from training take precedence, then the newest.
+    """
+    staged = [v for v in client.search_model_versions(f"name='{name}'") if v.current_stage == PRODUCTION]
+    chosen = max(staged, key=lambda version: (is_from_training(version), int(version.version)), default=None)
+    # Search results lack the aliases.
+    return None if chosen is None else client.get_model_version(name, chosen.version)
+
+
+def champion_version(client: MlflowClient, name: str) -> ModelVersion | None:
+    """Return the version that a challenger must beat: the one in Production, or None if that one is foreign."""
+    version = production_version(client, name)
+    return version if version is not None and is_from_training(version) else None
+
+
+def is_from_training(version: ModelVersion) -> bool:
+    """Tell versions that training registered from foreign ones."""
+    return TAG_IDENTITY in version.tags
 
 
 def count_in_production(client: MlflowClient, name: str) -> int:
-    """How many versions of `name` are in Production, whoever registered them."""
+    """Count the versions of `name` in Production, foreign ones included."""
     return sum(v.current_stage == PRODUCTION for v in client.search_model_versions(f"name='{name}'"))
 
 
 def find_version(client: MlflowClient, name: str, wanted: str | None) -> ModelVersion:
-    """The version called `wanted`, a semantic version or the registry's number; without it the newest.
+    """Return the version from training that `wanted` names by semantic version or registry number, or the newest.
 
-    Raises VersionError where there is none.
+    Raises VersionError if there is none.
     """
     versions = registered_versions(client, name)
     if not versions:
-        raise VersionError(f"no version of {name} is registered; python -m training run makes one")
+        raise VersionError(f"no version of {name} is registered; python -m training run registers one")
     if wanted is None:
         return max(versions, key=lambda version: int(version.version))
     for version in versions:
         if wanted in (semantic_version(version), str(version.version)):
             return version
     known = ", ".join(semantic_version(version) for version in versions)
-    raise VersionError(f"{name} has no version {wanted}; there are {known}")
+    raise VersionError(f"{name} has no version {wanted}; it has {known}")
 
 
 def semantic_version(version: ModelVersion) -> str:
-    """The version's semantic version."""
-    return str(version.tags[TAG_SEMANTIC_VERSION])
+    """Return the version's semantic version, or `unknown` for a foreign version without one."""
+    return str(version.tags.get(TAG_SEMANTIC_VERSION, "unknown"))
 
 
 def next_semantic_version(previous: Mapping[str, ModelIdentity], identity: ModelIdentity) -> tuple[str, str]:
-    """The semantic version that a model of this identity gets after the previous ones, and why.
+    """Return the semantic version that follows the highest previous one, and the reason.
 
-    It counts on from the highest. Major: the features or their meaning changed. Minor: other data or another algorithm.
-    Patch: a refit, which differs in nothing but its behaviour, threshold, code or libraries.
+    Major: the features or their meaning changed. Minor: the data or the algorithm changed. Patch: a refit, which
+    differs only in behaviour, threshold, code or libraries.
     """
     if not previous:
         return FIRST_VERSION, "the first version"
