@@ -1,4 +1,7 @@
-"""The composition root: settings → adapters → services → blueprints. The only place that wires."""
+"""The composition root: settings → adapters → services → blueprints. The only module that wires.
+
+`create_app` builds the service from `Adapters`: `real_adapters` in production, fakes in tests.
+"""
 
 import logging
 import secrets
@@ -46,15 +49,15 @@ from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, SettingsError, read_settings
 
-# How often a worker reads what the follower of the registry has written, which costs next to nothing.
+# How often a worker reads the desired version from the cache, which costs next to nothing.
 _LOOK_EVERY_SECONDS = 0.5
-# A turn of the loop that lasts longer sends single requests away; batches wait for a while.
+# A longer iteration of the event loop makes the service shed single requests; batches may wait for a while.
 _LONGEST_TURN_SECONDS = 0.25
 _WAITING_BATCHES = 64
 _WAITING_SECONDS = 10.0
-# How long the first of some decisions that are recorded together may wait for the others; less where none is made.
+# The longest wait of the first decision in a group commit for others to join.
 _GROUPING_SECONDS = 0.002
-# A worker waits this part of the usual time for SQLite's lock, then leaves the work to the recorder.
+# A worker waits this fraction of the usual time for SQLite's lock, then hands the decision to the recorder.
 _SHORTCUT_PATIENCE = 0.1
 
 _log = logging.getLogger(__name__)
@@ -62,7 +65,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Adapters:
-    """What the service needs from outside; a test passes fakes."""
+    """The driven side of the service. Tests pass fakes."""
 
     models: ModelSource
     batches: BatchRunner
@@ -75,9 +78,9 @@ class Adapters:
 
 
 def real_adapters(settings: Settings, handover: Handover, recording: RecordingObserver) -> Adapters:
-    """The model registry, processes for batches, the decision log, API keys, the clock, time-ordered UUIDs, threads.
+    """Create the adapters for production: registry, batch processes, decision log, API keys, clock, ids, threads.
 
-    Raises SettingsError where the file of API keys cannot be used.
+    Raises SettingsError if the API key file is unusable.
     """
     keys = FollowedKeys(settings.api_keys_file, handover.kept_keys) if settings.api_keys_file else NoKeys()
     follower = ChildProcess("loan_api.entrypoints.processes.registry_follower")
@@ -107,7 +110,7 @@ def _decision_log(settings: Settings, handover: Handover, observer: RecordingObs
         if waiting:
             _log.warning(
                 "decisions wait in the journal",
-                extra={"files": waiting, "remedy": "start with DECISION_LOG=on: they go into the database then"},
+                extra={"files": waiting, "remedy": "start with DECISION_LOG=on to write them to the database"},
             )
         return NoDecisionLog()
     process = ChildProcess(
@@ -129,7 +132,7 @@ def _decision_log(settings: Settings, handover: Handover, observer: RecordingObs
 
 
 def _metrics_password(file: Path) -> str:
-    """The password for /metrics; where it cannot be had, one that nobody knows: decisions do not depend on it."""
+    """Return the password for /metrics, or an unknown one if the file is unusable: decisions do not depend on it."""
     try:
         return read_or_make_password(file)
     except (OSError, SettingsError) as error:
@@ -138,9 +141,9 @@ def _metrics_password(file: Path) -> str:
 
 
 def create_app(settings: Settings | None = None, adapters: Adapters | None = None) -> Flask:
-    """The service, its model loaded and followed. Raises SettingsError where a setting is wrong.
+    """Create the service, load its model and start following the registry. Raises SettingsError.
 
-    To be called in the worker, after the fork: the model, its threads and its connections belong to one process.
+    Call it in the worker, after the fork: model, threads and connections belong to one process.
     """
     settings = settings or read_settings()
     metrics_registry = CollectorRegistry()
@@ -173,7 +176,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     access = Access(adapters.keys, observers.access)
 
     app = Flask("loan_api", static_folder=None)
-    # Else it would be answered with a redirect to whatever Host the client names.
+    # Merging slashes would redirect to whatever Host the client sends.
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes

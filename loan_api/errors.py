@@ -1,4 +1,31 @@
-"""What can go wrong in the domain. These know nothing of HTTP; `loan_api.entrypoints.http.problems` maps them."""
+"""Errors of the service. They know nothing of HTTP; `loan_api.entrypoints.http.problems` maps them to answers.
+
+LoanError
+├── NoModelError                    no model is served yet
+├── ModelUnavailableError           the registry cannot be read, or a version cannot be loaded
+├── BatchTooLargeError              a batch exceeds the limit of rows
+├── BatchFailedError                a batch failed for a reason in the log
+├── SaturatedError                  overload; the request was not started and may be retried
+├── ClientGoneError                 the client closed the connection
+├── SlowBodyError                   a body did not arrive in time
+├── NotRecordedError                a decision could not be recorded
+│   └── JournalFullError            adapters.recording.journal
+├── StorageError                    the decision log's database is unusable
+│   ├── DatabaseBusyError           another process holds the lock
+│   └── NewerDatabaseError          adapters.storage.migration
+├── UnreadableRecordError           a record is damaged or from another version
+├── UnknownDecisionError            no decision has this id
+├── UnknownDecisionsError           some of several ids are unknown
+├── NotYetStoredError               the decision may still wait in the journal
+├── KeyFileError                    adapters.keys.file
+└── AccessRefusedError
+    ├── NotAuthenticatedError       no valid key was presented
+    └── NotAllowedError             the key lacks the scope
+
+Declared next to the code that raises them, and not LoanErrors: SettingsError (settings), RequestRefusedError and
+MalformedBodyError (formats.refusals), MalformedCsvError (formats.csv_text), and JournalInUseError
+(adapters.recording.journal).
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,19 +34,19 @@ AccessRefusal = Literal["missing_key", "unknown_key", "missing_scope", "not_conf
 
 
 class LoanError(Exception):
-    """Base of all errors that the system raises on purpose; its text is safe to show."""
+    """Base of the errors that the service raises deliberately. Their texts are safe to show."""
 
 
 class NoModelError(LoanError):
-    """There is no model to score with yet."""
+    """No model is available for scoring yet."""
 
 
 class ModelUnavailableError(LoanError):
-    """The registry could not be read, or its Production model could not be loaded."""
+    """The registry could not be read, or a version could not be loaded."""
 
 
 class BatchTooLargeError(LoanError):
-    """A batch has more rows than one request may carry."""
+    """A batch has more rows than one request may contain."""
 
 
 class StorageError(LoanError):
@@ -27,15 +54,15 @@ class StorageError(LoanError):
 
 
 class DatabaseBusyError(StorageError):
-    """Somebody else writes to the decision log's database just now."""
+    """Another process is writing to the decision log's database."""
 
 
 class SaturatedError(LoanError):
-    """There is more to do than can be done; what was asked is not begun and may be asked again."""
+    """The service is overloaded. The request was not started and may be retried."""
 
 
 class ClientGoneError(LoanError):
-    """Whoever asked does not wait for the answer any more."""
+    """The client no longer waits for the answer."""
 
 
 class SlowBodyError(LoanError):
@@ -47,15 +74,15 @@ class BatchFailedError(LoanError):
 
 
 class NotRecordedError(LoanError):
-    """A decision could not be recorded, and so must not be answered."""
+    """A decision could not be recorded and therefore must not be answered."""
 
 
 class UnreadableRecordError(LoanError):
-    """What was recorded cannot be read by this version of the code."""
+    """A record cannot be read by this version of the code."""
 
 
 class AccessRefusedError(LoanError):
-    """Base of all refusals of access: why, and by which key it was asked, where that is known. Never the key itself."""
+    """Base of access refusals, with the reason and, if known, the name of the key, but never the key itself."""
 
     def __init__(self, text: str, reason: AccessRefusal, key_name: str | None = None) -> None:
         super().__init__(text)
@@ -64,22 +91,22 @@ class AccessRefusedError(LoanError):
 
 
 class NotAuthenticatedError(AccessRefusedError):
-    """What was asked for needs a key, and none was presented, or one that is not in force."""
+    """The request needs a key, but none was presented or the key is not in force."""
 
 
 class NotAllowedError(AccessRefusedError):
-    """What was asked for needs a scope that the key does not have, or that nobody can have."""
+    """The request needs a scope that the key lacks, or that no key can have."""
 
 
 class UnknownDecisionError(LoanError):
-    """No decision of that id is recorded."""
+    """No decision with this id is recorded."""
 
     def __init__(self) -> None:
         super().__init__("No decision with this id is recorded. One of a batch is named BATCH_ID:ROW, from row 0.")
 
 
 class UnknownDecisionsError(LoanError):
-    """Of several decisions, those at `positions` (from 0) are not recorded."""
+    """Some of several decisions are not recorded; `positions` counts from 0."""
 
     def __init__(self, positions: Sequence[int]) -> None:
         super().__init__(f"{len(positions)} of the decisions are not recorded.")
@@ -87,4 +114,4 @@ class UnknownDecisionsError(LoanError):
 
 
 class NotYetStoredError(LoanError):
-    """What was asked for may be among the decisions that wait in the journal for the database."""
+    """The decision may be among those that wait in the journal for the database."""

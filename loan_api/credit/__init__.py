@@ -1,1 +1,9 @@
-"""The domain: features, what is derived from them, decisions, errors."""
+"""The domain of credit decisions.
+
+- `features` declares the application form; `derivation` computes further features from it, `frame` its table form.
+- `decision` turns a probability into a decision.
+- `bins`, `reference` and `drift` describe distributions: bins, the training data's histograms, and their distance.
+
+This package ships inside every registered model and is hashed into the model's identity. It imports nothing else of
+the project, and any change to it makes the next training register a new version.
+"""

@@ -1,4 +1,4 @@
-"""From a probability to a decision."""
+"""The decision rule: approve from a threshold of the probability upward."""
 
 APPROVED = 1
 REJECTED = 0
@@ -6,5 +6,5 @@ DEFAULT_THRESHOLD = 0.5
 
 
 def decide(probability: float, threshold: float) -> int:
-    """`APPROVED` where P(approved) reaches the threshold, else `REJECTED`."""
+    """Return `APPROVED` if the approval probability reaches the threshold, else `REJECTED`."""
     return APPROVED if probability >= threshold else REJECTED

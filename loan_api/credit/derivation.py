@@ -1,6 +1,6 @@
-"""What a credit officer works out from an application before looking at anything else.
+"""Derived features: the ratios that a credit officer computes first.
 
-It travels with the registered model, so it depends on nothing but numpy, pandas and the feature declarations.
+The module ships with the registered model and depends only on numpy, pandas and the feature declarations.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ASSETS = (
     "luxury_assets_value",
     "bank_asset_value",
 )
-# Name and plain formula of every derived feature.
+# Name and readable formula of every derived feature.
 DERIVED: Mapping[str, str] = {
-    "loan_to_income": "loan_amount / income_annum: years of income that the loan amounts to",
+    "loan_to_income": "loan_amount / income_annum: the loan in years of income",
     "repayment_to_income": "loan_to_income / loan_term: share of a year's income for an equal repayment, no interest",
     "annual_repayment": "loan_amount / loan_term: rupees a year, no interest",
     "total_assets": f"{' + '.join(ASSETS)}: rupees",
@@ -32,10 +32,10 @@ DERIVED: Mapping[str, str] = {
 
 
 def derived_values(numbers: Mapping[str, Any] | pd.DataFrame) -> dict[str, Any]:
-    """The values of `DERIVED`, in its order, from the number features.
+    """Compute the values of `DERIVED`, in order, from the number features.
 
-    They are floats, arrays or columns, whatever the numbers are: one application and many are worked out by the same
-    operations in the same order, so that they agree to the last bit.
+    Works on floats, arrays and columns alike. Single applications and batches use the same operations in the same
+    order, so their results are identical to the last bit.
     """
     residential, commercial, luxury, bank = (numbers[asset] for asset in ASSETS)
     loan_to_income = numbers["loan_amount"] / numbers["income_annum"]
@@ -50,7 +50,7 @@ def derived_values(numbers: Mapping[str, Any] | pd.DataFrame) -> dict[str, Any]:
 
 
 def derive_features(applications: pd.DataFrame) -> pd.DataFrame:
-    """The applications (n rows, the declared features) with the columns of `DERIVED` added and categories folded."""
+    """Add the columns of `DERIVED` to applications (n rows, the declared features) and fold categories."""
     derived = applications.copy()
     for category in CATEGORIES:
         derived[category.name] = derived[category.name].replace(dict(category.folds))

@@ -1,8 +1,7 @@
 """The eleven features of an application, each declared once.
 
-The dataset reader, the request schemas, the OpenAPI document, the model signature, the bins that drift is measured in
-and the documents all derive from `FEATURES`. Its order is the column order of the dataset and of the registered model's
-input.
+The dataset reader, request schemas, OpenAPI document, model signature, drift bins and documentation derive from
+`FEATURES`. Its order is the column order of the dataset and of the registered model's input.
 """
 
 import hashlib
@@ -14,9 +13,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class NumberFeature:
-    """A number within `minimum` and `maximum`, both allowed, in `unit`; `whole` where fractions make no sense.
+    """A number from `minimum` to `maximum` inclusive, in `unit`; `whole` if fractions make no sense.
 
-    `bins` are the edges of the intervals that its distribution is watched in.
+    `bins` are the edges of the intervals in which its distribution is counted.
     """
 
     name: str
@@ -30,14 +29,14 @@ class NumberFeature:
 
     @property
     def expectation(self) -> str:
-        """What a valid value is, in words that are safe to show to anyone."""
+        """Describe valid values in words that are safe to show to anyone."""
         kind = "a whole number" if self.whole else "a number"
         return f"{kind} from {self.minimum} to {self.maximum}"
 
 
 @dataclass(frozen=True)
 class CategoryFeature:
-    """One of `values`. `folds` maps a value that the training data never shows onto the one that stands in for it."""
+    """One of `values`. `folds` maps values absent from the training data onto values that replace them."""
 
     name: str
     description: str
@@ -47,18 +46,18 @@ class CategoryFeature:
 
     @property
     def trained_values(self) -> tuple[str, ...]:
-        """The values that the model tells apart."""
+        """Return the values that the model distinguishes."""
         return tuple(value for value in self.values if value not in self.folds)
 
     @property
     def expectation(self) -> str:
-        """What a valid value is, in words that are safe to show to anyone."""
+        """Describe valid values in words that are safe to show to anyone."""
         return f"one of {', '.join(self.values)}"
 
 
 Feature = NumberFeature | CategoryFeature
 
-# A trillion rupees: far above any real amount, far below where ratios of float64 lose sense.
+# A trillion rupees: far above any real amount, far below the limits of float64.
 _LARGEST_AMOUNT = 10**12
 _LAKH = 100_000
 
@@ -168,12 +167,12 @@ CATEGORIES: tuple[CategoryFeature, ...] = tuple(f for f in FEATURES if isinstanc
 
 
 def example_application() -> dict[str, int | str]:
-    """One valid application, made of the features' examples."""
+    """Return a valid application consisting of the features' examples."""
     return {feature.name: feature.example for feature in FEATURES}
 
 
 def describe(feature: Feature) -> dict[str, Any]:
-    """The declaration as plain values, for those who do not read Python."""
+    """Return the declaration as plain values, for JSON."""
     described: dict[str, Any] = {"name": feature.name, "description": feature.description}
     if isinstance(feature, CategoryFeature):
         return described | {"type": "category", "allowed_values": list(feature.values)}
@@ -186,12 +185,10 @@ def describe(feature: Feature) -> dict[str, Any]:
 
 
 def feature_schema_digest() -> str:
-    """SHA-256 (hex) of what the features mean: names, order, types, units, ranges and allowed values.
+    """Return the SHA-256 (hex) of the features' meaning: names, order, types, units, ranges and allowed values.
 
-    Descriptions, examples and bins may change without changing it.
+    Descriptions, examples and bins do not affect it.
     """
-    told_otherwise = ("description", "example", "bins")
-    meaning = [
-        {key: value for key, value in asdict(feature).items() if key not in told_otherwise} for feature in FEATURES
-    ]
+    irrelevant = ("description", "example", "bins")
+    meaning = [{key: value for key, value in asdict(feature).items() if key not in irrelevant} for feature in FEATURES]
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

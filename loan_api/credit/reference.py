@@ -1,4 +1,4 @@
-"""The reference distribution: what the features and the scores looked like when the model was made."""
+"""The reference distribution: histograms of features and scores at training time."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Bins and how many values fell into each."""
+    """Bins and the number of values in each."""
 
     bins: Bins
     counts: tuple[int, ...]
 
     @classmethod
     def of(cls, bins: Bins, values: Any) -> Self:
-        """The histogram of `values`."""
+        """Count `values` in `bins`."""
         return cls(bins, tuple(bins.count(values).tolist()))
 
     @property
     def shares(self) -> dict[str, float]:
-        """Each bin's share of all values, by its label; they add up to 1."""
+        """Return the share of each bin by label. The shares sum to 1."""
         total = sum(self.counts)
         return {label: count / total for label, count in zip(self.bins.labels, self.counts, strict=True)}
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values: the bins' edges or values, and the counts by label."""
+        """Return plain values: edges or values of the bins, and counts by label."""
         declared = {"edges": self.bins.edges} if isinstance(self.bins, NumberBins) else {"values": self.bins.values}
         kept: dict[str, Any] = {key: list(value) for key, value in declared.items()}
         return kept | {"counts": dict(zip(self.bins.labels, self.counts, strict=True))}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
-        """The histogram that `to_json` wrote. Raises KeyError where a part is missing."""
+        """Parse a histogram written by `to_json`. Raises KeyError if a part is missing."""
         bins = NumberBins(tuple(kept["edges"])) if "edges" in kept else CategoryBins(tuple(kept["values"]))
         return cls(bins, tuple(kept["counts"][label] for label in bins.labels))
 
 
 @dataclass(frozen=True)
 class ReferenceDistribution:
-    """The histogram of every feature, by its name, and of the score, P(approved); the share that was approved.
+    """Histograms of every feature by name and of the score, and the share of approvals.
 
-    Models that were registered before that share was kept do not have it.
+    Older models lack the share of approvals.
     """
 
     features: Mapping[str, Histogram]
@@ -59,17 +59,17 @@ class ReferenceDistribution:
 
     @classmethod
     def of(cls, applications: pd.DataFrame, probabilities: NDArray[Any], threshold: float) -> Self:
-        """Of n applications and of the n probabilities that a model gave without having learnt from them."""
+        """Build the distribution from n applications and the model's n out-of-sample probabilities for them."""
         approval_ratio = float((probabilities >= threshold).mean())
         return cls(feature_histograms(applications), Histogram.of(SCORE_BINS, probabilities), approval_ratio)
 
     @property
     def applications(self) -> int:
-        """How many were counted."""
+        """Return the number of applications counted."""
         return sum(self.score.counts)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the distribution as plain values."""
         return {
             "features": {name: histogram.to_json() for name, histogram in self.features.items()},
             "score": self.score.to_json(),
@@ -78,11 +78,11 @@ class ReferenceDistribution:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
-        """The distribution that `to_json` wrote. Raises KeyError where a part is missing."""
+        """Parse a distribution written by `to_json`. Raises KeyError if a part is missing."""
         features = {name: Histogram.from_json(histogram) for name, histogram in kept["features"].items()}
         return cls(features, Histogram.from_json(kept["score"]), kept.get("approval_ratio"))
 
 
 def feature_histograms(applications: pd.DataFrame) -> dict[str, Histogram]:
-    """The histogram of every declared feature over its declared bins, by the feature's name."""
+    """Return the histogram of every declared feature over its declared bins, by feature name."""
     return {feature.name: Histogram.of(bins_of(feature), applications[feature.name]) for feature in FEATURES}

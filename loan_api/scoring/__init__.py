@@ -1,6 +1,15 @@
-"""From applications to probabilities."""
+"""Inference: from applications to approval probabilities.
+
+- `columns` represents many applications as one array per feature, the input of every batch.
+- `scorer` declares the protocol `Scorer`. `compiled` implements it with an ONNX graph, `pipeline` with the registered
+  scikit-learn pipeline, which is slow and serves as the reference.
+- `package` names what a registered version carries: facts, golden rows, reference distribution, digest. It declares
+  `ModelVersion`, the identity of a version.
+- `loading` selects the scorer of an artifact: compiled if `parity` with the pipeline is proven, else the pipeline.
+- `watched` counts decisions in the bins of the reference distribution, for drift and expected outcomes.
+"""
 
 import os
 
-# Nothing about a lender's models leaves the house. Here, as onnxruntime looks when it is imported.
+# Nothing about a lender's models leaves the house. onnxruntime reads this when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

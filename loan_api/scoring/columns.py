@@ -1,4 +1,4 @@
-"""Many applications as columns: what a batch is decoded into, scored from and recorded as."""
+"""Applications as columns: the form in which batches are decoded, scored and recorded."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +10,7 @@ from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, FEATURES, Catego
 
 Application = Mapping[str, Any]
 
-# One array (n) for each declared feature: float64 for a number; for a category int8, the position of the value in the
-# feature's `values`.
+# One array (n) per declared feature: float64 for numbers, int8 for categories, as positions in the feature's `values`.
 Columns = Mapping[str, NDArray[Any]]
 
 CODES: Mapping[str, Mapping[str, int]] = {
@@ -20,7 +19,7 @@ CODES: Mapping[str, Mapping[str, int]] = {
 
 
 def columns_of(applications: Sequence[Application]) -> Columns:
-    """The columns of n valid applications, in declared order."""
+    """Convert n valid applications to columns, in declared order."""
     columns: dict[str, NDArray[Any]] = {}
     for feature in FEATURES:
         values = [application[feature.name] for application in applications]
@@ -33,24 +32,24 @@ def columns_of(applications: Sequence[Application]) -> Columns:
 
 
 def row_count(columns: Columns) -> int:
-    """How many applications the columns hold."""
+    """Count the applications in the columns."""
     return len(next(iter(columns.values())))
 
 
 def rows_of(columns: Columns, start: int = 0, stop: int | None = None) -> Columns:
-    """The applications from `start` up to `stop`, as views."""
+    """Slice the applications from `start` up to `stop`, as views."""
     return {name: values[start:stop] for name, values in columns.items()}
 
 
 def texts(columns: Columns) -> Columns:
-    """The same columns with every category's codes as the texts that they stand for."""
+    """Replace category codes by the texts they stand for."""
     return dict(columns) | {
         category.name: np.array(category.values, dtype=object)[columns[category.name]] for category in CATEGORIES
     }
 
 
 def applications_of(columns: Columns, rows: Sequence[int]) -> list[Application]:
-    """The applications in those rows, as the service gets them."""
+    """Convert the given rows back to applications as clients send them."""
     picked = {name: values[list(rows)] for name, values in texts(columns).items()}
     values = [picked[feature.name].tolist() for feature in FEATURES]
     return [dict(zip(FEATURE_NAMES, row, strict=True)) for row in zip(*values, strict=True)]

@@ -1,7 +1,7 @@
-"""A model's compiled form: an ONNX graph in float64 over inputs that are made from raw applications.
+"""The compiled form of a model: an ONNX graph in float64 whose inputs are computed from raw applications.
 
-Training makes it from the fitted pipeline and keeps it inside the artifact, with the proof: applications and the
-probabilities that the pipeline gave them. Scoring with it needs numpy and onnxruntime, not pandas or scikit-learn.
+Training compiles the fitted pipeline and stores the result in the artifact with a proof: applications and the
+pipeline's probabilities for them. Scoring needs numpy and onnxruntime, but neither pandas nor scikit-learn.
 """
 
 import json
@@ -19,7 +19,7 @@ from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
 from loan_api.scoring.columns import CODES, Application, Columns, row_count
 
 COMPILED_FOLDER = "compiled"
-# The only input of a form's graphs is float64 (n, number of inputs), the only output float64 (n, 1).
+# Each graph has one input, float64 (n, number of inputs), and one output, float64 (n, 1).
 GRAPH_INPUT = "inputs"
 _DESCRIPTION = "compiled.json"
 _GRAPH = "model.onnx"
@@ -31,7 +31,7 @@ _WHY_NOT = "why_not.txt"
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One input of the graph: a number or derived feature as it is, or 1 where a category, folded, `equals`, else 0."""
+    """One input of the graph: a number or derived feature, or the indicator that a folded category `equals` a value."""
 
     column: str
     equals: str | None = None
@@ -39,7 +39,7 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class Proof:
-    """Applications, as columns, and the probabilities (n) that the reference pipeline gives them."""
+    """Applications as columns, and the reference pipeline's probabilities for them (n)."""
 
     applications: Columns
     probabilities: NDArray[np.float64]
@@ -47,11 +47,10 @@ class Proof:
 
 @dataclass(frozen=True)
 class CompiledForm:
-    """What is kept of a compiled model: the graph's inputs in order, the graph, and the proof that it is right.
+    """The stored parts of a compiled model: the graph, its inputs in order, and the proof of its correctness.
 
-    `order` is there where batches are scored quicker in a certain order: a second graph over the same inputs, which
-    gives each application its place, a whole number from 0 on. Those that take similar ways through the trees have the
-    same place or neighbouring ones, so that the processor foresees their way.
+    The optional `order` is a second graph over the same inputs that ranks applications with small integers. Sorting
+    a batch by rank groups applications with similar paths through the trees, which helps branch prediction.
     """
 
     inputs: Sequence[ModelInput]
@@ -60,7 +59,7 @@ class CompiledForm:
     order: bytes | None = None
 
     def write(self, artifact: Path) -> None:
-        """Writes the form into the artifact in that folder."""
+        """Write the form into the artifact folder."""
         folder = artifact / COMPILED_FOLDER
         folder.mkdir(parents=True)
         description = {"inputs": [asdict(given) for given in self.inputs]}
@@ -73,7 +72,7 @@ class CompiledForm:
 
     @classmethod
     def read(cls, artifact: Path) -> Self:
-        """The form inside the artifact. Raises OSError, ValueError, KeyError or TypeError where it is damaged."""
+        """Read the form from the artifact. Raises OSError, ValueError, KeyError or TypeError if it is damaged."""
         folder = artifact / COMPILED_FOLDER
         with np.load(folder / _PROOF, allow_pickle=False) as arrays:
             applications = {name: arrays[name] for name in FEATURE_NAMES}
@@ -84,19 +83,19 @@ class CompiledForm:
         return cls(inputs, (folder / _GRAPH).read_bytes(), proof, order)
 
     def scorer(self) -> "CompiledScorer":
-        """What scores with it."""
+        """Create a scorer from the form."""
         return CompiledScorer(self.inputs, self.graph, self.order)
 
 
 def write_why_not(artifact: Path, why: str) -> None:
-    """Says in the artifact why its model has no compiled form."""
+    """Record in the artifact why its model has no compiled form."""
     folder = artifact / COMPILED_FOLDER
     folder.mkdir(parents=True)
     (folder / _WHY_NOT).write_text(why + "\n", encoding="utf-8")
 
 
 def read_why_not(artifact: Path) -> str | None:
-    """Why the model in the artifact has no compiled form; None where it has one."""
+    """Return why the model in the artifact has no compiled form, or None if it has one."""
     folder = artifact / COMPILED_FOLDER
     if not folder.is_dir():
         return "the model was registered without a compiled form"
@@ -105,7 +104,7 @@ def read_why_not(artifact: Path) -> str | None:
 
 
 class CompiledScorer:
-    """Scores with the compiled form. To be made after the fork; it starts no threads."""
+    """Scores with the compiled form. Create it after the fork. It starts no threads."""
 
     name = "compiled"
 
@@ -116,7 +115,7 @@ class CompiledScorer:
         self._indicators = [_indicators(given) if given.equals is not None else None for given in inputs]
 
     def probability(self, application: Application) -> float:
-        """P(approved) of one valid application."""
+        """Return the approval probability of one valid application."""
         values = {number.name: application[number.name] for number in NUMBERS}
         values |= derived_values(values)
         row = [
@@ -126,7 +125,7 @@ class CompiledScorer:
         return float(self._probability.run(np.array([row], dtype=np.float64))[0])
 
     def probabilities(self, applications: Columns) -> NDArray[np.float64]:
-        """P(approved) of n valid applications, in order (n)."""
+        """Return the approval probabilities of n valid applications, in order (n)."""
         values: dict[str, NDArray[Any]] = {**applications, **derived_values(applications)}
         matrix = np.empty((row_count(applications), len(self._inputs)))
         for place, (given, flags) in enumerate(zip(self._inputs, self._indicators, strict=True)):
@@ -134,7 +133,7 @@ class CompiledScorer:
             matrix[:, place] = column if flags is None else flags[column]
         if self._place is None:
             return self._probability.run(matrix)
-        # Of the ways to sort, numpy's stable one of small integers is the quickest.
+        # numpy sorts small integers fastest with its stable algorithm.
         order = np.argsort(self._place.run(matrix).astype(np.int16), kind="stable")
         answers = np.empty(len(matrix))
         answers[order] = self._probability.run(matrix.take(order, axis=0))
@@ -142,23 +141,23 @@ class CompiledScorer:
 
 
 class _Graph:
-    """A graph in onnxruntime, which starts no threads for it."""
+    """A single-threaded onnxruntime session."""
 
     def __init__(self, graph: bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # Memory for a large batch is given back after it.
+        # Return the memory of a large batch to the system afterwards.
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 4
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the graph answers to each row of the matrix (n)."""
+        """Evaluate the graph for each row of the matrix (n)."""
         answers: NDArray[np.float64] = self._session.run(None, {GRAPH_INPUT: matrix})[0]
         return answers[:, 0]
 
 
 def _indicators(given: ModelInput) -> NDArray[np.float64]:
-    """For each declared value of the category, whether it counts as the one that the input asks for."""
+    """Return 1.0 for each declared value of the category that folds onto the input's value, else 0.0."""
     category = next(category for category in CATEGORIES if category.name == given.column)
     return np.array([float(category.folds.get(value, value) == given.equals) for value in category.values])

@@ -1,7 +1,6 @@
-"""Makes a scorer of an artifact: the compiled form where it is proven, else the reference pipeline."""
+"""Loading of scorers: the compiled form if it is proven equal to the pipeline, else the pipeline itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,21 @@ from loan_api.scoring.columns import columns_of
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer, read_why_not
 from loan_api.scoring.package import GoldenRows, ModelFacts, ReferencePackage
 from loan_api.scoring.parity import disagreement
-from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 
 LoadPipeline = Callable[[Path], Any]
+# Enough rows to prove single scoring, and few enough for the pipeline, which takes milliseconds for each.
+_SCORED_SINGLY = 8
 
 
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model whose scorer has shown that it decides as the registered one; why that is not the compiled form."""
+def load_scorer(
+    artifact: Path, facts: ModelFacts, load_pipeline: LoadPipeline
+) -> tuple[Scorer, WatchedDistribution, str | None]:
+    """Load the fastest scorer that reproduces the registered pipeline, and the distribution to watch.
 
-    model: ScoringModel
-    artifact: Path
-    why_not_compiled: str | None = None
-
-
-def load_scorer(artifact: Path, facts: ModelFacts, load_pipeline: LoadPipeline) -> LoadedModel:
-    """The quickest scorer in the artifact that gives the probabilities and decisions of the registered pipeline.
-
-    Raises ModelUnavailableError where none does.
+    The third value explains why the compiled form is not used; None if it is. Raises ModelUnavailableError if no
+    scorer in the artifact reproduces the pipeline.
     """
     if facts.feature_schema_digest != feature_schema_digest():
         raise ModelUnavailableError("it was trained on other features than this service knows")
@@ -43,13 +38,12 @@ def load_scorer(artifact: Path, facts: ModelFacts, load_pipeline: LoadPipeline) 
     golden = package.golden_rows
     compiled = proven_scorer(artifact, golden, facts.threshold)
     if isinstance(compiled, CompiledScorer):
-        return LoadedModel(ScoringModel(compiled, watched), artifact)
-    reference = _reference(artifact, golden, facts.threshold, load_pipeline)
-    return LoadedModel(ScoringModel(reference, watched), artifact, compiled)
+        return compiled, watched, None
+    return _reference(artifact, golden, facts.threshold, load_pipeline), watched, compiled
 
 
 def proven_scorer(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:
-    """The compiled scorer in the artifact where its proof holds, or why it is not to be used."""
+    """Return the compiled scorer in the artifact if its proof holds, else the reason not to use it."""
     try:
         why_not = read_why_not(artifact)
         if why_not is not None:
@@ -59,9 +53,9 @@ def proven_scorer(artifact: Path, golden: GoldenRows, threshold: float) -> Compi
         found = disagreement(
             form.proof.probabilities, scorer.probabilities(form.proof.applications), threshold
         ) or _golden_disagreement(scorer, golden, threshold)
-    except Exception as error:  # noqa: BLE001  # onnxruntime raises types of its own for every kind of damage
+    except Exception as error:  # noqa: BLE001  # onnxruntime has its own exception types for every kind of damage
         return f"the compiled form cannot be loaded ({type(error).__name__})"
-    return scorer if found is None else f"the compiled form is not the pipeline: {found}"
+    return scorer if found is None else f"the compiled form differs from the pipeline: {found}"
 
 
 def _reference(artifact: Path, golden: GoldenRows, threshold: float, load_pipeline: LoadPipeline) -> Scorer:
@@ -71,20 +65,16 @@ def _reference(artifact: Path, golden: GoldenRows, threshold: float, load_pipeli
         scorer = PipelineScorer(load_pipeline(artifact))
         found = _golden_disagreement(scorer, golden, threshold)
     except Exception as error:
-        # An artifact can be broken in as many ways as there are libraries that read it.
+        # Each library that reads the artifact fails in its own way.
         raise ModelUnavailableError(f"it cannot be loaded ({type(error).__name__})") from error
     if found is not None:
-        raise ModelUnavailableError(f"it does not decide as it did when it was registered: {found}")
+        raise ModelUnavailableError(f"it does not reproduce its registered decisions: {found}")
     return scorer
 
 
 def _golden_disagreement(scorer: Scorer, golden: GoldenRows, threshold: float) -> str | None:
-    """By the batch and one by one, as both ways are used."""
+    """Compare with the golden rows as a batch and singly, since the service scores in both ways."""
     expected = np.array(golden.probabilities)
     together = scorer.probabilities(columns_of(golden.applications))
-    alone = np.array([scorer.probability(application) for application in golden.applications[:_ALONE]])
-    return disagreement(expected, together, threshold) or disagreement(expected[:_ALONE], alone, threshold)
-
-
-# Enough to show it, and few enough for the reference pipeline, which takes milliseconds for each.
-_ALONE = 8
+    alone = np.array([scorer.probability(application) for application in golden.applications[:_SCORED_SINGLY]])
+    return disagreement(expected, together, threshold) or disagreement(expected[:_SCORED_SINGLY], alone, threshold)

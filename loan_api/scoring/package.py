@@ -1,4 +1,4 @@
-"""What a registered model version carries: the names and files that training writes and the service reads."""
+"""The contents of a registered model version: names and files that training writes and the service reads."""
 
 import dataclasses
 import hashlib
@@ -13,7 +13,7 @@ import msgspec
 from loan_api.credit.reference import ReferenceDistribution
 
 CHAMPION_ALIAS = "champion"
-# Tags of a registry version. They are few and stable; everything else is metadata inside the artifact.
+# Tags of a registry version: few and stable. Everything else is metadata inside the artifact.
 TAG_SEMANTIC_VERSION = "semantic_version"
 TAG_DATASET_DIGEST = "dataset_digest"
 TAG_FEATURE_SCHEMA_DIGEST = "feature_schema_digest"
@@ -27,13 +27,13 @@ _FEATURES = "features.json"
 _DISTRIBUTION = "distribution.json"
 _GOLDEN_ROWS = "golden_rows.json"
 _MODEL_CARD = "model_card.md"
-# MLflow adds the first when it fetches a registered version, Python the second when it imports the shipped code.
+# MLflow adds the first when it downloads a registered version, Python the second when it imports the shipped code.
 _NOT_OURS = frozenset({"registered_model_meta", "__pycache__"})
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model when it is fitted. Kept as metadata inside the artifact, so that it travels with it."""
+    """Facts about a fitted model, stored as metadata inside its artifact."""
 
     algorithm: str
     threshold: float
@@ -43,14 +43,14 @@ class ModelFacts:
     git_commit: str
 
     def to_metadata(self) -> dict[str, Any]:
-        """As plain values for the artifact."""
+        """Return the facts as plain values for the artifact."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self:
-        """The facts that `to_metadata` wrote; what it does not know is ignored.
+        """Parse facts written by `to_metadata`, ignoring unknown keys.
 
-        Raises ValueError for one that is missing or not of its type.
+        Raises ValueError if a fact is missing or has the wrong type.
         """
         try:
             return msgspec.convert(dict(metadata), cls)
@@ -60,23 +60,23 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class GoldenRows:
-    """Applications that no applicant ever made, and the probabilities that the model must give them."""
+    """Invented applications and the probabilities that the model must return for them."""
 
     applications: Sequence[Mapping[str, Any]]
     probabilities: Sequence[float]
 
     def largest_deviation(self, probabilities: Iterable[float]) -> float:
-        """The largest absolute difference between the expected probabilities and these, in the same order."""
+        """Return the largest absolute difference from the expected probabilities, given in the same order."""
         pairs = zip(self.probabilities, probabilities, strict=True)
         return max(abs(expected - actual) for expected, actual in pairs)
 
 
 @dataclass(frozen=True)
 class ReferencePackage:
-    """What a model must be known by besides its weights.
+    """The documentation that accompanies a model's weights.
 
-    `features` describes each declared feature, `distribution` is what training saw, `golden_rows` prove that a loaded
-    model is the one that was registered, and `model_card` is for people (Markdown).
+    `features` describes each declared feature, `distribution` the training data. `golden_rows` prove that a loaded
+    model is the registered one. `model_card` is Markdown for people.
     """
 
     features: Sequence[Mapping[str, Any]]
@@ -85,7 +85,7 @@ class ReferencePackage:
     model_card: str
 
     def write(self, folder: Path) -> None:
-        """Writes the package's files into `folder`, which is made."""
+        """Write the package's files into the new folder `folder`."""
         folder.mkdir(parents=True)
         contents = {
             _FEATURES: list(self.features),
@@ -98,9 +98,9 @@ class ReferencePackage:
 
     @classmethod
     def read(cls, artifact: Path) -> Self:
-        """The package inside the artifact at `artifact`.
+        """Read the package from the artifact.
 
-        Raises OSError for a file that is not there, ValueError or KeyError for one that is damaged.
+        Raises OSError if a file is missing, ValueError or KeyError if one is damaged.
         """
         folder = artifact / REFERENCE_FOLDER
 
@@ -117,7 +117,7 @@ class ReferencePackage:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One version in the registry: where it stands there, and the facts of its model."""
+    """One version in the registry: its identity, its standing there, and the facts about its model."""
 
     name: str
     registry_version: str
@@ -130,12 +130,12 @@ class ModelVersion:
 
     @property
     def key(self) -> str:
-        """Names the model itself: registries that were made anew count their versions from 1 again."""
+        """Identify the model itself: a recreated registry counts its versions from 1 again."""
         return f"{self.registry_version}-{self.artifact_digest[:12]}"
 
 
 def artifact_digest(artifact: Path) -> str:
-    """SHA-256 (hex) over the names and contents of every file of the artifact in that folder."""
+    """Return the SHA-256 (hex) over the names and contents of all files of the artifact."""
     digest = hashlib.sha256()
     for path in sorted(artifact.rglob("*")):
         name = path.relative_to(artifact)

@@ -1,4 +1,4 @@
-"""Whether two scorers agree: probabilities as good as equal, and not one decision different."""
+"""Comparison of two scorers: probabilities must agree within a tolerance, decisions exactly."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ TOLERANCE = 1e-6
 def disagreement(
     expected: NDArray[np.float64], actual: NDArray[np.float64], threshold: float, tolerance: float = TOLERANCE
 ) -> str | None:
-    """How the n probabilities of one scorer differ from those of another; None where they agree."""
+    """Describe how two arrays of n probabilities differ, or return None if they agree."""
     if expected.shape != actual.shape:
-        return f"{actual.shape} probabilities where {expected.shape} were expected"
+        return f"{actual.shape} probabilities instead of {expected.shape}"
     deviation = float(np.max(np.abs(expected - actual), initial=0.0))
-    # Not `deviation > tolerance`, which NaN would pass.
+    # `deviation > tolerance` would let NaN pass.
     if not deviation <= tolerance:
         return f"probabilities are off by up to {deviation:.2g}, {tolerance:g} is allowed"
     different = int(np.count_nonzero((expected >= threshold) != (actual >= threshold)))

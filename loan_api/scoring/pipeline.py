@@ -1,4 +1,4 @@
-"""Scores with the registered pipeline itself: the reference that the compiled form must equal."""
+"""Scoring with the registered pipeline itself, the reference for the compiled form."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from loan_api.scoring.columns import Application, Columns, texts
 
 
 class PipelineScorer:
-    """Imports pandas, and whatever the pipeline is made of."""
+    """Scores with a scikit-learn pipeline. Requires pandas and the pipeline's own libraries."""
 
     name = "pipeline"
 
@@ -18,12 +18,12 @@ class PipelineScorer:
         self._pipeline = pipeline
 
     def probability(self, application: Application) -> float:
-        """P(approved) of one valid application."""
+        """Return the approval probability of one valid application."""
         return float(self._pipeline.predict_proba(applications_frame([application]))[0, 1])
 
     def probabilities(self, applications: Columns) -> NDArray[np.float64]:
-        """P(approved) of n valid applications, in order (n)."""
-        # XGBoost's are float32; compared as such with a threshold, the threshold would be rounded first.
+        """Return the approval probabilities of n valid applications, in order (n)."""
+        # XGBoost returns float32; comparing float32 with the threshold would round the threshold.
         answers: NDArray[np.float64] = self._pipeline.predict_proba(columns_frame(texts(applications)))[:, 1].astype(
             np.float64
         )

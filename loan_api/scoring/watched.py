@@ -1,4 +1,4 @@
-"""Where the decisions of a model fall in the bins of its reference distribution, and what its probabilities promise."""
+"""Counting of decisions in the bins of a model's reference distribution, with their expected outcomes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from loan_api.credit.reference import Histogram, ReferenceDistribution
 from loan_api.scoring.columns import Application, Columns, row_count
 
 SCORE = "score"
-# (predicted, actual), by the numbers of `loan_api.credit.decision`.
+# (predicted, actual), as in `loan_api.credit.decision`.
 CONFUSION = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 Counts = NDArray[np.float64]
@@ -22,7 +22,7 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Watched:
-    """A histogram of the reference and where its bins start in the vector of counts."""
+    """A histogram of the reference and the offset of its bins in the vector of counts."""
 
     name: str
     histogram: Histogram
@@ -34,10 +34,10 @@ class _Watched:
 
 
 class WatchedDistribution:
-    """Counts decisions over the bins of every feature and of the score, and their expected confusion matrix.
+    """Counts decisions in the bins of every feature and of the score, and sums their expected confusion matrix.
 
-    All counts are one vector (`size`), so that counting is adding: the bins of each feature in declared order, those of
-    the score, and four expected outcomes (see `CONFUSION`), the only ones that are no whole numbers.
+    All counts form one vector (`size`), so that counts are simply added: the bins of each feature in declared order,
+    the bins of the score, and four expected outcomes (see `CONFUSION`), the only fractional entries.
     """
 
     def __init__(self, reference: ReferenceDistribution) -> None:
@@ -61,17 +61,17 @@ class WatchedDistribution:
         }
 
     def places(self, application: Application, probability: float) -> list[int]:
-        """Where in the vector one decision counts 1."""
+        """Return the positions in the vector that one decision increments."""
         places = [start + position(application[name]) for name, position, start in self._find]
         places.append(self._score.start + self._score.bins.position(probability))
         return places
 
     def expected(self, prediction: int, probability: float) -> tuple[int, float, float]:
-        """Where in the vector a decision's P(rejected) is added, that, and P(approved), which is added beside it."""
+        """Return a decision's position among the expected outcomes, and what to add there and at the next position."""
         return self._expected + 2 * prediction, 1 - probability, probability
 
     def counts(self, applications: Columns, probabilities: NDArray[Any], predictions: NDArray[Any]) -> Counts:
-        """The vector of n decisions."""
+        """Return the vector of counts for n decisions."""
         counts = np.zeros(self.size)
         for watched in self._features:
             values = applications[watched.name]
@@ -95,7 +95,7 @@ class WatchedDistribution:
         return counts
 
     def named(self, counts: Sequence[float] | Counts) -> "NamedCounts":
-        """The vector by the names of what it counts."""
+        """Label the entries of the vector."""
         return NamedCounts(
             features={watched.name: _by_bin(watched, counts) for watched in self._features},
             score=_by_bin(self._score, counts),
@@ -105,7 +105,7 @@ class WatchedDistribution:
 
 @dataclass(frozen=True)
 class NamedCounts:
-    """Counts by feature and bin, of the score by bin, and expected outcomes by (predicted, actual)."""
+    """Counts by feature and bin, of the score by bin, and of expected outcomes by (predicted, actual)."""
 
     features: Mapping[str, Mapping[str, float]]
     score: Mapping[str, float]

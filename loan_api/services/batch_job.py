@@ -14,7 +14,8 @@ from loan_api.formats.codecs import format_of
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.timestamps import utc_text
 from loan_api.scoring.columns import row_count, rows_of
-from loan_api.scoring.scorer import ScoringModel
+from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.decision_log import BatchRecord, Decider
 
 # Upper bounds of the histogram of P(approved).
@@ -54,7 +55,8 @@ class BatchSummary(msgspec.Struct, frozen=True):
 def run_batch(
     job: BatchJob,
     body: bytes,
-    model: ScoringModel,
+    scorer: Scorer,
+    watched: WatchedDistribution,
     record: Callable[[BatchRecord], object],
     is_abandoned: Callable[[], bool],
 ) -> tuple[BatchSummary, Iterator[bytes]]:
@@ -71,7 +73,7 @@ def run_batch(
         if is_abandoned():
             raise ClientGoneError("the client is gone")
         stop = start + _SLICE_ROWS
-        probabilities[start:stop] = model.scorer.probabilities(rows_of(applications, start, stop))
+        probabilities[start:stop] = scorer.probabilities(rows_of(applications, start, stop))
     predictions = (probabilities >= job.decider.threshold).astype(np.int8)
     seconds = perf_counter() - started
     up_to = [np.count_nonzero(probabilities <= bound) for bound in PROBABILITY_BOUNDS]
@@ -80,7 +82,7 @@ def run_batch(
         approved=int(predictions.sum()),
         probability_sum=float(probabilities.sum()),
         probability_counts=tuple(np.diff(up_to, prepend=0).tolist()),
-        watched=tuple(model.watched.counts(applications, probabilities, predictions).tolist()),
+        watched=tuple(watched.counts(applications, probabilities, predictions).tolist()),
         seconds=seconds,
     )
     record(

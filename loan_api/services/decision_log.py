@@ -1,18 +1,40 @@
 """Records of decisions, and the log that stores each before the decision is answered."""
 
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import msgspec
 
 
 class Decider(msgspec.Struct, frozen=True, array_like=True):
-    """A model version and its threshold: it approves at this probability or above."""
+    """The identity of the model version that decided, and its threshold.
+
+    Messages and the journal hold the fields in order. The decision log's tables have a column per field. The API and
+    exports use the same names, except that `semantic_version` is published as `model_version`.
+    """
 
     model_name: str
     registry_version: str
     semantic_version: str
     threshold: float
+
+    @classmethod
+    def of_row(cls, row: Any) -> Self:
+        """Read the decider from the columns of a recorded decision or batch."""
+        return cls(row.model_name, row.registry_version, row.semantic_version, row.threshold)
+
+    def to_columns(self) -> dict[str, Any]:
+        """Return the values for the columns of a recorded decision or batch."""
+        return msgspec.structs.asdict(self)
+
+    def to_public(self) -> dict[str, Any]:
+        """Return the decider as the API and exports publish it."""
+        return {
+            "model_name": self.model_name,
+            "registry_version": self.registry_version,
+            "model_version": self.semantic_version,
+            "threshold": self.threshold,
+        }
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, array_like=True):

@@ -1,4 +1,8 @@
-"""The model that this process serves: loaded once, cached, replaced when the registry names another."""
+"""The model that this process serves: loaded once, cached, and replaced when the registry names another version.
+
+`ModelRegistry` compares the desired version, as reported by a `ModelSource`, with the `ServedModel` and loads a new
+one if they differ. The source knows MLflow; this module does not.
+"""
 
 import logging
 import threading
@@ -10,36 +14,36 @@ from time import monotonic
 from typing import Protocol
 
 from loan_api.errors import ModelUnavailableError, NoModelError
-from loan_api.scoring.loading import LoadedModel
 from loan_api.scoring.package import ModelVersion
-from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.decision_log import Decider
 
-_TRY_AGAIN_SECONDS = 60.0
-_NOBODY_LOOKED = "the registry has not been looked at yet"
+RETRY_SECONDS = 60.0
+_NEVER_POLLED = "the registry has not been polled yet"
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the registry was seen to want at `looked_at`, and why that could not be found out or fetched.
+class DesiredVersion:
+    """The version that the registry names for serving, as last polled, and the problem with polling or fetching it.
 
-    `looked_at` is in seconds of the machine's monotonic clock. With a problem, `version` is what it wanted when it
-    could last be read, if that is known.
+    `polled_at` is in seconds of the machine's monotonic clock. After a failed poll, `version` is the last one known.
     """
 
     version: ModelVersion | None
     problem: str | None
-    looked_at: float
+    polled_at: float
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model ready to score, and since when; `why_not_compiled` where the reference pipeline scores."""
+    """A version ready to score. `why_not_compiled` explains why the reference pipeline scores; None if it does not."""
 
     version: ModelVersion
-    model: ScoringModel
+    scorer: Scorer
+    watched: WatchedDistribution
     artifact: Path
     loaded_at: datetime
     why_not_compiled: str | None = None
@@ -47,76 +51,79 @@ class ServedModel:
 
     def __post_init__(self) -> None:
         version = self.version
-        named = Decider(version.name, version.registry_version, version.semantic_version, version.facts.threshold)
-        object.__setattr__(self, "decider", named)
-
-    @property
-    def scorer(self) -> Scorer:
-        """What scores."""
-        return self.model.scorer
+        decider = Decider(version.name, version.registry_version, version.semantic_version, version.facts.threshold)
+        object.__setattr__(self, "decider", decider)
 
 
 class ModelSource(Protocol):
-    """Where models come from."""
+    """Provides models and knows which one is desired."""
 
-    def wish(self) -> Wish | None:
-        """What the registry wants; None while nobody has looked yet. Never waits."""
+    def desired(self) -> DesiredVersion | None:
+        """Return the desired version, or None before the first poll of the registry. Never blocks."""
 
     def last_good(self) -> ModelVersion | None:
-        """The version that was last loaded and proved itself, by whichever process."""
+        """Return the version that any process last loaded successfully."""
 
     def files_of(self, version: ModelVersion) -> object:
-        """Something that changes when the files of that version do."""
+        """Return a value that changes whenever the files of that version change."""
 
-    def load(self, version: ModelVersion) -> LoadedModel:
-        """That version, verified and ready to score. Raises ModelUnavailableError."""
+    def load(self, version: ModelVersion, loaded_at: datetime) -> ServedModel:
+        """Load and verify that version. Raises ModelUnavailableError."""
 
 
 class ReloadObserver(Protocol):
-    """Is told when the served model changes, or should have and did not."""
+    """Observes changes of the served model, successful or not."""
 
     def model_loaded(self, model: ServedModel, replaced: ServedModel | None) -> None:
-        """`model` is served from now on."""
+        """Record that `model` is now served."""
 
     def model_load_failed(self) -> None:
-        """The registry could not be read, or another version should be served and could not be loaded."""
+        """Record that the registry could not be read, or that the desired version could not be loaded."""
 
 
 @dataclass(frozen=True)
-class _Refused:
-    """The version that could not be loaded last, from which files, when (monotonic seconds) and why."""
+class _Rejection:
+    """The last version that failed to load: which files, when (monotonic seconds), and why."""
 
     key: str
     files: object
     at: float
     problem: str
 
-    def holds_for(self, key: str, files: object) -> bool:
-        """Whether there is no reason yet to try that version again."""
-        return (self.key, self.files) == (key, files) and monotonic() - self.at < _TRY_AGAIN_SECONDS
+    def holds_for(self, key: str, files: object, seconds: float) -> bool:
+        """Report if this applies to those files and is less than `seconds` old."""
+        return (self.key, self.files) == (key, files) and monotonic() - self.at < seconds
 
 
 class ModelRegistry:
-    """Caches the served model and follows the registry's wish.
+    """Caches the served model and follows the desired version.
 
-    Reading `current` never waits once there is a model, and never touches the registry. A version that cannot be loaded
-    stays out; what was served before it is served on, and `problem` says why. A process that has just started and
-    cannot follow the wish serves the last version that was good.
+    Reading `current` never blocks once a model is loaded, and never touches the registry. A version that fails to load
+    is rejected: the previous model continues to serve, and `problem` says why. A process that has just started and
+    cannot load the desired version serves the last good one. A rejected version is retried when its files change, or
+    after `retry_seconds`.
     """
 
-    def __init__(self, source: ModelSource, observer: ReloadObserver, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        source: ModelSource,
+        observer: ReloadObserver,
+        now: Callable[[], datetime],
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self._source = source
         self._observer = observer
         self._now = now
+        self._retry_seconds = retry_seconds
         self._served: ServedModel | None = None
-        self._problem: str | None = _NOBODY_LOOKED
-        self._refused: _Refused | None = None
-        self._looked_at = 0.0
+        self._problem: str | None = _NEVER_POLLED
+        self._rejection: _Rejection | None = None
+        self._polled_at = 0.0
         self._lock = threading.Lock()
 
     @property
     def current(self) -> ServedModel:
-        """The served model. Raises NoModelError while there is none."""
+        """Return the served model. Raises NoModelError if there is none yet."""
         served = self._served
         if served is None:
             self.refresh()
@@ -127,9 +134,9 @@ class ModelRegistry:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether there is a model to score with.
+        """Report if a model is loaded, refreshing first if not.
 
-        While there is none, every question is a look: as soon as one process says that it is ready, all of them are.
+        So once one process reports that it is ready, all of them are.
         """
         if self._served is None:
             self.refresh()
@@ -137,62 +144,59 @@ class ModelRegistry:
 
     @property
     def problem(self) -> str | None:
-        """Why the registry's wish could not be followed at the last look; None where it could."""
+        """Return why the desired version is not served, as of the last refresh; None if it is."""
         return self._problem
 
     def refresh(self) -> None:
-        """Looks at the wish once and loads what should be served, if that is another version."""
+        """Read the desired version and load it if another one is served."""
         with self._lock:
             self._refresh()
 
     def _refresh(self) -> None:
-        wish = self._source.wish()
-        if wish is None:
+        desired = self._source.desired()
+        if desired is None:
             return
-        problem = wish.problem
-        if problem is not None and wish.looked_at != self._looked_at:
+        problem = desired.problem
+        if problem is not None and desired.polled_at != self._polled_at:
             self._observer.model_load_failed()
-        self._looked_at = wish.looked_at
-        if wish.version is not None:
-            problem = self._follow(wish.version) or problem
+        self._polled_at = desired.polled_at
+        if desired.version is not None:
+            problem = self._follow(desired.version) or problem
         if self._served is None:
             self._fall_back()
-        if self._served is not None and wish.version is None:
-            problem = problem or "the registry names no version to serve; the last good one is served on"
+        if self._served is not None and desired.version is None:
+            problem = problem or "the registry names no version to serve; the last good one continues to serve"
         if problem is not None and problem != self._problem:
             _log.error("model not loaded", extra={"problem": problem})
         self._problem = problem
 
     def watch(self, seconds: float) -> None:
-        """Calls `refresh` every `seconds` and never returns; for a thread of its own."""
+        """Call `refresh` every `seconds` and never return; run it in its own thread."""
         pause = threading.Event()
         while not pause.wait(seconds):
             try:
                 self.refresh()
             except Exception:  # noqa: BLE001
-                # The thread must outlive whatever the disk does to it.
-                _log.exception("the registry's wish could not be followed")
+                # The thread must survive any fault of the disk.
+                _log.exception("the desired version could not be followed")
 
     def _follow(self, version: ModelVersion) -> str | None:
-        """Serves the version; why it cannot be, where it cannot.
-
-        What failed is not tried again at every look, but when its files are other ones, or after a while.
-        """
+        """Serve the version, or return why that is impossible."""
         served = self._served
         if served is not None and served.version.key == version.key:
             if served.version != version:
                 self._served = replace(served, version=version)
             return None
         files = self._source.files_of(version)
-        refused = self._refused
-        if refused is not None and refused.holds_for(version.key, files):
-            return refused.problem
+        last = self._rejection
+        if last is not None and last.holds_for(version.key, files, self._retry_seconds):
+            return last.problem
         try:
             self._swap(version)
         except ModelUnavailableError as error:
             self._observer.model_load_failed()
-            problem = f"version {version.registry_version} of {version.name} stays out: {error}"
-            self._refused = _Refused(version.key, files, monotonic(), problem)
+            problem = f"version {version.registry_version} of {version.name} was rejected: {error}"
+            self._rejection = _Rejection(version.key, files, monotonic(), problem)
             return problem
         return None
 
@@ -206,16 +210,15 @@ class ModelRegistry:
             _log.error("last good model not loaded", extra={"problem": str(error)})
 
     def _swap(self, version: ModelVersion) -> None:
-        loaded = self._source.load(version)
-        replaced = self._served
-        self._served = ServedModel(version, loaded.model, loaded.artifact, self._now(), loaded.why_not_compiled)
-        self._observer.model_loaded(self._served, replaced)
+        loaded = self._source.load(version, self._now())
+        replaced, self._served = self._served, loaded
+        self._observer.model_loaded(loaded, replaced)
         _log.info(
             "model loaded",
             extra={
                 "model_version": version.semantic_version,
                 "registry_version": version.registry_version,
-                "scorer": loaded.model.scorer.name,
+                "scorer": loaded.scorer.name,
             },
         )
         if loaded.why_not_compiled is not None:

@@ -1,4 +1,8 @@
-"""Decides applications with the served model."""
+"""Decisions on applications with the served model, singly and in batches.
+
+`PredictionService` scores, decides, and has each decision recorded before it is answered. Batches run wherever a
+`BatchRunner` puts them; the work itself is `loan_api.services.batch_job.run_batch`.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +22,6 @@ from loan_api.errors import (
 )
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import Application
-from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, BatchSummary
 from loan_api.services.decision_log import DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
@@ -26,13 +29,13 @@ from loan_api.services.model_registry import ModelRegistry, ServedModel
 Endpoint = Literal["single", "batch"]
 FailureReason = Literal["no_model", "not_recorded", "saturated", "scoring_failed"]
 
-# As the features are recorded: text for a category, a number for the rest.
+# The recorded form of the features: text for categories, numbers for the rest.
 _features_json = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
 class DecidedApplication:
-    """The answer to one application: 1 approved or 0 rejected, and P(approved)."""
+    """The answer to one application: prediction (1 approved, 0 rejected) and approval probability."""
 
     prediction: int
     probability: float
@@ -43,7 +46,7 @@ class DecidedApplication:
 
 @dataclass(frozen=True)
 class AnsweredBatch:
-    """The answer to a batch: its body in pieces, and what it says in numbers."""
+    """The answer to a batch: its body in chunks, and its summary."""
 
     pieces: Iterable[bytes]
     summary: BatchSummary
@@ -53,38 +56,38 @@ class AnsweredBatch:
 
 
 class PredictionObserver(Protocol):
-    """Is told of every decision and of every failure to decide."""
+    """Observes decisions and failures to decide."""
 
     def decided(
         self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
     ) -> None:
-        """One application was decided by `model` within `seconds`."""
+        """Record that `model` decided one application within `seconds`."""
 
     def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
-        """A batch was decided by `model`."""
+        """Record that `model` decided a batch."""
 
     def failed(self, reason: FailureReason) -> None:
-        """A valid request could not be decided."""
+        """Record that a valid request could not be decided."""
 
 
 class BatchRunner(Protocol):
-    """Runs batches where they hold up nobody."""
+    """Runs batches without delaying single requests."""
 
     def start(self) -> None:
-        """Gets ready for them."""
+        """Prepare for batches."""
 
     def run(
-        self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], model: ServedModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        """The summary of a batch that comes in pieces, and the pieces of its answer.
+        """Decide a batch whose body comes in chunks. Return its summary and the chunks of the answer.
 
-        Raises what `run_batch` raises, or a LoanError.
+        Raises a LoanError, or what `run_batch` raises.
         """
 
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """A batch as it came: the body in pieces, its media type, that of the answer, and whether the client is gone."""
+    """A batch as received: the body in chunks, media types of body and answer, and a check for a closed connection."""
 
     request_id: str
     body: Sequence[bytes]
@@ -94,7 +97,7 @@ class BatchRequest:
 
 
 class PredictionService:
-    """Scores applications, decides them by the model's threshold, and has every decision recorded before it is told."""
+    """Scores applications, applies the model's threshold, and records each decision before returning it."""
 
     def __init__(
         self,
@@ -115,9 +118,9 @@ class PredictionService:
         self._max_batch_rows = max_batch_rows
 
     def decide(self, application: Application, request_id: str) -> DecidedApplication:
-        """Decides one validated application.
+        """Decide one validated application.
 
-        Raises NoModelError while no model is served, NotRecordedError where the decision cannot be kept.
+        Raises NoModelError if no model is served, and NotRecordedError if the decision cannot be recorded.
         """
         model = self._served()
         started = perf_counter()
@@ -142,9 +145,9 @@ class PredictionService:
         return DecidedApplication(prediction, probability, decider.semantic_version, decided_at, decision_id)
 
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
-        """Decides the applications in a body, all with the same model.
+        """Decide all applications in a body with the same model.
 
-        Raises NoModelError while no model is served, and what `run_batch` raises.
+        Raises NoModelError if no model is served, and what `run_batch` raises.
         """
         model = self._served()
         decided_at = self._now()
@@ -160,7 +163,7 @@ class PredictionService:
             decided_at=decided_at,
         )
         try:
-            summary, pieces = self._batches.run(job, request.body, model.model, request.is_gone)
+            summary, pieces = self._batches.run(job, request.body, model, request.is_gone)
         except (MalformedBodyError, RequestRefusedError, BatchTooLargeError, ClientGoneError, SaturatedError):
             raise
         except NotRecordedError:
@@ -173,7 +176,7 @@ class PredictionService:
         return AnsweredBatch(pieces, summary, job.decider.semantic_version, job.decided_at, job.batch_id)
 
     def note_saturation(self) -> None:
-        """A request was sent away, before it was read or later, as there are too many."""
+        """Record that a request was refused because of overload."""
         self._observer.failed("saturated")
 
     def _served(self) -> ServedModel:

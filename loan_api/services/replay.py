@@ -14,14 +14,6 @@ from loan_api.services.decision_log import Decider
 
 
 @dataclass(frozen=True)
-class ReplayModel:
-    """A model to score with, and the probability at or above which it approves."""
-
-    scorer: Scorer
-    threshold: float
-
-
-@dataclass(frozen=True)
 class Answer:
     """A decision and its probability."""
 
@@ -39,36 +31,36 @@ class Difference:
 
 
 def replay(
-    chunks: Iterable[DecisionChunk], model_of: Callable[[Decider], ReplayModel], limit: int | None = None
+    chunks: Iterable[DecisionChunk], scorer_of: Callable[[Decider], tuple[Scorer, float]], limit: int | None = None
 ) -> Iterator[tuple[int, list[Difference]]]:
     """Score the first `limit` decisions; for each chunk, yield the number scored and the differences.
 
-    `model_of` returns the model that replays a decider's decisions; its exceptions are passed on.
+    `scorer_of` returns scorer and threshold for a decider's decisions; its exceptions are passed on.
     """
     left = limit
     for whole in chunks:
         chunk = whole if left is None else whole.first(left)
         if len(chunk) == 0:
             return
-        yield len(chunk), differences(chunk, model_of(chunk.decider))
+        yield len(chunk), differences(chunk, *scorer_of(chunk.decider))
         if left is not None:
             left -= len(chunk)
 
 
-def differences(chunk: DecisionChunk, model: ReplayModel) -> list[Difference]:
+def differences(chunk: DecisionChunk, scorer: Scorer, threshold: float) -> list[Difference]:
     """Return the decisions with another prediction, or with a probability that differs by more than rounding."""
-    probabilities = np.array(model.scorer.probabilities(chunk.applications))
-    suspects = _differing(chunk, probabilities, model.threshold)
+    probabilities = np.array(scorer.probabilities(chunk.applications))
+    suspects = _differing(chunk, probabilities, threshold)
     if chunk.endpoint == "single":
         # These were scored one by one, and sums of many rows are rounded differently.
         for row, application in zip(suspects, applications_of(chunk.applications, suspects), strict=True):
-            probabilities[row] = model.scorer.probability(application)
-        suspects = _differing(chunk, probabilities, model.threshold)
+            probabilities[row] = scorer.probability(application)
+        suspects = _differing(chunk, probabilities, threshold)
     return [
         Difference(
             chunk.ids[row],
             Answer(int(chunk.predictions[row]), float(chunk.probabilities[row])),
-            Answer(int(probabilities[row] >= model.threshold), float(probabilities[row])),
+            Answer(int(probabilities[row] >= threshold), float(probabilities[row])),
         )
         for row in suspects
     ]

@@ -55,7 +55,7 @@ def test_a_version_that_stays_out_is_not_tried_again_and_again(own_home: Trained
         def health() -> str:
             return json.dumps(requests.get(service.url("/health"), timeout=10).json())
 
-        wait_until(lambda: "stays out" in health(), "the refusal")
+        wait_until(lambda: "was rejected" in health(), "the refusal")
         failures = 'loan_model_reloads_total{result="failure"}'
         wait_until(lambda: service.metrics().get(failures) == 2, "the refusal of every worker")
         for _ in range(3):
@@ -69,8 +69,8 @@ def wait_for_a_look(home: TrainedHome) -> None:
     """Until the follower has looked again; each worker looks at what it writes down at least once meanwhile."""
 
     def last() -> float:
-        wish = cache_of(home).read_wish()
-        return wish.looked_at if wish else 0.0
+        desired = cache_of(home).read_desired()
+        return desired.polled_at if desired else 0.0
 
     before = last()
     wait_until(lambda: last() > before, "another look at the registry")

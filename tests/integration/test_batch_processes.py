@@ -34,14 +34,15 @@ from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQU
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.compiled import CompiledForm
 from loan_api.scoring.package import ReferencePackage
-from loan_api.scoring.scorer import ScoringModel
+from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord, Decider, LogState
+from loan_api.services.model_registry import ServedModel
 from tests.support.applications import application
 from tests.support.batch_bodies import WRITERS, file_of, stream_of
 from tests.support.bombs import arrow_bomb, parquet_bomb, saying_small_sizes, shared_prefix, sharing
-from tests.support.fakes import NOW, FakeLog, watched
+from tests.support.fakes import NOW, FakeLog, model_version, served_model
 from tests.support.homes import TrainedHome
 from tests.support.waiting import wait_until
 
@@ -83,7 +84,7 @@ class Bench:
 
     processes: BatchProcesses
     own: ChildProcess
-    model: ScoringModel
+    model: ServedModel
     job: BatchJob
 
     def run(self, body: bytes, **changes: Any) -> tuple[Any, bytes]:
@@ -116,7 +117,7 @@ def batch_of(rows: int, **changes: Any) -> bytes:
 def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
     artifact = next(trained_home.settings.home.artifacts.glob("models/*/artifacts"))
     watched_as_trained = WatchedDistribution(ReferencePackage.read(artifact).distribution)
-    model = ScoringModel(CompiledForm.read(artifact).scorer(), watched_as_trained)
+    model = ServedModel(model_version(), CompiledForm.read(artifact).scorer(), watched_as_trained, artifact, NOW)
     queue = ConnectionQueue.make()
     own = batch_process(queue, recorder.queue)
     job = BatchJob(str(artifact), "compiled", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
@@ -128,7 +129,9 @@ def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
 def test_the_process_answers_as_this_process_would(bench: Bench) -> None:
     body = batch_of(ROWS, cibil_score=400)
     summary, answer = bench.run(body)
-    expected_summary, pieces = run_batch(bench.job, body, bench.model, FakeLog().record, lambda: False)
+    expected_summary, pieces = run_batch(
+        bench.job, body, bench.model.scorer, bench.model.watched, FakeLog().record, lambda: False
+    )
     given, expected = json.loads(answer), json.loads(b"".join(pieces))
     assert given.pop("processing_time")
     assert expected.pop("processing_time")
@@ -254,7 +257,7 @@ def test_a_batch_that_takes_too_much_cpu_time_is_refused_and_its_process_ends() 
     parent, lifeline = os.pipe()
     aborted = threading.Event()
 
-    def work_until_aborted(_: BatchJob) -> ScoringModel:
+    def work_until_aborted(_: BatchJob) -> tuple[Scorer, WatchedDistribution]:
         while not aborted.is_set():
             sum(range(10_000))
         raise ClientGoneError("a real process would have ended")
@@ -274,7 +277,7 @@ def test_a_batch_that_takes_too_much_cpu_time_is_refused_and_its_process_ends() 
 
     with pytest.raises(BatchTooLargeError, match="takes too long"):
         BatchProcesses(queue, Running(), FakeLog().record).run(
-            job, [batch_of(ROWS)], watched(HalfScorer()), lambda: False
+            job, [batch_of(ROWS)], served_model(HalfScorer()), lambda: False
         )
     assert aborted.wait(10)
     os.close(lifeline)
@@ -300,7 +303,7 @@ def test_small_batches_need_no_process() -> None:
     log = FakeLog()
     job = BatchJob("x", "half", DECIDER, JSON, JSON, 10, "id-1", "request-1", NOW)
     summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(
-        job, [batch_of(2)], watched(HalfScorer()), lambda: False
+        job, [batch_of(2)], served_model(HalfScorer()), lambda: False
     )
     assert summary.approved == 2
     assert [record.rows for record in log.records if isinstance(record, BatchRecord)] == [2]

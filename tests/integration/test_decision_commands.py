@@ -295,18 +295,18 @@ class TestReplay:
         entry = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, "Production").find_staged()
         assert entry is not None
         decider = Decider(settings.model_name, entry.version, entry.tags["semantic_version"], 0.5)
-        model = ReplayModels(settings, None).of(decider)
+        scorer, _ = ReplayModels(settings, None).of(decider)
         rows = applications(self.ROWS)
         singles = []
         for row in rows[: self.SINGLES]:
-            probability = model.scorer.probability(row)
+            probability = scorer.probability(row)
             features = json.dumps(row).encode()
             prediction = int(probability >= 0.5)
             singles.append(DecisionRecord(new_id(START), "r", START, decider, features, probability, prediction))
         whole = []
         for start in range(self.SINGLES, self.ROWS, self.BATCH):
             columns = columns_of(rows[start : start + self.BATCH])
-            probabilities = model.scorer.probabilities(columns)
+            probabilities = scorer.probabilities(columns)
             predictions = (probabilities >= 0.5).astype(np.int8)
             content = pack(columns, probabilities, predictions)
             whole.append(BatchRecord(new_id(START), "r", START, decider, self.BATCH, int(predictions.sum()), content))

@@ -73,7 +73,7 @@ def test_nor_does_the_service(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     cache = ModelCache.of(tmp_path, uri, "loan_approval_model", "Production")
     with cache.followed():
-        Follower(MlflowModels(uri, "loan_approval_model", "Production"), cache).look()
+        Follower(MlflowModels(uri, "loan_approval_model", "Production"), cache).poll()
     written = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.json"))
     assert "the model registry cannot be read" in written
     assert PASSWORD not in written + caplog.text

@@ -272,9 +272,10 @@ def test_an_event_that_somebody_made_unreadable_is_left_out(two_versions: Traine
     assert read_events(client, MODEL) == [second]
 
 
-def promote_foreign_version(client: MlflowClient, *, archiving_others: bool) -> str:
+def promote_foreign_version(home: TrainedHome, *, archiving_others: bool) -> str:
     """Register a model without training's tags and move it to Production, as in MLflow's UI. Return its number."""
-    foreign = client.create_model_version(MODEL, str(find_version(client, MODEL, "1.0.0").source))
+    client = home.client
+    foreign = client.create_model_version(MODEL, str(artifact_of(home, find_version(client, MODEL, "1.0.0"))))
     with pytest.warns(FutureWarning):
         client.transition_model_version_stage(
             MODEL, foreign.version, "Production", archive_existing_versions=archiving_others
@@ -285,7 +286,7 @@ def promote_foreign_version(client: MlflowClient, *, archiving_others: bool) -> 
 class TestForeignVersionInProduction:
     def test_history_shows_it_without_changing_the_registry(self, two_versions: TrainedHome) -> None:
         before = read_events(two_versions.client, MODEL)
-        number = promote_foreign_version(two_versions.client, archiving_others=True)
+        number = promote_foreign_version(two_versions, archiving_others=True)
         shown = command(two_versions, "history")
         assert shown.exit_code == 0, shown.stderr
         newest, earlier = shown.stdout.splitlines()[1:3]
@@ -295,7 +296,7 @@ class TestForeignVersionInProduction:
         assert read_events(two_versions.client, MODEL) == before
 
     def test_rollback_restores_the_version_before_it(self, two_versions: TrainedHome) -> None:
-        number = promote_foreign_version(two_versions.client, archiving_others=True)
+        number = promote_foreign_version(two_versions, archiving_others=True)
         restored = command(two_versions, "rollback")
         assert restored.exit_code == 0, restored.stderr
         assert f"registry version {number} (not from training) was put into Production by other means" in " ".join(
@@ -309,20 +310,20 @@ class TestForeignVersionInProduction:
 
     def test_rollback_skips_several_foreign_versions(self, two_versions: TrainedHome) -> None:
         client = two_versions.client
-        promote_foreign_version(client, archiving_others=True)
+        promote_foreign_version(two_versions, archiving_others=True)
         settle(client, MODEL)
-        promote_foreign_version(client, archiving_others=True)
+        promote_foreign_version(two_versions, archiving_others=True)
         settle(client, MODEL)
         assert semantic_version(previous_version(client, MODEL)) == "1.0.1"
 
     def test_promotion_replaces_it_without_comparison(self, two_versions: TrainedHome) -> None:
-        promote_foreign_version(two_versions.client, archiving_others=True)
+        promote_foreign_version(two_versions, archiving_others=True)
         promoted = command(two_versions, "promote", "1.0.1")
         assert promoted.exit_code == 0, promoted.stderr
         assert in_production(two_versions) == "1.0.1"
 
     def test_training_replaces_it(self, two_versions: TrainedHome) -> None:
-        promote_foreign_version(two_versions.client, archiving_others=True)
+        promote_foreign_version(two_versions, archiving_others=True)
         trained = command(two_versions, "run", "--candidates", "decision_tree", "--jobs", "1", "--unless-in-production")
         assert trained.exit_code == 0, trained.stderr
         assert in_production(two_versions) == "1.0.0"
@@ -330,7 +331,7 @@ class TestForeignVersionInProduction:
 
 def test_a_foreign_version_does_not_stay_beside_one_from_training(two_versions: TrainedHome) -> None:
     client = two_versions.client
-    promote_foreign_version(client, archiving_others=False)
+    promote_foreign_version(two_versions, archiving_others=False)
     assert unsettled(client, MODEL)
     settle(client, MODEL)
     assert in_production(two_versions) == "1.0.1"

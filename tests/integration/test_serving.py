@@ -1,4 +1,4 @@
-"""The service with a real registry: it gives exactly what was trained, and follows the registry."""
+"""The service with a real registry: it reproduces the trained model exactly and follows promotions."""
 
 import csv
 import dataclasses
@@ -46,7 +46,7 @@ def client(trained_home: TrainedHome) -> FlaskClient:
 
 
 def raw_applications(path: Path) -> list[dict[str, Any]]:
-    """The file's rows as a client would send them, read without the project's reader."""
+    """Read the file's rows as a client would send them, without the project's reader."""
     numbers = {number.name for number in NUMBERS}
     with path.open(encoding="utf-8") as file:
         rows = csv.DictReader(file, fieldnames=[*COLUMNS], skipinitialspace=True)
@@ -60,7 +60,7 @@ def raw_applications(path: Path) -> list[dict[str, Any]]:
 def test_the_service_gives_exactly_the_registered_pipeline_s_probabilities(
     client: FlaskClient, trained_home: TrainedHome
 ) -> None:
-    """Train/serve parity on raw rows, those with odd assets and a post graduate among them."""
+    """Train/serve parity on raw rows, including negative assets and a post graduate."""
     assert trained_home.settings.dataset_path is not None
     rows = raw_applications(trained_home.settings.dataset_path)
     rows.append(rows[0] | {"education": "Post Graduate"})
@@ -92,7 +92,7 @@ def test_all_parts_are_healthy(client: FlaskClient) -> None:
     assert health["checks"]["model_version"] == "1.0.0"
 
 
-def test_the_model_page_tells_where_the_model_came_from(client: FlaskClient, trained_home: TrainedHome) -> None:
+def test_the_model_page_shows_the_origin_of_the_model(client: FlaskClient, trained_home: TrainedHome) -> None:
     page: Any = client.get("/model").json
     (version,) = trained_home.client.search_model_versions(f"name='{MODEL}'")
     assert page["run_id"] == version.run_id
@@ -108,22 +108,22 @@ def test_an_empty_registry_has_nothing_to_serve(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "the service must not make the registry's database"
 
 
-def test_a_registry_that_cannot_be_read_is_told_without_details(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_bytes(b"this is no database at all, whatever its name says")
+def test_an_unreadable_registry_is_reported_without_details(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"not a database")
     models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", MODEL, "Production")
     with pytest.raises(ModelUnavailableError, match=r"the model registry cannot be read \(\w+\)$"):
         models.find_staged()
 
 
 def registry_of(home: TrainedHome) -> ModelRegistry:
-    """The registry of a worker that has just started."""
+    """Return the registry of a worker that has just started."""
     registry = ModelRegistry(source_of(home), RecordingObserver(), now)
     registry.refresh()
     return registry
 
 
 def serve_the_first_then_promote_the_second(home: TrainedHome) -> ModelRegistry:
-    """A registry that has loaded 1.0.0 and has yet to see that 1.0.1 is in Production."""
+    """Return a registry that serves 1.0.0 and has not noticed yet that 1.0.1 is in Production."""
     put_into_production(home.client, find_version(home.client, MODEL, "1.0.0"), "rollback")
     registry = registry_of(home)
     assert registry.current.version.semantic_version == "1.0.0"
@@ -135,8 +135,8 @@ def newest_artifact(home: TrainedHome) -> Path:
     return max(home.settings.home.artifacts.glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns)
 
 
-def sign_anew(home: TrainedHome) -> None:
-    """Registers the newest artifact as it is now: what was done to it is no damage, but what was registered."""
+def register_current_digest(home: TrainedHome) -> None:
+    """Register the digest of the newest artifact as it is now, so that its changes do not count as damage."""
     version = find_version(home.client, MODEL, "1.0.1")
     digest = artifact_digest(newest_artifact(home))
     home.client.set_model_version_tag(MODEL, version.version, TAG_ARTIFACT_DIGEST, digest)
@@ -161,7 +161,7 @@ def test_a_rollback_needs_no_files_from_the_registry(two_versions: TrainedHome) 
 
 
 @pytest.mark.parametrize("damage", ["truncated", "gone", "extended"])
-def test_a_damaged_version_stays_out(two_versions: TrainedHome, damage: str) -> None:
+def test_a_damaged_version_is_rejected(two_versions: TrainedHome, damage: str) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
     newest = newest_artifact(two_versions)
     model_file = newest / "model.skops"
@@ -173,22 +173,22 @@ def test_a_damaged_version_stays_out(two_versions: TrainedHome, damage: str) -> 
         (newest / "more.txt").write_text("smuggled in", encoding="utf-8")
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
-    assert registry.problem == f"version 2 of {MODEL} stays out: its files are not those that were registered"
+    assert registry.problem == f"version 2 of {MODEL} was rejected: its files differ from the registered ones"
 
 
-def test_a_version_for_other_features_stays_out(two_versions: TrainedHome) -> None:
+def test_a_version_for_other_features_is_rejected(two_versions: TrainedHome) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
     description = newest_artifact(two_versions) / "MLmodel"
     digest = registry.current.version.facts.feature_schema_digest
     description.write_text(description.read_text().replace(digest, "f" * 64))
-    sign_anew(two_versions)
+    register_current_digest(two_versions)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
     assert "was trained on other features" in str(registry.problem)
 
 
-def test_a_version_without_a_digest_stays_out(two_versions: TrainedHome) -> None:
-    """It was not registered by training; there is nothing to check its files by."""
+def test_a_version_without_a_digest_is_rejected(two_versions: TrainedHome) -> None:
+    """Training did not register it, so its files cannot be verified."""
     registry = serve_the_first_then_promote_the_second(two_versions)
     version = find_version(two_versions.client, MODEL, "1.0.1")
     two_versions.client.delete_model_version_tag(MODEL, version.version, TAG_ARTIFACT_DIGEST)
@@ -232,7 +232,7 @@ def test_where_the_compiled_form_is_not_the_pipeline_the_pipeline_serves(
 ) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
     change(newest_artifact(two_versions))
-    sign_anew(two_versions)
+    register_current_digest(two_versions)
     registry.refresh()
     served = registry.current
     assert served.version.semantic_version == "1.0.1"
@@ -242,7 +242,7 @@ def test_where_the_compiled_form_is_not_the_pipeline_the_pipeline_serves(
     assert served.scorer.probability(golden.applications[0]) == golden.probabilities[0]
 
 
-def test_a_pipeline_that_decides_otherwise_than_it_was_registered_stays_out(two_versions: TrainedHome) -> None:
+def test_a_pipeline_that_does_not_reproduce_its_golden_rows_is_rejected(two_versions: TrainedHome) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
     newest = newest_artifact(two_versions)
     remove_the_compiled_form(newest)
@@ -250,10 +250,10 @@ def test_a_pipeline_that_decides_otherwise_than_it_was_registered_stays_out(two_
     golden = json.loads(file.read_text(encoding="utf-8"))
     golden["probabilities"][0] = 0.25
     file.write_text(json.dumps(golden), encoding="utf-8")
-    sign_anew(two_versions)
+    register_current_digest(two_versions)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
-    assert "does not decide as it did when it was registered" in str(registry.problem)
+    assert "does not reproduce its registered decisions" in str(registry.problem)
 
 
 @pytest.mark.parametrize("fate", ["deleted", "corrupt"])
@@ -291,12 +291,12 @@ def test_replays_verify_as_the_service_does(own_home: TrainedHome, lacks: str) -
         own_home.client.delete_model_version_tag(MODEL, "1", TAG_ARTIFACT_DIGEST)
     else:
         (newest_artifact(own_home) / "more.txt").write_text("smuggled in", encoding="utf-8")
-    with pytest.raises(ModelUnavailableError, match=r"not those that were registered$|has no digest"):
+    with pytest.raises(ModelUnavailableError, match=r"differ from the registered ones$|has no digest"):
         ReplayModels(own_home.settings, None).of(Decider(MODEL, "1", "1.0.0", 0.5))
 
 
 class Bomb:
-    """Whoever unpickles it makes a folder."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -309,7 +309,7 @@ class Bomb:
 def test_a_pickle_is_not_loaded_even_where_it_was_registered(
     two_versions: TrainedHome, tmp_path: Path, file: str, served: str
 ) -> None:
-    """In the proof of the compiled form, the pipeline serves; in the pipeline's place, the version stays out."""
+    """In place of the compiled form's proof, the pipeline serves; in place of the pipeline, the version is rejected."""
     registry = serve_the_first_then_promote_the_second(two_versions)
     artifact = newest_artifact(two_versions)
     bomb = Bomb(tmp_path / "exploded")
@@ -319,39 +319,39 @@ def test_a_pickle_is_not_loaded_even_where_it_was_registered(
     else:
         arrays: dict[str, Any] = dict.fromkeys(FEATURE_NAMES, np.array([bomb], dtype=object))
         np.savez(artifact / file, **arrays)
-    sign_anew(two_versions)
+    register_current_digest(two_versions)
     registry.refresh()
     assert registry.current.version.semantic_version == served
     assert not (tmp_path / "exploded").exists()
 
 
-def test_what_was_wished_before_the_server_started_is_no_news(own_home: TrainedHome) -> None:
-    """A version may have been promoted while nobody looked."""
+def test_a_poll_from_before_the_server_started_is_ignored(own_home: TrainedHome) -> None:
+    """Another version may have been promoted since."""
     registry_of(own_home)
 
-    class NobodyLooks:
+    class NoFollower:
         def ensure_running(self) -> None:
-            """It is somebody else's turn."""
+            """Start nothing."""
 
-    source = CachedModelSource(cache_of(own_home), NobodyLooks(), poll_seconds=1, believed_from=monotonic() + 1)
-    assert source.wish() is None
+    source = CachedModelSource(cache_of(own_home), NoFollower(), poll_seconds=1, valid_from=monotonic() + 1)
+    assert source.desired() is None
 
 
-def test_when_the_registry_was_looked_at_is_told_by_the_clock_that_nobody_sets(own_home: TrainedHome) -> None:
+def test_polls_are_dated_by_the_monotonic_clock(own_home: TrainedHome) -> None:
     before = monotonic()
     registry_of(own_home)
-    wish = cache_of(own_home).read_wish()
-    assert wish is not None
-    assert before < wish.looked_at < monotonic()
+    desired = cache_of(own_home).read_desired()
+    assert desired is not None
+    assert before < desired.polled_at < monotonic()
 
 
-def test_what_was_wished_before_the_machine_was_booted_is_no_news(own_home: TrainedHome) -> None:
-    """Its clock begins anew then, and would call an old wish a new one."""
+def test_a_poll_from_before_the_machine_booted_is_ignored(own_home: TrainedHome) -> None:
+    """The monotonic clock restarts at boot, so an old poll could look recent."""
     registry_of(own_home)
-    file = cache_of(own_home).folder / "wish.json"
+    file = cache_of(own_home).folder / "desired.json"
     written = json.loads(file.read_bytes())
     file.write_text(json.dumps(written | {"boot": "another"}), encoding="utf-8")
-    assert cache_of(own_home).read_wish() is None
+    assert cache_of(own_home).read_desired() is None
 
 
 def test_only_one_process_follows_a_registry(own_home: TrainedHome) -> None:
@@ -362,7 +362,7 @@ def test_only_one_process_follows_a_registry(own_home: TrainedHome) -> None:
         assert again
 
 
-def test_the_cache_keeps_what_is_in_use_and_little_else(tmp_path: Path) -> None:
+def test_pruning_keeps_the_version_in_use_and_the_newest_others(tmp_path: Path) -> None:
     cache = ModelCache(tmp_path)
     for number in range(1, 7):
         cache.path(f"{number}-a").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Applications for tests: those of the assessment, as they are, and ways to vary a valid one."""
+"""Applications for tests: those of the assessment, and variations of a valid one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,10 +39,10 @@ ASSESSMENT_BATCH: Mapping[str, Any] = {
 
 
 def application(**changes: Any) -> dict[str, Any]:
-    """A valid application with some values changed."""
+    """Return a valid application with some values changed."""
     return example_application() | changes
 
 
 def application_without(name: str) -> dict[str, Any]:
-    """A valid application that lacks one feature."""
+    """Return a valid application without one feature."""
     return {key: value for key, value in example_application().items() if key != name}

@@ -13,9 +13,8 @@ from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.errors import ModelUnavailableError, NotRecordedError
 from loan_api.scoring.columns import Application, Columns
-from loan_api.scoring.loading import LoadedModel
 from loan_api.scoring.package import ModelFacts, ModelVersion
-from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.access import ApiKey, Scope, digest_of
 from loan_api.services.audit import (
@@ -30,7 +29,7 @@ from loan_api.services.audit import (
 )
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import LogState, Record
-from loan_api.services.model_registry import ServedModel, Wish
+from loan_api.services.model_registry import DesiredVersion, ServedModel
 
 NOW = datetime(2024, 3, 13, 10, 30, tzinfo=UTC)
 
@@ -83,25 +82,28 @@ class BrokenScorer:
 
 
 def reference() -> ReferenceDistribution:
-    """Of three applications, two of them approved."""
+    """Return the distribution of three applications, two of them approved."""
     applications = [example_application() | {"cibil_score": score} for score in (300, 600, 900)]
     return ReferenceDistribution.of(applications_frame(applications), np.array([0.0, 0.5, 1.0]), threshold=0.5)
 
 
-def watched(scorer: Scorer) -> ScoringModel:
-    """The scorer, its decisions watched against `reference`."""
-    return ScoringModel(scorer, WatchedDistribution(reference()))
+def served_model(
+    scorer: Scorer, version: ModelVersion | None = None, loaded_at: datetime = NOW, why_not_compiled: str | None = None
+) -> ServedModel:
+    """Create a model that scores with `scorer` and is watched against `reference`."""
+    watched = WatchedDistribution(reference())
+    return ServedModel(version or model_version(), scorer, watched, Path("artifact"), loaded_at, why_not_compiled)
 
 
 @dataclass
 class FakeLog:
-    """A decision log in memory, or one that keeps nothing and says why."""
+    """A decision log in memory, or one that refuses all records."""
 
     state: LogState | None = field(default_factory=lambda: LogState("database"))
     records: list[Record] = field(default_factory=list)
 
     def start(self) -> None:
-        """There is nothing to get ready."""
+        """Do nothing."""
 
     def record(self, record: Record) -> None:
         if self.state is not None and self.state.recorded_in == "nowhere":
@@ -110,41 +112,41 @@ class FakeLog:
 
 
 class NoArchive:
-    """Stands for a database that no test should ask."""
+    """A database that fails the test when it is queried."""
 
     def find(self, name: DecisionName) -> FoundDecision | RecordedBatch | None:
-        raise AssertionError("nobody should ask")
+        raise AssertionError("the archive must not be queried")
 
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        raise AssertionError("nobody should ask")
+        raise AssertionError("the archive must not be queried")
 
     def report(
         self, reports: Sequence[OutcomeReport], now: Callable[[], datetime], reported_by: str | None
     ) -> ReportResult:
-        raise AssertionError("nobody should ask")
+        raise AssertionError("the archive must not be queried")
 
     def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
-        raise AssertionError("nobody should ask")
+        raise AssertionError("the archive must not be queried")
 
 
 @dataclass
 class InlineBatches:
-    """Runs batches where they are asked for."""
+    """Runs batches in the calling thread."""
 
     log: FakeLog = field(default_factory=FakeLog)
 
     def start(self) -> None:
-        """There is nothing to get ready."""
+        """Do nothing."""
 
     def run(
-        self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], model: ServedModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        return run_batch(job, b"".join(body), model, self.log.record, is_gone)
+        return run_batch(job, b"".join(body), model.scorer, model.watched, self.log.record, is_gone)
 
 
 @dataclass
 class FakeModelSource:
-    """A registry in memory: what should be served, the versions that can be loaded, and the one that last was good."""
+    """A registry in memory: the desired version, the loadable versions, and the last good one."""
 
     wanted: str | None = "1"
     versions: Mapping[str, tuple[ModelVersion, Scorer]] = field(
@@ -154,20 +156,20 @@ class FakeModelSource:
         }
     )
     is_reachable: bool = True
-    has_looked: bool = True
+    has_polled: bool = True
     good: str | None = None
     why_not_compiled: str | None = None
     loads: list[str] = field(default_factory=list)
-    looks: int = 0
+    polls: int = 0
     files: int = 0
 
-    def wish(self) -> Wish | None:
-        if not self.has_looked:
+    def desired(self) -> DesiredVersion | None:
+        if not self.has_polled:
             return None
-        self.looks += 1
+        self.polls += 1
         if not self.is_reachable:
-            return Wish(None, "the registry is away", self.looks)
-        return Wish(None if self.wanted is None else self._version(self.wanted), None, self.looks)
+            return DesiredVersion(None, "the registry is away", self.polls)
+        return DesiredVersion(None if self.wanted is None else self._version(self.wanted), None, self.polls)
 
     def last_good(self) -> ModelVersion | None:
         return None if self.good is None else self._version(self.good)
@@ -175,25 +177,25 @@ class FakeModelSource:
     def files_of(self, version: ModelVersion) -> object:
         return self.files
 
-    def load(self, version: ModelVersion) -> LoadedModel:
+    def load(self, version: ModelVersion, loaded_at: datetime) -> ServedModel:
         number = version.registry_version
         self.loads.append(number)
         if number not in self.versions:
             raise ModelUnavailableError("it is broken")
-        return LoadedModel(watched(self.versions[number][1]), Path("artifact"), self.why_not_compiled)
+        return served_model(self.versions[number][1], version, loaded_at, self.why_not_compiled)
 
     def _version(self, number: str) -> ModelVersion:
         return self.versions[number][0] if number in self.versions else model_version(number)
 
 
 def api_key(name: str, *scopes: Scope, text: str | None = None) -> ApiKey:
-    """A key whose text is, unless told otherwise, its name."""
+    """Create a key whose text is its name by default."""
     return ApiKey(name, scopes, digest_of(text or name), NOW)
 
 
 @dataclass
 class FakeKeySource:
-    """The keys in force, if any are configured, and what is wrong with them."""
+    """The keys in force, if any are configured, and the problem with them."""
 
     keys: Sequence[ApiKey] | None = None
     problem: str | None = None
@@ -204,7 +206,7 @@ class FakeKeySource:
 
 @dataclass
 class RecordingObserver:
-    """Keeps what it is told, in order."""
+    """Records all events in order."""
 
     events: list[tuple[object, ...]] = field(default_factory=list)
 
@@ -231,5 +233,5 @@ class RecordingObserver:
 
 
 def now() -> datetime:
-    """A clock that stands still."""
+    """Return the time of a stopped clock."""
     return NOW

@@ -1,4 +1,4 @@
-"""What a worker has of a real registry, without the process that follows it."""
+"""Access to a real registry as a worker has it, without a follower process."""
 
 from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
@@ -8,7 +8,7 @@ from tests.support.homes import TrainedHome
 
 
 class FollowerInThisProcess:
-    """Looks at the registry whenever a worker makes sure that somebody does."""
+    """Polls the registry whenever a worker ensures that the follower runs."""
 
     def __init__(self, home: TrainedHome) -> None:
         settings = home.settings
@@ -16,15 +16,15 @@ class FollowerInThisProcess:
         self._follower = Follower(models, cache_of(home))
 
     def ensure_running(self) -> None:
-        self._follower.look()
+        self._follower.poll()
 
 
 def cache_of(home: TrainedHome) -> ModelCache:
-    """Where the service in that home keeps its models."""
+    """Return the model cache of the service in that home."""
     settings = home.settings
     return ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
 
 
 def source_of(home: TrainedHome) -> CachedModelSource:
-    """Where a worker in that home has its models from; each look at it is one at the registry, too."""
-    return CachedModelSource(cache_of(home), FollowerInThisProcess(home), poll_seconds=1, believed_from=0)
+    """Return the model source of a worker in that home. Each reading also polls the registry."""
+    return CachedModelSource(cache_of(home), FollowerInThisProcess(home), poll_seconds=1, valid_from=0)

@@ -137,7 +137,7 @@ _LOCATIONS = (
 def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
     """Copy a home to another place."""
     # A service that runs there may be about to rename what it has fetched.
-    shutil.copytree(original.settings.loan_home, home, ignore=shutil.ignore_patterns(".aside-*"))
+    shutil.copytree(original.settings.loan_home, home, ignore=shutil.ignore_patterns(".staging-*"))
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
         for table, column in _LOCATIONS:
             database.execute(

@@ -1,4 +1,4 @@
-"""The API in this process, through `create_app`: fakes stand for what the test does not bring."""
+"""The API in this process, through `create_app`, with fakes for all adapters that a test does not provide."""
 
 from flask.testing import FlaskClient
 
@@ -30,7 +30,7 @@ def client_of(
     archive: Archive | None = None,
     keys: KeySource | None = None,
 ) -> FlaskClient:
-    """A client of a service whose clock stands still, whose every new id is `NEW_ID`, and that has no threads."""
+    """Create a client of a service with a stopped clock, constant ids (`NEW_ID`) and no threads."""
     log = log or FakeLog()
     adapters = Adapters(
         models=models or FakeModelSource(),

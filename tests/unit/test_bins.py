@@ -1,4 +1,4 @@
-"""Every value falls into exactly one bin, whatever it is."""
+"""Every value falls into exactly one bin."""
 
 import math
 
@@ -28,20 +28,21 @@ TENS = NumberBins((0, 10, 20))
         (None, MISSING),
     ],
 )
-def test_a_number_is_counted_where_it_belongs(value: float | None, label: str) -> None:
+def test_a_number_is_counted_in_its_bin(value: float | None, label: str) -> None:
     assert dict(zip(TENS.labels, TENS.count([value]), strict=True))[label] == 1
 
 
 @pytest.mark.parametrize(
     ("value", "label"), [("Yes", "Yes"), ("No", "No"), ("Perhaps", UNSEEN), ("yes", UNSEEN), (None, MISSING)]
 )
-def test_a_category_is_counted_where_it_belongs(value: str | None, label: str) -> None:
+def test_a_category_is_counted_in_its_bin(value: str | None, label: str) -> None:
     bins = CategoryBins(("Yes", "No"))
     assert dict(zip(bins.labels, bins.count([value]), strict=True))[label] == 1
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True)))
 def test_no_number_is_lost_or_counted_twice(values: list[float]) -> None:
+    assert NUMBERS
     for number in NUMBERS:
         assert bins_of(number).count(values).sum() == len(values)
 
@@ -52,6 +53,7 @@ def test_a_value_that_the_training_data_never_shows_is_unseen() -> None:
 
 
 def test_labels_are_unique_and_edges_ascend() -> None:
+    assert NUMBERS
     for feature in FEATURES:
         labels = bins_of(feature).labels
         assert len(set(labels)) == len(labels)

@@ -1,4 +1,4 @@
-"""The population stability index means what the literature says."""
+"""The population stability index agrees with the literature."""
 
 import math
 
@@ -11,7 +11,7 @@ from loan_api.credit.drift import population_stability_index
 counts = st.lists(st.integers(0, 1000), min_size=3, max_size=3).filter(any)
 
 
-def test_it_is_that_of_the_formula() -> None:
+def test_it_follows_the_formula() -> None:
     expected = (0.6 - 0.5) * math.log(0.6 / 0.5) + (0.4 - 0.5) * math.log(0.4 / 0.5)
     assert population_stability_index([50, 50], [6, 4]) == pytest.approx(expected)
 
@@ -28,8 +28,8 @@ def test_it_is_symmetric_finite_and_never_negative(one: list[int], other: list[i
     assert 0 <= psi < math.inf
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_incomparable_histograms_are_rejected() -> None:
     with pytest.raises(ValueError, match="different bins"):
         population_stability_index([1, 2], [1, 2, 3])
-    with pytest.raises(ValueError, match="without a value"):
+    with pytest.raises(ValueError, match="empty histogram"):
         population_stability_index([0, 0], [1, 2])

@@ -1,4 +1,4 @@
-"""The feature declarations, which everything else derives from."""
+"""The feature declarations, from which everything else derives."""
 
 import csv
 
@@ -16,15 +16,18 @@ def test_the_declared_features_are_the_columns_of_the_dataset_in_its_order() -> 
 
 
 def test_every_example_is_valid() -> None:
+    assert NUMBERS
+    assert CATEGORIES
     assert all(number.minimum <= number.example <= number.maximum for number in NUMBERS)
     assert all(category.example in category.values for category in CATEGORIES)
 
 
-def test_a_folded_value_stands_for_one_that_the_model_knows() -> None:
+def test_folds_map_to_values_from_the_training_data() -> None:
+    assert CATEGORIES
     for category in CATEGORIES:
         assert set(category.folds.values()) <= set(category.trained_values)
 
 
-def test_the_digest_names_what_the_features_mean() -> None:
-    """A change here is a change of the model's major version: make sure that it is meant."""
+def test_the_digest_covers_the_meaning_of_the_features() -> None:
+    """A change of this digest makes the next model a major version. Make sure that it is intended."""
     assert feature_schema_digest() == "779d6e22ac4d63d8c1bd4a333220fd3cf4b4aa9c691a4a446edebcb3b757119e"

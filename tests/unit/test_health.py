@@ -42,7 +42,7 @@ def test_a_broken_new_version_degrades_but_does_not_stop() -> None:
     registry.refresh()
     health = HealthService(registry, FakeLog(), FakeKeySource(), now)
     assert health.report().status == "degraded"
-    assert health.report().registry == "version 3 of loan_approval_model stays out: it is broken"
+    assert health.report().registry == "version 3 of loan_approval_model was rejected: it is broken"
     assert health.can_score
 
 

@@ -1,4 +1,4 @@
-"""The registry serves one model, follows the source, and never gives up what works."""
+"""The registry follows the desired version and never drops a working model."""
 
 import dataclasses
 import threading
@@ -46,14 +46,14 @@ def test_another_wanted_version_replaces_the_served_one() -> None:
     assert observer.events[-1] == ("loaded", "2", "1")
 
 
-def test_a_version_that_cannot_be_loaded_stays_out() -> None:
+def test_a_version_that_cannot_be_loaded_is_rejected() -> None:
     source = FakeModelSource()
     registry, observer = registry_of(source)
     registry.refresh()
     source.wanted = "3"
     registry.refresh()
     assert registry.current.version.registry_version == "1"
-    assert registry.problem == "version 3 of loan_approval_model stays out: it is broken"
+    assert registry.problem == "version 3 of loan_approval_model was rejected: it is broken"
     assert observer.events[-1] == ("load failed",)
 
 
@@ -80,13 +80,13 @@ def test_a_model_taken_out_of_production_is_served_until_another_comes() -> None
     assert "names no version" in str(registry.problem)
 
 
-def test_nothing_is_loaded_before_anyone_has_looked_at_the_registry() -> None:
-    source = FakeModelSource(has_looked=False, good="1")
+def test_nothing_is_loaded_before_the_first_poll() -> None:
+    source = FakeModelSource(has_polled=False, good="1")
     registry, _ = registry_of(source)
     registry.refresh()
     assert not registry.is_loaded
-    assert registry.problem == "the registry has not been looked at yet"
-    source.has_looked = True
+    assert registry.problem == "the registry has not been polled yet"
+    source.has_polled = True
     registry.refresh()
     assert registry.problem is None
 
@@ -103,24 +103,29 @@ def test_a_process_that_cannot_follow_the_registry_serves_the_last_good_version(
     assert ("loaded", "1", None) in observer.events
 
 
-def test_what_failed_is_tried_again_with_other_files_or_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejected_version_is_retried_once_its_files_change() -> None:
     source = FakeModelSource(wanted="3")
     registry, observer = registry_of(source)
     for _ in range(5):
         registry.refresh()
     assert source.loads == ["3"]
     assert observer.events == [("load failed",)]
-    assert "stays out: it is broken" in str(registry.problem)
+    assert "was rejected: it is broken" in str(registry.problem)
     source.files = 1
     registry.refresh()
     assert source.loads == ["3"] * 2
-    monkeypatch.setattr("loan_api.services.model_registry._TRY_AGAIN_SECONDS", 0)
-    registry.refresh()
+
+
+def test_a_rejected_version_is_retried_after_a_while() -> None:
+    source = FakeModelSource(wanted="3")
+    registry = ModelRegistry(source, RecordingObserver(), now, retry_seconds=0)
+    for _ in range(3):
+        registry.refresh()
     assert source.loads == ["3"] * 3
 
 
 def test_the_same_version_of_another_registry_is_another_model() -> None:
-    """A registry that was made anew counts its versions from 1 again."""
+    """A recreated registry counts its versions from 1 again."""
     source = FakeModelSource()
     registry, _ = registry_of(source)
     registry.refresh()
@@ -130,7 +135,7 @@ def test_the_same_version_of_another_registry_is_another_model() -> None:
     assert registry.current.version.semantic_version == "2.0.0"
 
 
-def test_what_the_registry_says_of_the_served_version_is_kept_up_to_date() -> None:
+def test_aliases_of_the_served_version_are_kept_current() -> None:
     source = FakeModelSource()
     registry, _ = registry_of(source)
     registry.refresh()
@@ -141,7 +146,7 @@ def test_what_the_registry_says_of_the_served_version_is_kept_up_to_date() -> No
     assert source.loads == ["1"]
 
 
-def test_it_is_known_why_the_pipeline_scores() -> None:
+def test_the_reason_for_serving_the_pipeline_is_known() -> None:
     registry, _ = registry_of(FakeModelSource(why_not_compiled="the compiled form differs"))
     registry.refresh()
     assert registry.current.why_not_compiled == "the compiled form differs"

@@ -1,4 +1,4 @@
-"""Decisions follow the probability and the model's threshold, and name the model that made them."""
+"""Decisions follow the probability and the model's threshold, and name their model."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def service_on(source: FakeModelSource, log: FakeLog | None = None) -> tuple[Pre
     return service, observer
 
 
-def test_a_decision_and_its_id_are_of_one_time_though_the_clock_is_set_back() -> None:
+def test_a_decision_and_its_id_share_one_timestamp_even_if_the_clock_is_set_back() -> None:
     clock = iter((NOW, NOW - timedelta(days=2)))
     registry = ModelRegistry(FakeModelSource(), RecordingObserver(), now)
     registry.refresh()
@@ -74,7 +74,7 @@ def test_a_decision_names_model_time_and_id() -> None:
     assert observer.events == [("decided", APPROVED, "1.0.0")]
 
 
-def test_a_decision_is_recorded_with_all_that_led_to_it() -> None:
+def test_a_decision_is_recorded_with_its_input_and_model() -> None:
     log = FakeLog()
     service, _ = service_on(FakeModelSource(), log)
     service.decide(application(cibil_score=750), "request-1")
@@ -101,7 +101,7 @@ def test_a_batch_is_recorded_whole() -> None:
     assert predictions.tolist() == [REJECTED, APPROVED]
 
 
-def test_what_cannot_be_recorded_is_not_decided() -> None:
+def test_a_decision_that_cannot_be_recorded_is_refused() -> None:
     service, observer = service_on(FakeModelSource(), FakeLog(LogState("nowhere")))
     with pytest.raises(NotRecordedError):
         service.decide(application(), "request-1")
@@ -127,7 +127,7 @@ def test_a_batch_is_summed_up_by_tenths_of_probability() -> None:
     assert summary.probability_sum == pytest.approx(1.1)
 
 
-def test_a_batch_that_nobody_waits_for_is_not_scored() -> None:
+def test_a_batch_of_a_disconnected_client_is_not_scored() -> None:
     service, observer = service_on(FakeModelSource())
     request = dataclasses.replace(batch_of(600), is_gone=lambda: True)
     with pytest.raises(ClientGoneError):
@@ -135,14 +135,14 @@ def test_a_batch_that_nobody_waits_for_is_not_scored() -> None:
     assert observer.events == []
 
 
-def test_no_model_is_an_error_that_is_counted() -> None:
+def test_a_missing_model_is_an_error_and_counted() -> None:
     service, observer = service_on(FakeModelSource(wanted=None))
     with pytest.raises(NoModelError):
         service.decide(application(), "request-1")
     assert observer.events == [("failed", "no_model")]
 
 
-def test_a_defect_in_scoring_is_counted_and_not_swallowed() -> None:
+def test_an_error_in_scoring_is_counted_and_propagates() -> None:
     service, observer = service_on(FakeModelSource(versions={"1": (model_version(), BrokenScorer())}))
     with pytest.raises(ValueError, match="cannot score"):
         service.decide_batch(batch_of(600))

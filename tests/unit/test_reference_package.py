@@ -1,4 +1,4 @@
-"""The reference package survives being written and read, and notices damage."""
+"""The reference package survives a round trip and detects damage."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def package() -> ReferencePackage:
     )
 
 
-def test_it_comes_back_as_it_was(package: ReferencePackage, tmp_path: Path) -> None:
+def test_it_survives_a_round_trip(package: ReferencePackage, tmp_path: Path) -> None:
     package.write(tmp_path / REFERENCE_FOLDER)
     assert ReferencePackage.read(tmp_path) == package
 
@@ -37,12 +37,12 @@ def test_every_feature_has_its_shares(package: ReferencePackage) -> None:
     assert package.distribution.score.shares["[0.1, 0.2)"] == 0.5
 
 
-def test_the_largest_deviation_of_the_golden_rows_is_told(package: ReferencePackage) -> None:
+def test_the_largest_deviation_from_the_golden_rows_is_returned(package: ReferencePackage) -> None:
     assert package.golden_rows.largest_deviation(package.golden_rows.probabilities) == 0
     assert package.golden_rows.largest_deviation([0.3, 0.5]) == pytest.approx(1 / 6)
 
 
-def test_damage_is_not_read_over(package: ReferencePackage, tmp_path: Path) -> None:
+def test_damage_is_detected(package: ReferencePackage, tmp_path: Path) -> None:
     folder = tmp_path / REFERENCE_FOLDER
     package.write(folder)
     distribution = json.loads((folder / "distribution.json").read_text())
@@ -58,7 +58,7 @@ def test_damage_is_not_read_over(package: ReferencePackage, tmp_path: Path) -> N
         ReferencePackage.read(tmp_path)
 
 
-def test_the_digest_is_of_names_and_contents_alone(tmp_path: Path) -> None:
+def test_the_digest_covers_only_names_and_contents(tmp_path: Path) -> None:
     for copy in ("one", "two"):
         (tmp_path / copy / "sub").mkdir(parents=True)
         (tmp_path / copy / "sub" / "a").write_text("a")

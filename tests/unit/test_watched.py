@@ -1,4 +1,4 @@
-"""Decisions are counted where they fall, one by one as all at once."""
+"""Decisions are counted identically singly and in batches."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ DECISIONS = st.lists(st.tuples(valid_applications(), st.floats(0, 1)), min_size=
 
 
 @given(DECISIONS)
-def test_one_by_one_is_the_same_as_all_at_once(decisions: list[tuple[dict[str, Any], float]]) -> None:
+def test_single_counts_add_up_to_the_batch_counts(decisions: list[tuple[dict[str, Any], float]]) -> None:
     watched = WatchedDistribution(reference())
     probabilities = np.array([probability for _, probability in decisions])
     predictions = (probabilities >= 0.5).astype(np.int8)
@@ -39,7 +39,7 @@ def test_one_by_one_is_the_same_as_all_at_once(decisions: list[tuple[dict[str, A
     assert sum(named.expected.values()) == pytest.approx(len(decisions))
 
 
-def test_bins_and_promises_have_their_names() -> None:
+def test_bins_and_expected_outcomes_are_labelled() -> None:
     watched = WatchedDistribution(reference())
     folded = next(category for category in CATEGORIES if category.folds)
     odd = example_application() | {folded.name: next(iter(folded.folds)), "loan_term": 50, "income_annum": 1_000_000}
@@ -52,7 +52,7 @@ def test_bins_and_promises_have_their_names() -> None:
     assert named.expected == {(0, 0): 0.75, (0, 1): 0.25, (1, 0): 0.25, (1, 1): 0.75}
 
 
-def test_a_reference_from_before_approvals_were_kept_is_still_read() -> None:
+def test_a_reference_without_approval_ratio_is_still_read() -> None:
     kept = reference().to_json()
     del kept["approval_ratio"]
     assert ReferenceDistribution.from_json(kept).approval_ratio is None

@@ -20,9 +20,9 @@ from loan_api.errors import (
 )
 from loan_api.formats.codecs import LIGHT
 from loan_api.formats.refusals import MalformedBodyError, Refusals, RequestRefusedError
-from loan_api.scoring.scorer import ScoringModel
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import BatchRecord
+from loan_api.services.model_registry import ServedModel
 
 # Deciding a batch this small takes a millisecond or two, less than handing it over. Arrow and Parquet are always handed
 # over: they are compressed, and their library takes more memory than everything else in a worker.
@@ -71,7 +71,7 @@ class BatchProcesses:
         threading.Thread(target=keep_running, name="batch-process", daemon=True).start()
 
     def run(
-        self, job: BatchJob, body: Sequence[bytes], model: ScoringModel, is_gone: Callable[[], bool]
+        self, job: BatchJob, body: Sequence[bytes], model: ServedModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
         """Decide a batch whose body comes in pieces; return its summary and the pieces of its answer.
 
@@ -79,7 +79,7 @@ class BatchProcesses:
         SaturatedError if no process is available, or ClientGoneError.
         """
         if sum(map(len, body)) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
-            return run_batch(job, b"".join(body), model, self._record, is_gone)
+            return run_batch(job, b"".join(body), model.scorer, model.watched, self._record, is_gone)
         try:
             with in_memory_file() as file:
                 for piece in body:

@@ -19,7 +19,8 @@ from loan_api.adapters.ipc.messages import has_hung_up
 from loan_api.errors import BatchTooLargeError, ClientGoneError, NotRecordedError
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.logs import error_location
-from loan_api.scoring.scorer import ScoringModel
+from loan_api.scoring.scorer import Scorer
+from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord
 
@@ -38,7 +39,7 @@ def cpu_seconds(job: BatchJob) -> float:
 class BatchServer:
     """Runs the batches in a queue.
 
-    `model_of` returns the model that a job names, and `record` records what was decided. The descriptor `parent`
+    `scorer_of` returns scorer and watched distribution for a job, `record` records decisions. The descriptor `parent`
     reaches its end when the parent is gone. `abort` ends a process whose batch exceeds `cpu_seconds`.
     """
 
@@ -46,7 +47,7 @@ class BatchServer:
         self,
         receiving: socket.socket,
         parent: int,
-        model_of: Callable[[BatchJob], ScoringModel],
+        scorer_of: Callable[[BatchJob], tuple[Scorer, WatchedDistribution]],
         record: Callable[[BatchRecord], object],
         *,
         cpu_seconds: Callable[[BatchJob], float] = cpu_seconds,
@@ -54,7 +55,7 @@ class BatchServer:
     ) -> None:
         self._receiving = receiving
         self._parent = parent
-        self._model_of = model_of
+        self._scorer_of = scorer_of
         self._record = record
         self._cpu_seconds = cpu_seconds
         self._abort = abort
@@ -107,8 +108,8 @@ class BatchServer:
 
     def _run(self, connection: socket.socket, job: BatchJob, body: bytes) -> tuple[Reply, Iterator[bytes] | None]:
         try:
-            model = self._model_of(job)
-            summary, pieces = run_batch(job, body, model, self._record, lambda: has_hung_up(connection))
+            scorer, watched = self._scorer_of(job)
+            summary, pieces = run_batch(job, body, scorer, watched, self._record, lambda: has_hung_up(connection))
         except RequestRefusedError as error:
             refusals = error.refusals
             counts = [(field, reason, times) for (field, reason), times in refusals.counts.items()]

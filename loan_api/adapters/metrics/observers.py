@@ -113,7 +113,7 @@ class PredictionMetrics:
         if key not in self._of_model:
             version = model.version.semantic_version
             self._of_model[key] = _VersionMetrics(
-                self._instruments, version, self._tallies.of(key, version, model.model.watched)
+                self._instruments, version, self._tallies.of(key, version, model.watched)
             )
         return self._of_model[key]
 

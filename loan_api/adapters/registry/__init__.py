@@ -1,6 +1,13 @@
-"""Models from MLflow."""
+"""The driven side of the model registry: MLflow, and a local cache that survives its absence.
+
+- `mlflow_source` reads versions from MLflow. Only the follower process and replays import it.
+- `following` polls MLflow, fetches the desired version into the cache and publishes it there.
+- `cache` stores the desired version, the last good one and their files under `LOAN_HOME/models`.
+- `cached_source` is the `ModelSource` of a worker: it reads the cache and keeps a follower running.
+- `pipelines` loads the reference pipeline of an artifact, and `replay_models` loads the models for replays.
+"""
 
 import os
 
-# Nothing about a lender's models leaves the house. Here, as MLflow looks when it is imported.
+# Nothing about a lender's models leaves the house. MLflow reads this when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

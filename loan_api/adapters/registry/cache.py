@@ -1,7 +1,7 @@
-"""Models on the local disk: what the registry wants, what has served well, and the files of both.
+"""The local cache of models: the desired version, the last good version, and the files of both.
 
-One process, the follower, writes the wish and fetches; every worker reads. What lies here survives restarts, so that a
-registry that is away stops nothing. Files appear by renaming and are never half written.
+One process, the follower, fetches and writes the desired version; every worker reads. The cache survives restarts, so
+the service starts without the registry. Writes are atomic renames.
 """
 
 import fcntl
@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
 from typing import Any
 
 import msgspec
@@ -22,29 +21,29 @@ import msgspec
 from loan_api.adapters.registry.machine_clock import this_boot
 from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.package import ModelVersion, artifact_digest
-from loan_api.services.model_registry import Wish
+from loan_api.services.model_registry import DesiredVersion
 
-_WISH = "wish.json"
+_DESIRED = "desired.json"
 _GOOD = "good.json"
 _LOCK = "follower.lock"
 _ARTIFACT = "artifact"
-_ASIDE = ".aside-"
-_LEFT_OVER_SECONDS = 600
+_STAGING = ".staging-"
+_ABANDONED_SECONDS = 600
 # The served version, the one before it for a quick rollback, and one more.
 _KEPT = 3
 
 
 @dataclass(frozen=True)
-class _WrittenWish:
-    """A wish, and the boot of the machine whose clock it goes by."""
+class _Published:
+    """A desired version, and the boot of the machine to whose clock its time refers."""
 
     boot: str
-    wish: Wish
+    desired: DesiredVersion
 
 
 @dataclass(frozen=True)
 class ModelCache:
-    """The cache in `folder`."""
+    """The cache of one registered model in one stage, in `folder`."""
 
     folder: Path
 
@@ -55,31 +54,31 @@ class ModelCache:
         registry = hashlib.sha256("\n".join((tracking_uri, name, stage)).encode()).hexdigest()[:12]
         return cls(models / f"{readable}-{stage}-{registry}")
 
-    def read_wish(self) -> Wish | None:
-        """What the follower saw last; None before its first look since the machine was booted."""
-        written = self._read(_WISH, _WrittenWish)
-        return written.wish if isinstance(written, _WrittenWish) and written.boot == this_boot() else None
+    def read_desired(self) -> DesiredVersion | None:
+        """Return what the follower polled last, or None before its first poll since the machine booted."""
+        published = self._read(_DESIRED, _Published)
+        return published.desired if isinstance(published, _Published) and published.boot == this_boot() else None
 
-    def write_wish(self, wish: Wish) -> None:
-        """For the workers."""
-        self._write(_WISH, _WrittenWish(this_boot(), wish))
+    def write_desired(self, desired: DesiredVersion) -> None:
+        """Publish the desired version to the workers."""
+        self._write(_DESIRED, _Published(this_boot(), desired))
 
     def read_good(self) -> ModelVersion | None:
-        """The version that last proved itself in a worker."""
+        """Return the version that a worker last loaded successfully."""
         version = self._read(_GOOD, ModelVersion)
         return version if isinstance(version, ModelVersion) else None
 
     def write_good(self, version: ModelVersion) -> None:
-        """Remembers a version that has proved itself."""
+        """Record a version that was loaded successfully."""
         if self.read_good() != version:
             self._write(_GOOD, version)
 
     def holds(self, key: str) -> bool:
-        """Whether the files of that version are here."""
+        """Report if the files of that version are cached."""
         return self.path(key).is_dir()
 
     def files_of(self, key: str) -> tuple[int, int] | None:
-        """Which files of that version are here: others after they were fetched anew, None where there are none."""
+        """Return a fingerprint of the cached files of that version: new after each fetch, None if there are none."""
         try:
             status = self.path(key).stat()
         except OSError:
@@ -87,29 +86,29 @@ class ModelCache:
         return status.st_ino, status.st_mtime_ns
 
     def artifact(self, version: ModelVersion) -> Path:
-        """The files of a version. Raises ModelUnavailableError unless they are those that were registered."""
+        """Return the verified files of a version. Raises ModelUnavailableError if they are missing or damaged."""
         artifact = self.path(version.key)
         if not artifact.is_dir():
             raise ModelUnavailableError("its files are not in the local cache")
         if artifact_digest(artifact) != version.artifact_digest:
-            # Out of the way, so that it is fetched again.
+            # Without its files, the version is fetched again.
             shutil.rmtree(artifact.parent, ignore_errors=True)
             raise ModelUnavailableError("its files in the local cache were damaged; they will be fetched again")
         return artifact
 
     def add(self, key: str, digest: str, fetch: Callable[[Path], Path]) -> Path:
-        """Takes the files of a version in: `fetch` puts them into a folder and says where.
+        """Add the files of a version. `fetch` downloads them into a folder and returns their path.
 
-        Raises ModelUnavailableError where they are not those that were registered.
+        Raises ModelUnavailableError if their digest differs from the registered one.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=_ASIDE, dir=self.folder) as aside:
-            into = Path(aside, "fetched")
+        with TemporaryDirectory(prefix=_STAGING, dir=self.folder) as staging:
+            into = Path(staging, "fetched")
             into.mkdir()
             fetched = fetch(into)
             if artifact_digest(fetched) != digest:
-                raise ModelUnavailableError("its files are not those that were registered")
-            whole = Path(aside, "whole")
+                raise ModelUnavailableError("its files differ from the registered ones")
+            whole = Path(staging, "whole")
             whole.mkdir()
             fetched.rename(whole / _ARTIFACT)
             shutil.rmtree(self.folder / key, ignore_errors=True)
@@ -117,7 +116,7 @@ class ModelCache:
         return self.path(key)
 
     def prune(self, in_use: str) -> None:
-        """Keeps the version in use, the last good one, and the newest of the others."""
+        """Delete all but the version in use, the last good one, and the newest of the others."""
         good = self.read_good()
         needed = {in_use, good.key if good else in_use}
         others = [path.parent for path in self.folder.glob(f"*/{_ARTIFACT}") if path.parent.name not in needed]
@@ -127,7 +126,7 @@ class ModelCache:
 
     @contextmanager
     def followed(self) -> Iterator[bool]:
-        """Makes this process the follower while the block runs; False where another one is."""
+        """Make this process the follower while the block runs. Yields False if another process is."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / _LOCK).open("w") as lock:
             try:
@@ -139,7 +138,7 @@ class ModelCache:
                 yield True
 
     def is_followed(self) -> bool:
-        """Whether a process follows the registry now."""
+        """Report if a follower is running."""
         try:
             with (self.folder / _LOCK).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -150,7 +149,7 @@ class ModelCache:
         return False
 
     def path(self, key: str) -> Path:
-        """Where the files of that version are, or would be."""
+        """Return the path of the files of that version, present or not."""
         return self.folder / key / _ARTIFACT
 
     def _read(self, name: str, kind: type[Any]) -> object:
@@ -161,18 +160,13 @@ class ModelCache:
 
     def _write(self, name: str, content: object) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=_ASIDE, dir=self.folder) as aside:
-            file = Path(aside, name)
+        with TemporaryDirectory(prefix=_STAGING, dir=self.folder) as staging:
+            file = Path(staging, name)
             file.write_bytes(msgspec.json.encode(content))
             file.replace(self.folder / name)
 
     def _remove_leftovers(self) -> None:
-        """What a follower that was killed had begun."""
-        for folder in self.folder.glob(f"{_ASIDE}*"):
-            if time.time() - folder.stat().st_mtime > _LEFT_OVER_SECONDS:
+        """Delete the unfinished downloads of a follower that was killed."""
+        for folder in self.folder.glob(f"{_STAGING}*"):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def age(wish: Wish) -> float:
-    """Seconds since the registry was looked at."""
-    return monotonic() - wish.looked_at

@@ -1,33 +1,34 @@
-"""The model source of a worker: the local cache, kept up to date by a follower that the worker sees to."""
+"""The model source of a worker: the local cache, kept current by a follower process that the worker starts."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from loan_api.adapters.registry.cache import ModelCache, age
+from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.pipelines import load_pipeline
-from loan_api.scoring.loading import LoadedModel, load_scorer
+from loan_api.scoring.loading import load_scorer
 from loan_api.scoring.package import ModelVersion
-from loan_api.services.model_registry import Wish
+from loan_api.services.model_registry import DesiredVersion, ServedModel
 
-# How long a worker that has just started waits for a first look at the registry before it goes by the cache alone.
-_PATIENCE_SECONDS = 15.0
+# How long a new worker waits for the first poll of the registry before it relies on the cache alone.
+_FIRST_POLL_SECONDS = 15.0
 
 
 class Follower(Protocol):
-    """The process that looks at the registry."""
+    """The process that polls the registry."""
 
     def ensure_running(self) -> object:
-        """Starts it where it does not run."""
+        """Start it unless it is running."""
 
 
 class CachedModelSource:
-    """Reads what the follower writes. `aside` runs a function where it holds up nobody.
+    """Reads what the follower writes. `offload` runs a function without blocking the event loop.
 
-    What the registry was seen to want before `believed_from` (monotonic seconds), the server's start, is no news: a
-    version may have been promoted while nobody looked.
+    Polls from before `valid_from` (monotonic seconds), the server's start, are ignored: another version may have been
+    promoted since.
     """
 
     def __init__(
@@ -35,44 +36,45 @@ class CachedModelSource:
         cache: ModelCache,
         follower: Follower,
         poll_seconds: float,
-        believed_from: float,
-        aside: Callable[[Callable[[], Any]], Any] = lambda function: function(),
+        valid_from: float,
+        offload: Callable[[Callable[[], Any]], Any] = lambda function: function(),
     ) -> None:
         self._cache = cache
         self._follower = follower
-        self._oldest = 5.0 + 3 * poll_seconds
-        self._believed_from = believed_from
-        self._aside = aside
+        self._max_age = 5.0 + 3 * poll_seconds
+        self._valid_from = valid_from
+        self._offload = offload
         self._started = monotonic()
 
-    def wish(self) -> Wish | None:
-        """What the follower saw last, with a problem where that is long ago."""
+    def desired(self) -> DesiredVersion | None:
+        """Return the follower's last poll, with a problem if it is out of date."""
         if not self._cache.is_followed():
             self._follower.ensure_running()
-        wish = self._cache.read_wish()
-        if wish is None or wish.looked_at < self._believed_from:
-            if monotonic() - self._started < _PATIENCE_SECONDS:
+        desired = self._cache.read_desired()
+        if desired is None or desired.polled_at < self._valid_from:
+            if monotonic() - self._started < _FIRST_POLL_SECONDS:
                 return None
-            return Wish(version=None, problem="the registry has not been looked at yet", looked_at=0.0)
-        if age(wish) > self._oldest:
-            return replace(wish, problem=f"the registry has not been looked at for over {self._oldest:.0f} seconds")
-        return wish
+            return DesiredVersion(version=None, problem="the registry has not been polled yet", polled_at=0.0)
+        if monotonic() - desired.polled_at > self._max_age:
+            return replace(desired, problem=f"the last poll of the registry was over {self._max_age:.0f} seconds ago")
+        return desired
 
     def last_good(self) -> ModelVersion | None:
-        """The version that last proved itself in a worker."""
+        """Return the version that a worker last loaded successfully."""
         return self._cache.read_good()
 
     def files_of(self, version: ModelVersion) -> object:
-        """Something that changes when the files of that version are fetched or removed."""
+        """Return a value that changes when the files of that version are fetched or removed."""
         return self._cache.files_of(version.key)
 
-    def load(self, version: ModelVersion) -> LoadedModel:
-        """That version from the cache, verified. Raises ModelUnavailableError."""
+    def load(self, version: ModelVersion, loaded_at: datetime) -> ServedModel:
+        """Load that version from the cache and verify it. Raises ModelUnavailableError."""
 
-        def verified() -> LoadedModel:
+        def verified() -> ServedModel:
             artifact: Path = self._cache.artifact(version)
-            return load_scorer(artifact, version.facts, load_pipeline)
+            scorer, watched, why_not_compiled = load_scorer(artifact, version.facts, load_pipeline)
+            return ServedModel(version, scorer, watched, artifact, loaded_at, why_not_compiled)
 
-        loaded: LoadedModel = self._aside(verified)
+        loaded: ServedModel = self._offload(verified)
         self._cache.write_good(version)
         return loaded

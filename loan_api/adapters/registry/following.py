@@ -1,4 +1,4 @@
-"""Follows the registry: one look after another, each told to the workers."""
+"""The follower: polls the registry and publishes the desired version to the workers."""
 
 import logging
 from dataclasses import replace
@@ -10,39 +10,39 @@ from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.mlflow_source import MlflowModels
 from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.package import ModelVersion
-from loan_api.services.model_registry import Wish
+from loan_api.services.model_registry import DesiredVersion
 
 _log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Keeps the cache's wish as the registry has it, and fetches what is wished for."""
+    """Fetches the registry's desired version into the cache and publishes it there."""
 
     def __init__(self, models: MlflowModels, cache: ModelCache) -> None:
         self._models = models
         self._cache = cache
-        self._wish = Wish(version=None, problem=None, looked_at=0.0)
+        self._desired = DesiredVersion(version=None, problem=None, polled_at=0.0)
 
-    def look(self) -> None:
-        """Looks once. A registry that cannot be read, or a version that cannot be fetched, changes only the problem."""
+    def poll(self) -> None:
+        """Poll once. If the registry cannot be read or the version not fetched, only the problem changes."""
         try:
-            wish = Wish(version=self._staged_version(), problem=None, looked_at=monotonic())
+            desired = DesiredVersion(version=self._staged_version(), problem=None, polled_at=monotonic())
         except ModelUnavailableError as error:
-            wish = replace(self._wish, problem=str(error), looked_at=monotonic())
+            desired = replace(self._desired, problem=str(error), polled_at=monotonic())
         except OSError as error:
             problem = f"the local cache of models cannot be written ({type(error).__name__})"
-            wish = replace(self._wish, problem=problem, looked_at=monotonic())
-        except Exception as error:  # noqa: BLE001  # what a damaged version leads to is not for us to foresee
+            desired = replace(self._desired, problem=problem, polled_at=monotonic())
+        except Exception as error:  # noqa: BLE001  # a damaged version can fail in any way
             problem = f"the registry cannot be followed ({type(error).__name__})"
-            wish = replace(self._wish, problem=problem, looked_at=monotonic())
-        if wish.problem is not None and wish.problem != self._wish.problem:
-            _log.error("registry not followed", extra={"problem": wish.problem})
-        self._wish = wish
+            desired = replace(self._desired, problem=problem, polled_at=monotonic())
+        if desired.problem is not None and desired.problem != self._desired.problem:
+            _log.error("registry not followed", extra={"problem": desired.problem})
+        self._desired = desired
         try:
-            self._cache.write_wish(wish)
+            self._cache.write_desired(desired)
         except OSError as error:
-            # The workers will notice that there is no news.
-            _log.error("wish not written", extra={"error": type(error).__name__})
+            # The workers notice when the last poll becomes too old.
+            _log.error("desired version not written", extra={"error": type(error).__name__})
 
     def _staged_version(self) -> ModelVersion | None:
         entry = self._models.find_staged()
@@ -51,16 +51,16 @@ class Follower:
         try:
             return self._fetched(entry)
         except ModelUnavailableError as error:
-            raise ModelUnavailableError(f"version {entry.version} of {entry.name} stays out: {error}") from error
+            raise ModelUnavailableError(f"version {entry.version} of {entry.name} was rejected: {error}") from error
 
     def _fetched(self, entry: RegistryEntry) -> ModelVersion:
         digest = self._models.digest_of(entry)
         key = f"{entry.version}-{digest[:12]}"
-        wished = self._wish.version
+        known = self._desired.version
         if not self._cache.holds(key):
             artifact = self._cache.add(key, digest, lambda folder: self._models.fetch(entry, folder))
-        elif wished is not None and wished.key == key and wished.aliases == tuple(entry.aliases):
-            return wished
+        elif known is not None and known.key == key and known.aliases == tuple(entry.aliases):
+            return known
         else:
             artifact = self._cache.path(key)
         version = self._models.describe(entry, artifact)

@@ -1,4 +1,4 @@
-"""Which boot of the machine this is. Until the next, all processes share the monotonic clock, which nobody sets."""
+"""The identity of the current boot, for which all processes share one monotonic clock that nobody can set."""
 
 from functools import cache
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @cache
 def this_boot() -> str:
-    """Its name; empty where the system has none."""
+    """Return the boot's id, or an empty text if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -5,7 +5,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-# A registry that does not answer is told to people in seconds, not after MLflow's default of many minutes.
+# Report an unreachable registry within seconds; MLflow's default takes many minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
@@ -21,7 +21,7 @@ from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, TAG_SEMANTIC_VERSION, 
 
 
 class MlflowModels:
-    """What MLflow raises becomes ModelUnavailableError."""
+    """Reads versions of one model. Errors of MLflow become ModelUnavailableError."""
 
     def __init__(self, tracking_uri: str, model_name: str, stage: str) -> None:
         logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -30,28 +30,28 @@ class MlflowModels:
         self._stage = stage
 
     def find_staged(self) -> RegistryEntry | None:
-        """The newest version in the served stage, or None where there is none."""
+        """Return the newest version in the served stage, or None."""
         if self._is_missing_database():
             return None
         try:
             versions = self._client.search_model_versions(f"name='{self._name}'")
             staged = [int(version.version) for version in versions if version.current_stage == self._stage]
-            # Searching leaves the aliases out.
+            # Search results lack the aliases.
             return self._client.get_model_version(self._name, str(max(staged))) if staged else None
         except Exception as error:
             raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
 
     def find_registered(self, registry_version: str) -> RegistryEntry:
-        """The version of that number, in whatever stage. Raises ModelUnavailableError."""
+        """Return the version with that number, in any stage. Raises ModelUnavailableError."""
         try:
             return self._client.get_model_version(self._name, registry_version)
         except Exception as error:
             raise ModelUnavailableError(
-                f"version {registry_version} of {self._name} is not to be had ({type(error).__name__})"
+                f"version {registry_version} of {self._name} is unavailable ({type(error).__name__})"
             ) from error
 
     def find_semantic(self, semantic_version: str) -> RegistryEntry:
-        """The newest version of that semantic version, in whatever stage. Raises ModelUnavailableError."""
+        """Return the newest version with that semantic version, in any stage. Raises ModelUnavailableError."""
         try:
             versions = self._client.search_model_versions(f"name='{self._name}'")
         except Exception as error:
@@ -62,14 +62,14 @@ class MlflowModels:
         return self.find_registered(str(max(named)))
 
     def digest_of(self, entry: RegistryEntry) -> str:
-        """What the version's files must hash to."""
+        """Return the registered digest of the version's files. Raises ModelUnavailableError if it has none."""
         try:
             return str(entry.tags[TAG_ARTIFACT_DIGEST])
         except KeyError:
-            raise ModelUnavailableError("it has no digest to check it by") from None
+            raise ModelUnavailableError("it has no digest to verify it by; training did not register it") from None
 
     def fetch(self, entry: RegistryEntry, folder: Path) -> Path:
-        """Downloads the version's files into `folder`; the path of the artifact."""
+        """Download the version's files into `folder` and return the path of the artifact."""
         try:
             uri = f"models:/{self._name}/{entry.version}"
             return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=self._tracking_uri))
@@ -77,7 +77,7 @@ class MlflowModels:
             raise ModelUnavailableError(f"it cannot be fetched ({type(error).__name__})") from error
 
     def describe(self, entry: RegistryEntry, artifact: Path) -> ModelVersion:
-        """The version as the service knows it."""
+        """Convert the registry's entry to a ModelVersion with the facts from its artifact."""
         try:
             facts = ModelFacts.from_metadata(Model.load(str(artifact)).metadata or {})
             return ModelVersion(
@@ -91,15 +91,15 @@ class MlflowModels:
                 facts=facts,
             )
         except (KeyError, ValueError, OSError, mlflow.MlflowException) as error:
-            raise ModelUnavailableError(f"it does not say what it is ({type(error).__name__})") from error
+            raise ModelUnavailableError(f"its metadata cannot be read ({type(error).__name__})") from error
 
     @cached_property
     def _client(self) -> MlflowClient:
-        """Made when it is first needed: making it opens the store, which may be away when the service starts."""
+        """Create the client on first use, because creation opens the store, which may be unavailable at the start."""
         mlflow.set_tracking_uri(self._tracking_uri)
         return MlflowClient(tracking_uri=self._tracking_uri)
 
     def _is_missing_database(self) -> bool:
-        """Whether the store is a local database that training has yet to make; MLflow would make it on opening."""
+        """Report if the store is a local database that does not exist yet; opening it with MLflow would create it."""
         database = sqlite_path(self._tracking_uri)
         return database is not None and not database.exists()

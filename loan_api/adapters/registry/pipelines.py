@@ -1,4 +1,4 @@
-"""Loads the reference pipeline of an artifact. Imports scikit-learn when it is called, not before."""
+"""Loading of reference pipelines. scikit-learn is only imported on use."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ import yaml
 
 
 def load_pipeline(artifact: Path) -> Any:
-    """The fitted pipeline, limited to the types that it was registered with; it raises what the libraries raise.
+    """Load the fitted pipeline, limited to the types it was registered with. Raises the libraries' own errors.
 
-    Without MLflow: its import starts a process, which a thread beside gevent's loop must not do.
+    MLflow is avoided because importing it starts a process, which a thread next to gevent's loop must not do.
     """
     from skops.io import load
 

@@ -36,7 +36,7 @@ def find(connection: Connection, name: DecisionName) -> FoundDecision | Recorded
         return None
     if name.row is None:
         return RecordedBatch(
-            batch.id, batch.request_id, batch.decided_at, decider_of(batch), batch.rows, batch.approved
+            batch.id, batch.request_id, batch.decided_at, Decider.of_row(batch), batch.rows, batch.approved
         )
     if name.row >= batch.rows:
         return None
@@ -95,7 +95,7 @@ def single_decision(row: Row[Any]) -> RecordedDecision:
         endpoint=cast(Endpoint, row.endpoint),
         request_id=row.request_id,
         decided_at=row.decided_at,
-        decider=decider_of(row),
+        decider=Decider.of_row(row),
         features=row.features,
         probability=row.probability,
         prediction=row.prediction,
@@ -106,7 +106,7 @@ def single_decision(row: Row[Any]) -> RecordedDecision:
 def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]) -> list[RecordedDecision]:
     """Return the decisions in some rows of a batch, with their `last` outcomes. Raises UnreadableRecordError."""
     applications, probabilities, predictions = batch_columns(batch.id, batch.rows, batch.content)
-    decider = decider_of(batch)
+    decider = Decider.of_row(batch)
     return [
         RecordedDecision(
             decision_id=str(DecisionName(batch.id, row)),
@@ -145,8 +145,3 @@ def batch_columns(batch_id: str, rows: int, content: bytes) -> tuple[Columns, ND
     if len(unpacked[2]) != rows:
         raise UnreadableRecordError(f"A record cannot be read: {batch_id} (its number of rows is wrong).")
     return unpacked
-
-
-def decider_of(row: Row[Any]) -> Decider:
-    """Return the decider of a row of either table."""
-    return Decider(row.model_name, row.registry_version, row.semantic_version, row.threshold)

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, select
 from loan_api.adapters.storage.decision_reader import (
     batch_columns,
     batch_head_columns,
-    decider_of,
     last_outcome,
     last_outcomes,
     single_columns,
@@ -22,6 +21,7 @@ from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName
 from loan_api.services.decision_chunks import DecisionChunk
+from loan_api.services.decision_log import Decider
 
 # The most single decisions in a chunk; each batch is a chunk.
 _SINGLES = 2000
@@ -55,7 +55,7 @@ def stream(
                 else:
                     yield chunk
         else:
-            for _, same in groupby(rows, key=decider_of):
+            for _, same in groupby(rows, key=Decider.of_row):
                 for some in _in_pieces(same):
                     chunk = _single_chunk(some, unreadable)
                     if len(chunk):
@@ -88,7 +88,7 @@ class _Reader:
         self._connection.rollback()
         applications, probabilities, predictions = batch_columns(head.id, head.rows, content)
         return DecisionChunk(
-            decider=decider_of(head),
+            decider=Decider.of_row(head),
             endpoint="batch",
             ids=[str(DecisionName(head.id, row)) for row in range(head.rows)],
             request_ids=[head.request_id] * head.rows,
@@ -114,7 +114,7 @@ class _Reader:
 
 
 def _single_chunk(rows: list[Row[Any]], unreadable: Callable[[str], object]) -> DecisionChunk:
-    decider = decider_of(rows[0])
+    decider = Decider.of_row(rows[0])
     try:
         applications = single_columns(rows)
     except UnreadableRecordError:

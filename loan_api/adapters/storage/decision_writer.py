@@ -1,7 +1,7 @@
 """Writer of decisions, many in one transaction."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from time import monotonic
@@ -17,7 +17,7 @@ from loan_api.adapters.storage.failures import is_busy, storage_error
 from loan_api.adapters.storage.file_watch import FileWatch
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import DatabaseBusyError, StorageError
-from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from loan_api.services.decision_log import BatchRecord, DecisionRecord
 
 # Another process's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
 _PAUSE_SECONDS = 0.001
@@ -143,7 +143,7 @@ def _decision_row(record: DecisionRecord) -> dict[str, Any]:
         "request_id": record.request_id,
         "decided_at": record.decided_at,
         "endpoint": "single",
-        **_decider(record.decider),
+        **record.decider.to_columns(),
         "features": record.features.decode(),
         "probability": record.probability,
         "prediction": record.prediction,
@@ -155,17 +155,8 @@ def _batch_row(record: BatchRecord) -> dict[str, Any]:
         "id": record.batch_id,
         "request_id": record.request_id,
         "decided_at": record.decided_at,
-        **_decider(record.decider),
+        **record.decider.to_columns(),
         "rows": record.rows,
         "approved": record.approved,
         "content": record.content,
-    }
-
-
-def _decider(decider: Decider) -> Mapping[str, Any]:
-    return {
-        "model_name": decider.model_name,
-        "registry_version": decider.registry_version,
-        "semantic_version": decider.semantic_version,
-        "threshold": decider.threshold,
     }

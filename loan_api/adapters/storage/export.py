@@ -86,7 +86,6 @@ def _arrow_type(pa: Any, name: str) -> Any:
 
 def _columns(chunk: DecisionChunk) -> dict[str, list[Any]]:
     rows = len(chunk)
-    decider = chunk.decider
     features = {
         name: (column.astype("int64") if name in _WHOLE else column).tolist()
         for name, column in texts(chunk.applications).items()
@@ -96,10 +95,7 @@ def _columns(chunk: DecisionChunk) -> dict[str, list[Any]]:
         "endpoint": [chunk.endpoint] * rows,
         "request_id": list(chunk.request_ids),
         "decided_at": list(chunk.decided_at),
-        "model_name": [decider.model_name] * rows,
-        "registry_version": [decider.registry_version] * rows,
-        "model_version": [decider.semantic_version] * rows,
-        "threshold": [decider.threshold] * rows,
+        **{name: [value] * rows for name, value in chunk.decider.to_public().items()},
         **{name: features[name] for name in FEATURE_NAMES},
         "probability": chunk.probabilities.tolist(),
         "prediction": chunk.predictions.tolist(),

@@ -28,7 +28,6 @@ from loan_api.errors import UnknownDecisionsError
 from loan_api.formats.codecs import JSON
 from loan_api.formats.timestamps import exact_utc_text
 from loan_api.services.audit import AuditService, FoundDecision, RecordedBatch, RecordedDecision, ReportedOutcome
-from loan_api.services.decision_log import Decider
 
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
@@ -141,7 +140,7 @@ def _decision(decision: RecordedDecision) -> dict[str, Any]:
         "endpoint": decision.endpoint,
         "request_id": decision.request_id,
         "decided_at": exact_utc_text(decision.decided_at),
-        **_decider(decision.decider),
+        **decision.decider.to_public(),
         "features": features,
         "probability": decision.probability,
         "prediction": decision.prediction,
@@ -155,18 +154,9 @@ def _batch(batch: RecordedBatch) -> dict[str, Any]:
         "endpoint": "batch",
         "request_id": batch.request_id,
         "decided_at": exact_utc_text(batch.decided_at),
-        **_decider(batch.decider),
+        **batch.decider.to_public(),
         "rows": batch.rows,
         "approved": batch.approved,
-    }
-
-
-def _decider(decider: Decider) -> dict[str, Any]:
-    return {
-        "model_name": decider.model_name,
-        "registry_version": decider.registry_version,
-        "model_version": decider.semantic_version,
-        "threshold": decider.threshold,
     }
 
 

@@ -21,7 +21,7 @@ from loan_api.adapters.registry.pipelines import load_pipeline
 from loan_api.logs import logging_config
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
 from loan_api.scoring.package import ReferencePackage
-from loan_api.scoring.scorer import Scorer, ScoringModel
+from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob
 from loan_api.services.decision_log import BatchRecord
@@ -49,7 +49,7 @@ def main() -> None:
     logging.config.dictConfig(logging_config(settings.log_level))
     record = _recording(settings, socket.socket(fileno=handover.recorder_queue.sending))
     batches = socket.socket(fileno=handover.batch_queue.receiving)
-    BatchServer(batches, sys.stdin.fileno(), _model_of, record).serve()
+    BatchServer(batches, sys.stdin.fileno(), _scorer_of, record).serve()
 
 
 def memory_limit(settings: Settings) -> int:
@@ -64,16 +64,16 @@ def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecor
     return lambda record: connection.record(Records.of([record]))
 
 
-def _model_of(job: BatchJob) -> ScoringModel:
+def _scorer_of(job: BatchJob) -> tuple[Scorer, WatchedDistribution]:
     return _load(job.artifact, job.scorer)
 
 
 # The served model and, during a change, its predecessor.
 @lru_cache(maxsize=2)
-def _load(artifact: str, scorer: str) -> ScoringModel:
+def _load(artifact: str, scorer: str) -> tuple[Scorer, WatchedDistribution]:
     """Load the model that the worker has verified and chosen."""
     distribution = ReferencePackage.read(Path(artifact)).distribution
-    return ScoringModel(_scorer(Path(artifact), scorer), WatchedDistribution(distribution))
+    return _scorer(Path(artifact), scorer), WatchedDistribution(distribution)
 
 
 def _scorer(artifact: Path, name: str) -> Scorer:

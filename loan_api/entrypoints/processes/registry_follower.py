@@ -1,6 +1,6 @@
-"""Poll the model registry for all workers; one of them starts and ends this process.
+"""The registry follower: polls MLflow for all workers, one of which starts and ends this process.
 
-The only process of the service that imports MLflow.
+It is the only process of the service that imports MLflow.
 """
 
 import logging.config
@@ -15,7 +15,7 @@ from loan_api.settings import Settings, read_settings
 
 
 def main() -> None:
-    """Follows the registry until standard input ends; returns at once where another process follows it already."""
+    """Follow the registry until standard input ends. Return at once if another process already does."""
     settings = read_settings()
     cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     with cache.followed() as is_follower:
@@ -26,8 +26,8 @@ def main() -> None:
 def _follow(settings: Settings, cache: ModelCache) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.config.dictConfig(logging_config(settings.log_level))
-    # A connection that is kept goes on reading a file that is no longer there: of a database that was put back, it
-    # would have what was damaged, or nothing of what is new.
+    # A pooled connection keeps reading a deleted file. After the database was restored from a backup, it would see the
+    # old content forever.
     os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     from loan_api.adapters.registry.following import Follower
     from loan_api.adapters.registry.mlflow_source import MlflowModels
@@ -35,7 +35,7 @@ def _follow(settings: Settings, cache: ModelCache) -> None:
     models = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     follower = Follower(models, cache)
     while True:
-        follower.look()
+        follower.poll()
         time.sleep(settings.model_poll_seconds)
 
 
