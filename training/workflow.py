@@ -1,4 +1,4 @@
-"""The training workflow, from the dataset to a version in Production."""
+"""The workflows of training: a run from the dataset to Production, a promotion, and a rollback."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from loan_api.credit.features import feature_schema_digest
-from loan_api.scoring.package import ModelFacts, artifact_digest
+from loan_api.scoring.package import TAG_DATASET_DIGEST, ModelFacts, artifact_digest
 from loan_api.settings import Settings, locate_dataset
 from training.console import TrainingConsole
 from training.data.dataset import Dataset, read_dataset
@@ -22,11 +22,11 @@ from training.interruption import Interrupts
 from training.lock import registry_lock
 from training.registry import packaging
 from training.registry.card import model_card
-from training.registry.gate import Contestant, Verdict, fetch_artifact, fetch_contestant, judge
+from training.registry.gate import Contestant, Verdict, fetch_artifact, fetch_contestant, inspect, judge
 from training.registry.history import read_events, was_taken_out
-from training.registry.promotion import put_into_production, settle
+from training.registry.promotion import Settlement, previous_version, put_into_production, settle
 from training.registry.registration import NewModel, find_same_model, keep_verdict, register
-from training.registry.versions import PRODUCTION, champion_version, semantic_version
+from training.registry.versions import PRODUCTION, champion_version, find_version, semantic_version
 from training.selection.candidates import BASELINE, Candidate, able_to_learn_from
 from training.selection.choice import Choice, choose
 from training.selection.evaluation import Conditions, Evaluation, evaluate_all
@@ -96,8 +96,7 @@ def train(
                 " artifact can read them."
             )
         with registry_lock(settings.home.registry_lock, console.say):
-            for sentence in settle(client, settings.model_name).sentences:
-                console.say(sentence)
+            _settle(client, settings.model_name, console)
             judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run)
             # Finish from here on: a partial registration would be worse than a late Ctrl-C.
             until_the_end.enter_context(interrupts.held_off())
@@ -114,6 +113,82 @@ def train(
     console.say(f"Run {parent.info.run_id}; make ui shows it.")
     if refusal is not None:
         raise GateRefusedError(f"version {number} {result}")
+
+
+def promote(
+    settings: Settings,
+    wanted: str | None,
+    console: TrainingConsole,
+    interrupts: Interrupts,
+    *,
+    despite_broken_champion: bool = False,
+) -> None:
+    """Put the version named by `wanted`, or the newest, through the gate and into Production.
+
+    The gate compares it with the champion on the holdout of the current dataset. Raises GateRefusedError if the gate
+    refuses it, and TrainingError if the dataset is unusable or the version does not exist.
+    """
+    client = store.connect(settings)
+    with registry_lock(settings.home.registry_lock, console.say):
+        _settle(client, settings.model_name, console)
+        version = find_version(client, settings.model_name, wanted)
+        number = semantic_version(version)
+        champion = champion_version(client, settings.model_name)
+        if champion is not None and champion.version == version.version:
+            console.say(f"Version {number} of {version.name} is already in Production.")
+            return
+        dataset = read_dataset(locate_dataset(settings.dataset_path))
+        if dataset.digest != version.tags[TAG_DATASET_DIGEST]:
+            console.warn(f"Version {number} was trained on other data; the gate uses the holdout of {dataset.path}.")
+        with TemporaryDirectory() as folder:
+            rival = fetch_contestant(champion, Path(folder, "champion")) if champion is not None else None
+            challenger = fetch_contestant(version, Path(folder, "challenger"))
+            verdict = judge(challenger, rival, split_dataset(dataset), despite_broken_champion=despite_broken_champion)
+        _carry_out(client, version, verdict, console, interrupts, is_rollback=False)
+
+
+def rollback(settings: Settings, console: TrainingConsole, interrupts: Interrupts) -> None:
+    """Restore the previous Production version if it still loads and reproduces its golden rows.
+
+    Raises VersionError if there is none and GateRefusedError if it is broken.
+    """
+    client = store.connect(settings)
+    with registry_lock(settings.home.registry_lock, console.say):
+        if _settle(client, settings.model_name, console).completed == "rollback":
+            # An interrupted rollback was just completed; going back one more version would be a surprise.
+            return
+        version = previous_version(client, settings.model_name)
+        with TemporaryDirectory() as folder:
+            verdict = inspect(fetch_contestant(version, Path(folder, "previous")))
+        _carry_out(client, version, verdict, console, interrupts, is_rollback=True)
+
+
+def _settle(client: MlflowClient, name: str, console: TrainingConsole) -> Settlement:
+    settlement = settle(client, name)
+    for sentence in settlement.sentences:
+        console.say(sentence)
+    return settlement
+
+
+def _carry_out(
+    client: MlflowClient,
+    version: ModelVersion,
+    verdict: Verdict,
+    console: TrainingConsole,
+    interrupts: Interrupts,
+    *,
+    is_rollback: bool,
+) -> None:
+    console.show_verdict(verdict)
+    number = semantic_version(version)
+    with interrupts.held_off():
+        if not is_rollback:
+            keep_verdict(client, version, verdict)
+        if verdict.passed:
+            put_into_production(client, version, "rollback" if is_rollback else "promote")
+    if not verdict.passed:
+        raise GateRefusedError(f"version {number} was not put into Production: {verdict.summary}")
+    console.say(f"Version {number} of {version.name} is in Production{' again' if is_rollback else ''}.")
 
 
 def _announce(dataset: Dataset, earlier: Sequence[str], console: TrainingConsole) -> None:

@@ -101,7 +101,7 @@ class TestGate:
     def test_a_damaged_challenger_is_refused(
         self, two_versions: TrainedHome, damage: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from training import promote as promoting
+        from training import workflow
         from training.console import TrainingConsole
         from training.registry import gate
 
@@ -127,7 +127,7 @@ class TestGate:
             monkeypatch.setitem(gate.LATENCY_BUDGET_SECONDS, "seconds_1_row", 1e-6)
             expected = "latency, 1 row"
         with pytest.raises(GateRefusedError, match=expected):
-            promoting.promote(two_versions.settings, "1.0.1", TrainingConsole(), Interrupts())
+            workflow.promote(two_versions.settings, "1.0.1", TrainingConsole(), Interrupts())
         assert in_production(two_versions) == "1.0.0"
         assert client.get_model_version(MODEL, challenger.version).tags["gate"] == "refused"
 

@@ -87,10 +87,10 @@ def promote(version: str | None, *, despite_broken_champion: bool) -> None:
     VERSION is a semantic version or the registry's number.
     """
     with _one_line_errors() as (settings, interrupts):
-        from training import promote as promoting
+        from training import workflow
         from training.console import TrainingConsole
 
-        promoting.promote(
+        workflow.promote(
             settings, version, TrainingConsole(), interrupts, despite_broken_champion=despite_broken_champion
         )
 
@@ -99,10 +99,10 @@ def promote(version: str | None, *, despite_broken_champion: bool) -> None:
 def rollback() -> None:
     """Restore the previous Production version."""
     with _one_line_errors() as (settings, interrupts):
-        from training import promote as promoting
+        from training import workflow
         from training.console import TrainingConsole
 
-        promoting.rollback(settings, TrainingConsole(), interrupts)
+        workflow.rollback(settings, TrainingConsole(), interrupts)
 
 
 @cli.command()
