@@ -151,7 +151,7 @@ def main(  # noqa: PLR0917  # click hands them over by name
         models = Home(folder.resolve() / candidate, plan.poll_seconds)
         try:
             console.print(f"[dim]training {candidate}, unless it is already registered[/dim]")
-            models.prepare(candidate)
+            models.prepare(candidate, versions=1 if against else 2)
             benchmark = Benchmark(models, plan, results, port or free_port(), console)
             if against:
                 others = Home(folder.resolve() / f"{candidate}-{against.name}", plan.poll_seconds, against)
