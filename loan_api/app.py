@@ -49,7 +49,7 @@ from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, SettingsError, read_settings
 
-# How often a worker reads the desired version from the cache, which costs next to nothing.
+# How often a worker reads the desired version from the cache, which is cheap.
 _LOOK_EVERY_SECONDS = 0.5
 # A longer iteration of the event loop makes the service shed single requests; batches may wait for a while.
 _LONGEST_TURN_SECONDS = 0.25
@@ -132,7 +132,7 @@ def _decision_log(settings: Settings, handover: Handover, observer: RecordingObs
 
 
 def _metrics_password(file: Path) -> str:
-    """Return the password for /metrics, or an unknown one if the file is unusable: decisions do not depend on it."""
+    """Return the password for /metrics, or a random one if the file is unusable: decisions do not depend on it."""
     try:
         return read_or_make_password(file)
     except (OSError, SettingsError) as error:

@@ -1,4 +1,4 @@
-"""Errors of the service. They know nothing of HTTP; `loan_api.entrypoints.http.problems` maps them to answers.
+"""Errors of the service. They know nothing of HTTP; `loan_api.entrypoints.http.problems` maps them to responses.
 
 LoanError
 ├── NoModelError                    no model is served yet

@@ -34,7 +34,7 @@ class Home:
 
     @property
     def journals(self) -> Path:
-        """Decisions that wait for their database."""
+        """Decisions that wait for the database."""
         return self.folder / "journal"
 
     @property

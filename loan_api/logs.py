@@ -28,7 +28,7 @@ class TerminalFormatter(logging.Formatter):
 
 
 def omit_caller_and_thread() -> None:
-    """Spare every log record the search for its caller and thread, as the `logging` documentation describes."""
+    """Skip the lookup of caller and thread for each log record, as the `logging` documentation describes."""
     logging._srcfile = None  # noqa: SLF001
     logging.logThreads = logging.logMultiprocessing = False
 

@@ -14,7 +14,7 @@ def read_or_make_password(path: Path) -> str:
     """Return the password in the file at `path`; if there is no file, create it with a random password (mode 0600).
 
     Processes that start at the same time all get the same password. Raises OSError if the file cannot be read or
-    created, SettingsError if its content is no password.
+    created, SettingsError if its content is not a password.
     """
     if not path.exists():
         _make_password(path)

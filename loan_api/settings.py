@@ -314,7 +314,7 @@ def read_settings(
 def check_writable(folder: Path) -> None:
     """Raise OSError unless files can be created in `folder`, which is created if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Permissions do not tell: the file system may be read-only, and root ignores them.
+    # Permissions are not conclusive: the file system may be read-only, and root ignores them.
     probe = folder / f".writable-{os.getpid()}"
     probe.touch()
     probe.unlink()

@@ -1,4 +1,4 @@
-"""Applications from JSON: accepted fast, explained slowly.
+"""Applications from JSON: a fast path for valid bodies, and a slow one that explains errors.
 
 The C decoder and the marshmallow schema derive from the same declarations and accept the same bodies with equal values.
 The decoder stops at the first error; the schema then finds all of them.

@@ -1,4 +1,4 @@
-"""An Arrow IPC stream of applications, answered by one of decisions."""
+"""Arrow IPC streams: applications in requests, decisions in responses."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def decode(body: bytes, max_rows: int) -> Columns:
                 rows += batch.num_rows
                 if rows > max_rows:
                     raise too_many(max_rows)
-                # Before anything else: even the size of a broken batch may be read from outside its memory.
+                # Validate first: even reading the size of a broken batch may access memory outside of it.
                 batch.validate(full=True)
                 batches.append(batch)
             table = pa.Table.from_batches(batches, schema=reader.schema)

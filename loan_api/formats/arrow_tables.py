@@ -1,7 +1,7 @@
-"""Arrow tables: applications out of them, decisions into them.
+"""Arrow tables: extraction of applications, construction of decisions.
 
-A few compressed or shared bytes can stand for gigabytes. Nothing here looks for that before it unpacks them; the
-memory limit of the batch process ends it with a MemoryError (docs/adr/0025-memory-limit.md).
+A few compressed or shared bytes can stand for gigabytes. This module does not check for that in advance; the
+memory limit of the batch process stops it with a MemoryError (docs/adr/0025-memory-limit.md).
 """
 
 import re
@@ -24,14 +24,14 @@ from loan_api.scoring.columns import Columns, columns_of
 
 # Raised by Arrow for a broken table, or by Python for broken names and texts in it.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
-# Parquet's readers raise an OSError for both, told apart by its text alone.
+# Parquet's readers raise an OSError for both, distinguishable only by its text.
 _UNSUPPORTED = re.compile(
     r"not (yet )?(implemented|supported|built)|unsupported|unknown encoding|encrypt", re.IGNORECASE
 )
 # A generous bound on what a valid table takes in memory. Explaining a larger one could take seconds.
 _MAX_CELL_BYTES = 64
 _SPARE_BYTES = 2**20
-# The name and unit of a type, without parameters that the client has made up, such as the fields of a struct.
+# The name and unit of a type, without parameters chosen by the client, such as the fields of a struct.
 _TYPE_NAME = re.compile(r"\w+(\[\w+\])?")
 
 
@@ -41,7 +41,7 @@ def reading(document: str) -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        # Arrow's own is an ArrowException, too.
+        # Arrow's own MemoryError is also an ArrowException, so it must be handled first.
         raise
     except _UNREADABLE as error:
         # Not chained: the message may quote the body.
@@ -100,7 +100,7 @@ def _plain(column: Any) -> Any:
     if _is_text(column.type):
         return column.cast(pa.large_string())
     if pa.types.is_decimal(column.type):
-        # By way of text, as JSON does it: Arrow's direct conversion may be off by one bit.
+        # Convert by way of text, as JSON does: Arrow's direct conversion may be off by one bit.
         return column.cast(pa.string()).cast(pa.float64())
     return column
 

@@ -2,8 +2,8 @@
 
 MessagePack: `{"version": 1, "rows": n, "columns": {name: column}}`. A column is `{"type": NumPy's name of the type,
 "data": n little-endian values}` and, for a category, `"values"`: the texts of its codes. A column has the narrowest
-type that holds each of its values exactly, so ten thousand applications take about 400 kB. This description is all that
-a reader needs.
+type that holds each of its values exactly, so ten thousand applications take about 400 kB. A reader needs no
+other description.
 """
 
 from typing import Any

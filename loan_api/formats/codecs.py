@@ -22,7 +22,7 @@ _MODULES: Mapping[str, str] = {
     PARQUET: "parquet_file",
 }
 MEDIA_TYPES: tuple[str, ...] = tuple(_MODULES)
-# These need no more than a process that scores has imported already.
+# These only need modules that a scoring process imports anyway.
 LIGHT = frozenset({JSON, NDJSON, CSV})
 # Streamed without a length; the others are one document.
 STREAMED = frozenset({NDJSON, CSV})

@@ -1,4 +1,4 @@
-"""A header and an application on each line (CSV, UTF-8), answered by a header and a decision on each line."""
+"""CSV (UTF-8, with a header): one application per line in requests, one decision per line in responses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -69,7 +69,7 @@ def _are_plain(cells: Sequence[str]) -> bool:
 
 
 def _explained_row(header: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
-    """Return the row as JSON would have it, leaving out empty cells and keeping as text what is not a number."""
+    """Return the row as it would be in JSON: empty cells are omitted, invalid numbers stay text."""
     application: dict[str, Any] = {}
     for name, cell in zip(header, row, strict=True):
         text = cell.strip()

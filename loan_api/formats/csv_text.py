@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
-# Consumes each quoted cell whole, so that what looks like the end of a cell inside quotes stays untouched.
+# Consumes each quoted cell whole, so that a separator inside quotes is not mistaken for the end of a cell.
 _QUOTED_CELL = re.compile(r'(?<![^,\r\n])([ \t]*"(?:[^"]|"")*+")[ \t]*')
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 

@@ -41,7 +41,7 @@ class Enumeration:
         return {"allOf": [self.reference], **metadata}
 
     def or_null(self, **metadata: Any) -> dict[str, Any]:
-        """Return the same for a nullable field, in the only spelling that OpenAPI 3.0 allows."""
+        """Return the metadata of a nullable field, in the only form that OpenAPI 3.0 allows."""
         null = {"type": self.schema["type"], "nullable": True, "enum": [None]}
         return {"oneOf": [self.reference, null], **metadata}
 

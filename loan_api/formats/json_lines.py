@@ -1,4 +1,4 @@
-"""An application on each line (NDJSON), answered by a decision on each line."""
+"""NDJSON: one application per line in requests, one decision per line in responses."""
 
 import json
 from collections.abc import Iterator

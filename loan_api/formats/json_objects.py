@@ -1,4 +1,4 @@
-"""`{"instances": […]}` as JSON, answered by one JSON document."""
+"""JSON: `{"instances": […]}` in requests, one document of decisions in responses."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any

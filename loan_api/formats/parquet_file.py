@@ -1,4 +1,4 @@
-"""A Parquet file of applications, answered by one of decisions."""
+"""Parquet files: applications in requests, decisions in responses."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def decode(body: bytes, max_rows: int) -> Columns:
         groups = (file.metadata.row_group(place).num_rows for place in range(file.metadata.num_row_groups))
         check_size(max(file.metadata.num_rows, sum(groups)), max_rows)
         table = file.read(use_threads=False)
-        # Before anything else: even the size of a broken table may be read from outside its memory.
+        # Validate first: even reading the size of a broken table may access memory outside of it.
         table.validate(full=True)
         check_size(table.num_rows, max_rows)
         return columns_of_table(table, max_rows)

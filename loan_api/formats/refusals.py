@@ -61,7 +61,7 @@ class Refusals:
 
     @classmethod
     def of(cls, messages: Any) -> Self:
-        """Those in marshmallow's nested messages."""
+        """Collect the errors in marshmallow's nested messages."""
         fields = list(_flatten(messages, ()))
         return cls(
             total=len(fields),
@@ -71,7 +71,7 @@ class Refusals:
 
     @property
     def detail(self) -> str:
-        """How many there are, and whether all are shown."""
+        """A sentence with the number of errors; it says if only some are listed."""
         found = f"{self.total} error{'s' if self.total != 1 else ''} in the request"
         return f"{found}; the first {_SHOWN_AT_MOST} are listed." if self.total > _SHOWN_AT_MOST else f"{found}."
 

@@ -19,7 +19,7 @@ from loan_api.scoring.columns import CODES, Columns
 
 # Naming every unknown column of a wider table would cost more than it helps.
 _MAX_COLUMNS = 1000
-# The names that pandas gives to an index, in Arrow and Parquet and in CSV that it read and wrote again.
+# The names that pandas gives to an index, in Arrow, Parquet, and CSV files that it has rewritten.
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0(\.\d+)?")
 
 
@@ -39,7 +39,7 @@ def decided_rows(batch: DecidedBatch, start: int, stop: int) -> list[DecidedRow]
 
 def columns_of_structs(applications: Sequence[Any]) -> Columns:
     """Return the columns of n valid applications from the fast decoder."""
-    # One long list, row after row: keeping many tuples would trigger the garbage collector again and again.
+    # One long list, row after row: keeping many tuples would trigger the garbage collector repeatedly.
     values: list[Any] = []
     for application in applications:
         values += astuple(application)

@@ -11,5 +11,5 @@
 
 import os
 
-# Nothing about a lender's models leaves the house. onnxruntime reads this when it is imported.
+# Disable telemetry, because a lender's models are confidential. onnxruntime reads this when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -21,7 +21,7 @@ TAG_GIT_COMMIT = "git_commit"
 TAG_THRESHOLD = "threshold"
 TAG_ARTIFACT_DIGEST = "artifact_digest"
 
-# The reference package: files beside the model inside the artifact.
+# The reference package: files next to the model inside the artifact.
 REFERENCE_FOLDER = "reference"
 _FEATURES = "features.json"
 _DISTRIBUTION = "distribution.json"
@@ -117,7 +117,7 @@ class ReferencePackage:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One version in the registry: its identity, its standing there, and the facts about its model."""
+    """One version in the registry: its identity, its stage and aliases, and the facts about its model."""
 
     name: str
     registry_version: str

@@ -1,4 +1,4 @@
-"""The interface of everything that scores applications."""
+"""The interface of scorers."""
 
 from typing import Protocol
 

@@ -67,7 +67,7 @@ class WatchedDistribution:
         return places
 
     def expected(self, prediction: int, probability: float) -> tuple[int, float, float]:
-        """Return a decision's position among the expected outcomes, and what to add there and at the next position."""
+        """Return a decision's position among the expected outcomes, and the amounts to add at it and at the next."""
         return self._expected + 2 * prediction, 1 - probability, probability
 
     def counts(self, applications: Columns, probabilities: NDArray[Any], predictions: NDArray[Any]) -> Counts:

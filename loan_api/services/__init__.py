@@ -1,1 +1,1 @@
-"""What the service does, without HTTP, Prometheus, MLflow or SQL."""
+"""Use cases of the service and their ports, independent of HTTP, Prometheus, MLflow and SQL."""

@@ -39,7 +39,7 @@ class ByteBudget:
                 self._changed.notify_all()
 
     def grow(self, holding: "Holding", amount: int) -> None:
-        """Add `amount` bytes as soon as there is room. Raises SaturatedError if there is none in time."""
+        """Add `amount` bytes as soon as there is room. Raises SaturatedError if there is no room in time."""
         with self._changed:
             if not self._has_room(holding, amount):
                 self._wait(holding, amount)
@@ -78,10 +78,10 @@ class Holding:
 class LoadShedder:
     """Refuses requests that are reached late in an iteration of the event loop.
 
-    In one iteration the loop serves, one after another, all connections on which something had arrived before it; a
-    request that is reached late has waited for all before it. An iteration that is long because the process got no CPU
-    time refuses nothing, as that would not shorten it. `limit` is in seconds, `iteration` returns the current one's
-    number, or None without an event loop.
+    In one iteration, the loop serves every connection that had data when it began, one after another. A request reached
+    late has waited for all the others. If an iteration is long because the process got no CPU time, nothing is refused,
+    as refusing would not shorten it. `limit` is in seconds; `iteration` returns the number of the current iteration, or
+    None without an event loop.
     """
 
     # Minimum CPU time of the process, as a fraction of the limit.

@@ -11,7 +11,7 @@ from loan_api.scoring.columns import Application
 from loan_api.services.decision_log import Decider, DecisionLog
 
 Endpoint = Literal["single", "batch"]
-# As a filter: the latest outcome reported, or none so far.
+# Filter values: the latest reported outcome, or "none" if no report has arrived.
 OutcomeFilter = Literal["0", "1", "none"]
 
 # The form of a decision's id, in the common subset of regular expression dialects.
@@ -120,7 +120,7 @@ class OutcomeReport:
 
 @dataclass(frozen=True)
 class NewOutcome:
-    """A newly reported outcome beside its decision. `waited` is the time between the two, in seconds."""
+    """A newly reported outcome and its decision. `waited` is the time between the two, in seconds."""
 
     prediction: int
     outcome: int
@@ -147,7 +147,7 @@ class OutcomeState:
 
 @dataclass(frozen=True)
 class OutcomeCount:
-    """How many reported outcomes were new, and how many repeated what was known."""
+    """Numbers of new outcomes and of duplicates among the reports."""
 
     new: int
     known: int
@@ -178,13 +178,13 @@ class OutcomeObserver(Protocol):
     """An observer of reported outcomes."""
 
     def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
-        """Observe outcomes that were unknown, or known to be different."""
+        """Observe outcomes that are new or differ from the previous report."""
 
 
 class AuditService:
     """The use cases of auditors and of systems that report outcomes.
 
-    `journals_wait` returns whether a journal on this host holds decisions, those of other services included.
+    `journals_wait` returns whether a journal on this host holds decisions, including those of other services.
     """
 
     def __init__(

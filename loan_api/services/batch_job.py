@@ -20,7 +20,7 @@ from loan_api.services.decision_log import BatchRecord, Decider
 
 # Upper bounds of the histogram of P(approved).
 PROBABILITY_BOUNDS = SCORE_BINS.edges[1:]
-# Between slices, the batch is given up if nobody waits for the answer any longer.
+# Between slices, the batch is abandoned if the client has gone.
 _SLICE_ROWS = 10_000
 
 
@@ -41,7 +41,7 @@ class BatchJob(msgspec.Struct, frozen=True):
 class BatchSummary(msgspec.Struct, frozen=True):
     """Counts of a decided batch.
 
-    `probability_counts` has one count for each of `PROBABILITY_BOUNDS`, `watched` is what `WatchedDistribution` counts.
+    `probability_counts` has one count for each of `PROBABILITY_BOUNDS`; `watched` is the `WatchedDistribution` vector.
     """
 
     rows: int
@@ -62,8 +62,8 @@ def run_batch(
 ) -> tuple[BatchSummary, Iterator[bytes]]:
     """Decide the batch and record it; return its summary and the pieces of its answer.
 
-    Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, NotRecordedError, or ClientGoneError if nobody
-    waits for the answer any longer.
+    Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, NotRecordedError, or ClientGoneError if the
+    client has gone.
     """
     applications = format_of(job.accepts).decode(body, job.max_rows)
     started = perf_counter()

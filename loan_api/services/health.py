@@ -39,7 +39,7 @@ class HealthService:
 
     @property
     def can_score(self) -> bool:
-        """Whether decisions can be made: a model is loaded, and its decisions can be recorded."""
+        """True if a model is loaded and its decisions can be recorded."""
         return self.obstacle is None
 
     @property

@@ -91,7 +91,7 @@ class _Rejection:
     problem: str
 
     def holds_for(self, key: str, files: object, seconds: float) -> bool:
-        """Report if this applies to those files and is less than `seconds` old."""
+        """Return whether this applies to those files and is less than `seconds` old."""
         return (self.key, self.files) == (key, files) and monotonic() - self.at < seconds
 
 
@@ -134,9 +134,9 @@ class ModelRegistry:
 
     @property
     def is_loaded(self) -> bool:
-        """Report if a model is loaded, refreshing first if not.
+        """True if a model is loaded; refreshes first if not.
 
-        So once one process reports that it is ready, all of them are.
+        Therefore, once one process reports that it is ready, all of them are.
         """
         if self._served is None:
             self.refresh()
@@ -181,7 +181,7 @@ class ModelRegistry:
                 _log.exception("the desired version could not be followed")
 
     def _follow(self, version: ModelVersion) -> str | None:
-        """Serve the version, or return why that is impossible."""
+        """Serve the version, or return the reason why it cannot be served."""
         served = self._served
         if served is not None and served.version.key == version.key:
             if served.version != version:

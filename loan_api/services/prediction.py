@@ -1,7 +1,7 @@
 """Decisions on applications with the served model, singly and in batches.
 
-`PredictionService` scores, decides, and has each decision recorded before it is answered. Batches run wherever a
-`BatchRunner` puts them; the work itself is `loan_api.services.batch_job.run_batch`.
+`PredictionService` scores, decides, and has each decision recorded before it is answered. A `BatchRunner`
+chooses the process in which a batch runs; `loan_api.services.batch_job.run_batch` does the work.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -81,7 +81,7 @@ class BatchRunner(Protocol):
     ) -> tuple[BatchSummary, Iterable[bytes]]:
         """Decide a batch whose body comes in chunks. Return its summary and the chunks of the answer.
 
-        Raises a LoanError, or what `run_batch` raises.
+        Raises a LoanError, or any exception of `run_batch`.
         """
 
 
@@ -147,7 +147,7 @@ class PredictionService:
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
         """Decide all applications in a body with the same model.
 
-        Raises NoModelError if no model is served, and what `run_batch` raises.
+        Raises NoModelError if no model is served, or any exception of `run_batch`.
         """
         model = self._served()
         decided_at = self._now()
