@@ -1,1 +1,1 @@
-"""Measurements, run by hand. Their figures go into the docs."""
+"""Benchmarks, run by hand; their results are published in the docs."""

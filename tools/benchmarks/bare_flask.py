@@ -1,6 +1,6 @@
-"""The bare Flask view that the service is measured against: `gunicorn benchmarks.bare_flask:app`.
+"""Bare Flask view, the service's baseline: `gunicorn tools.benchmarks.bare_flask:app`.
 
-It answers with as many bytes as a decision has, and does nothing else.
+It returns a constant response of the size of a decision.
 """
 
 import json

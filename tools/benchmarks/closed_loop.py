@@ -1,7 +1,7 @@
-"""Closed-loop load of our own: every connection sends its next request as soon as it has its answer.
+"""Closed-loop load generator: every connection sends its next request as soon as it has received a response.
 
-For batches, and where the answers are to be read. wrk costs less, but it drops what is under way in the end, which
-counts where an answer takes a second, and does not wait for as long as `Retry-After` asks.
+Used for batches and whenever responses must be parsed. wrk is cheaper, but it ignores `Retry-After` and discards
+requests in flight at the end, which distorts the result if a response takes a second.
 """
 
 import heapq
@@ -19,10 +19,10 @@ _AFTER_A_FAILURE = 0.05
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """`connections` send the `requests` in turn for `seconds`, and wait for what is under way then.
+    """Send `requests` in rotation over `connections` for `seconds`, then wait for the requests in flight.
 
-    A refused one comes again when it was asked to. After `reconnect_after` requests a connection is opened anew, so
-    that it may meet another worker; 0 keeps it. `stop` may end the load before `seconds` have passed.
+    Refused requests are retried after the requested delay. A connection is reopened after `reconnect_after` requests,
+    so that it may reach another worker; 0 keeps it open. Setting `stop` ends the load early.
     """
 
     port: int
@@ -45,7 +45,7 @@ class _Run:
         self._tally = Tally()
         self._connections = [Connection(load.port) for _ in range(load.connections)]
         self._sent = dict.fromkeys(self._connections, 0)
-        # (when, a number that breaks ties, who)
+        # Entries are (due time, tie-breaker, connection).
         self._waiting: list[tuple[float, int, Connection]] = []
         self._ties = count()
 

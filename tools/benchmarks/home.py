@@ -1,4 +1,4 @@
-"""The LOAN_HOME of a benchmark: registered versions of one candidate, and the commands that move Production."""
+"""LOAN_HOME of a benchmark: registered versions of one candidate, and the commands that change Production."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ _SEEDS = (42, 7, 8, 9)
 
 
 class HomeError(Exception):
-    """The home is not what the measurements need."""
+    """The home cannot be prepared for the measurements."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """A LOAN_HOME and the checkout whose code uses it. `poll_seconds` None leaves the service's default."""
+    """A LOAN_HOME and the checkout whose code uses it. `poll_seconds` of None keeps the service's default."""
 
     folder: Path
     poll_seconds: int | None = None
@@ -30,14 +30,14 @@ class Home:
 
     @property
     def python(self) -> str:
-        """The interpreter of another checkout if it has one, otherwise this one."""
+        """Return the interpreter of the other checkout if it has one, otherwise this one."""
         other = self.checkout / ".venv" / "bin" / "python"
         return str(other) if self.checkout != PROJECT_ROOT and other.exists() else sys.executable
 
     def environ(self, **more: str) -> dict[str, str]:
-        """Return the environment of this process with the benchmark's settings in place of the service's own.
+        """Return this process's environment with the benchmark's settings instead of the service's.
 
-        The data set is the one that training would use anyway, the same for every checkout.
+        Every checkout uses the same dataset, the one that training would use by default.
         """
         ours = {variable for variable, _, _ in declared_settings()}
         kept = {name: value for name, value in os.environ.items() if name not in ours}
@@ -51,11 +51,11 @@ class Home:
 
     @property
     def model_cache(self) -> Path:
-        """Where the service keeps what it has fetched from the registry."""
+        """Return the service's cache of downloaded models."""
         return layout.Home(self.folder).models
 
     def prepare(self, candidate: str, versions: int = 2) -> None:
-        """Train until this many versions of `candidate` have passed the gate, then promote the first one again.
+        """Train until this many versions of `candidate` have passed the gate, then promote the first one.
 
         Raises HomeError if too few versions pass.
         """
@@ -66,20 +66,20 @@ class Home:
             self._training("run", "--candidates", candidate, "--seed", str(seed), may_be_refused=True)
         events = self.events()
         if len(events) < versions:
-            raise HomeError(f"of {len(_SEEDS)} models of {candidate}, the promotion gate let too few pass")
+            raise HomeError(f"too few of the {len(_SEEDS)} {candidate} models passed the promotion gate")
         if events[-1][1] != events[0][1]:
             self.rollback()
 
     def promote(self, version: str) -> None:
-        """`python -m training promote VERSION`."""
+        """Run `python -m training promote VERSION`."""
         self._training("promote", version)
 
     def rollback(self) -> None:
-        """`python -m training rollback`."""
+        """Run `python -m training rollback`."""
         self._training("rollback")
 
     def events(self) -> list[tuple[float, str]]:
-        """Every change of Production: when (seconds since the epoch) it was begun, and to which semantic version."""
+        """Return every change of Production as its start (seconds since the epoch) and new semantic version."""
         return done(partial(_read_events, self.environ()))
 
     def _training(self, *arguments: str, may_be_refused: bool = False) -> None:

@@ -1,7 +1,7 @@
-"""Keep-alive connections that cost little: whole requests go out, answers are told when they have arrived whole.
+"""Lightweight keep-alive connections for a single-threaded load generator.
 
-For load from one thread. Connections wait in `select`, whose pause is exact to the microsecond (that of epoll is to the
-millisecond); there are never more than some dozens.
+Requests are sent whole and responses returned once complete. Connections wait in `select`, whose timeout has
+microsecond resolution (epoll's has milliseconds); there are never more than a few dozen.
 """
 
 import re
@@ -22,9 +22,9 @@ _VERSION_KEY = b'"model_version":'
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer and when it was complete (seconds of the monotonic clock).
+    """A response and the time of its completion (monotonic seconds).
 
-    `status` is 0 where none came, and `problem` says why. `retry_after` in seconds, where the server said it.
+    `status` is 0 if there was no response; `problem` then says why. `retry_after` is in seconds, if the server sent it.
     """
 
     at: float
@@ -35,17 +35,17 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether it is what was asked for."""
+        """Return whether the request succeeded."""
         return 200 <= self.status < 300  # noqa: PLR2004
 
     @property
     def is_refusal(self) -> bool:
-        """Whether a busy server asks to come again later."""
+        """Return whether a busy server asked the client to retry later."""
         return self.status in (429, 503) and self.retry_after is not None
 
 
 class Connection:
-    """One connection to a server on this machine; opened when it is needed, and again where it was closed."""
+    """A connection to a local server, opened on demand and reopened after it was closed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -64,7 +64,7 @@ class Connection:
             self._socket.setblocking(False)
 
     def fileno(self) -> int:
-        """For `select`."""
+        """Return the file descriptor, for `select`."""
         return self._connected.fileno()
 
     def close(self) -> None:
@@ -81,11 +81,11 @@ class Connection:
 
     @property
     def is_sending(self) -> bool:
-        """Whether a part of the request waits to be sent."""
+        """Return whether a part of the request is still unsent."""
         return bool(self._unsent)
 
     def start(self, request: bytes) -> None:
-        """Begins to send. Raises OSError where it cannot."""
+        """Start to send a request. Raises OSError if the connection cannot be opened."""
         self.started = time.monotonic()
         self._unsent = memoryview(request)
         self._received.clear()
@@ -104,7 +104,7 @@ class Connection:
             self._unsent = memoryview(b"")
 
     def receive(self) -> Answer | None:
-        """Receive data and return the answer once it is complete. Raises OSError if the connection ends before."""
+        """Receive data and return the answer once it is complete. Raises OSError if the connection ends first."""
         with suppress(BlockingIOError):
             while arrived := self._connected.recv(_CHUNK):
                 self._received += arrived
@@ -127,7 +127,7 @@ class Connection:
     def _whole_answer(self) -> Answer:
         head = bytes(self._received[: self._head_end])
         if self._unsent or _CLOSE.search(head):
-            # The rest of a request that was answered early would be taken for the next one.
+            # After an early response, the server would parse the unsent rest as the next request.
             self._unsent = memoryview(b"")
             self.close()
         retry_after = _RETRY_AFTER.search(head)
@@ -147,7 +147,7 @@ class Connection:
 
 
 class Connections:
-    """The connections that have a request under way."""
+    """The connections with a request in flight."""
 
     def __init__(self) -> None:
         self._busy: set[Connection] = set()
@@ -181,7 +181,7 @@ class Connections:
                 self._busy.remove(connection)
                 yield connection, answer
         if not readable:
-            self._give_up_on_the_late()
+            self._fail_overdue()
         failed, self._failed = self._failed, []
         yield from failed
 
@@ -190,7 +190,7 @@ class Connections:
         self._busy.discard(connection)
         self._failed.append((connection, Answer(time.monotonic(), 0, problem)))
 
-    def _give_up_on_the_late(self) -> None:
+    def _fail_overdue(self) -> None:
         latest = time.monotonic() - TIMEOUT_SECONDS
         for connection in [connection for connection in self._busy if connection.started < latest]:
             self._fail(connection, "timeout")

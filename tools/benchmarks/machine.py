@@ -1,4 +1,4 @@
-"""What the measurements were made on."""
+"""Description of the machine that runs the benchmark."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ _LIBRARIES = (
 
 
 def describe_machine(load_tool: str) -> dict[str, str]:
-    """Processor, system, versions, and how busy it was before the first measurement."""
+    """Return the processor, system, versions, and the load average before the first measurement."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
@@ -34,7 +34,7 @@ def describe_machine(load_tool: str) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "libraries": ", ".join(_versions()),
-        "tools": f"{load_tool}; clients of the benchmark's own",
+        "tools": f"{load_tool}; the benchmark's own clients",
         "commit": _commit(),
         "load average before": f"{os.getloadavg()[0]:.2f}",
     }

@@ -16,17 +16,17 @@ class Weights:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Return the number of processes."""
         return len(self.each)
 
     @property
     def heaviest(self) -> int:
-        """The most that one of them weighs."""
+        """Return the PSS of the largest process."""
         return max(self.each)
 
 
 def weigh(pid: int) -> Mapping[str, Weights]:
-    """Return the memory of `pid` and its descendants by kind, without processes that end meanwhile."""
+    """Return the memory of `pid` and its descendants by kind, skipping processes that end meanwhile."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for process in tree(pid):
         with suppress(OSError):

@@ -1,7 +1,7 @@
-"""Open-loop load: requests are due on a fixed schedule, whatever became of those before.
+"""Open-loop load generator: requests follow a fixed schedule, regardless of earlier responses.
 
-Latency counts from when a request was due, so that a server that stalls is charged for all who would have waited, and
-so are the moments when this client itself was late (told as its lag).
+Latency is measured from the scheduled time, so that a stall counts for every request due during it (no coordinated
+omission). This also includes the client's own delays, reported as its lag.
 """
 
 import time
@@ -17,7 +17,7 @@ _LONGEST_PAUSE = 0.5
 
 @dataclass
 class OpenTally:
-    """What came of the schedule, and how late (ms, p99) this client itself was; the latencies contain it."""
+    """Results of a schedule, and the client's own lag (p99 in ms), which the latencies include."""
 
     answers: Tally
     lag_milliseconds: float
@@ -25,9 +25,9 @@ class OpenTally:
 
 @dataclass(frozen=True)
 class OpenLoop:
-    """`rate` requests a second for `seconds` over `connections`, taken in turn.
+    """Send `rate` requests per second for `seconds` over `connections`, in rotation.
 
-    What could not be sent within the client's timeout after the last one was due counts as failed.
+    Requests still unsent when the client's timeout has passed after the end of the schedule count as failed.
     """
 
     port: int
@@ -45,7 +45,7 @@ class OpenLoop:
         began = time.monotonic()
         schedule = deque(began + number / self.rate for number in range(int(self.rate * self.seconds)))
         latest = began + self.seconds + TIMEOUT_SECONDS
-        # Each with the time since when it is free.
+        # Idle connections, each with the time at which it became idle.
         free = deque((began, Connection(self.port)) for _ in range(self.connections))
         due: dict[Connection, float] = {}
         while schedule or busy:
@@ -57,7 +57,7 @@ class OpenLoop:
             if time.monotonic() > latest:
                 tally.failures["never sent"] += len(schedule)
                 schedule.clear()
-            # Without a free connection the next request waits for one.
+            # Without an idle connection, the next request waits for one.
             pause = schedule[0] - time.monotonic() if schedule and free else _LONGEST_PAUSE
             for connection, answer in busy.finished(pause):
                 tally.add(answer, due[connection])

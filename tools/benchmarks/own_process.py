@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that clients don't hold each other up, and heavy imports stay out of this one."""
+"""Work in a separate process, so that clients do not delay each other and heavy imports stay out of this process."""
 
 import multiprocessing
 import signal
@@ -13,13 +13,13 @@ _PROCESSES = multiprocessing.get_context("spawn")
 
 
 class Work(Generic[T]):
-    """Work under way."""
+    """Running work."""
 
     def __init__(self, receiver: "Connection[T, T]") -> None:
         self._receiver = receiver
 
     def result(self) -> T:
-        """Wait for the result. Raises RuntimeError if the process ended without one; its error is on the terminal."""
+        """Wait for the result. Raises RuntimeError if the process failed; its traceback is on the terminal."""
         try:
             return self._receiver.recv()
         except EOFError:
@@ -28,7 +28,7 @@ class Work(Generic[T]):
 
 @contextmanager
 def begun(work: Callable[[], T]) -> Iterator[Work[T]]:
-    """Call the picklable `work` in its own process, which ends with the block."""
+    """Run the picklable `work` in its own process, which is terminated after the block."""
     receiver, sender = _PROCESSES.Pipe(duplex=False)
     process = _PROCESSES.Process(target=_report, args=(work, sender), daemon=True)
     process.start()
@@ -42,7 +42,7 @@ def begun(work: Callable[[], T]) -> Iterator[Work[T]]:
 
 
 def stop_signal() -> Event:
-    """Return an event that running work can be given to stop it."""
+    """Return an event that tells running work to stop."""
     return _PROCESSES.Event()
 
 
@@ -53,6 +53,6 @@ def done(work: Callable[[], T]) -> T:
 
 
 def _report(work: Callable[[], T], sender: "Connection[T, T]") -> None:
-    # Ctrl-C reaches every process of the terminal; the first one ends the others.
+    # Ctrl-C reaches every process of the terminal; the parent terminates this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender.send(work())

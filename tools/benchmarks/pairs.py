@@ -1,6 +1,6 @@
-"""Two services compared in pairs of measurements, each a few seconds apart so that both see the same machine.
+"""Paired comparison of two services, measured seconds apart so that both see the same machine conditions.
 
-They are the service with and without its decision log, or the service of this checkout and of another one.
+The pair is the service with and without its decision log, or this checkout and another one.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class _Load:
 def measure_pairs(
     compared: str, this: Server, other: Server, loads: Sequence[str], material: Material, plan: Plan
 ) -> list[Pair]:
-    """Measure both servers in turn under each of the loads `SINGLE`, `BATCH` and `TAIL`."""
+    """Measure both servers alternately under each load: `SINGLE`, `BATCH` or `TAIL`."""
     measured = []
     with ExitStack() as stack:
         for server in (this, other):
@@ -47,7 +47,7 @@ def measure_pairs(
 
 
 def measure_start_pairs(compared: str, this: Server, other: Server, plan: Plan) -> list[Pair]:
-    """Measure the starts of both servers in turn."""
+    """Measure the start-up time of both servers alternately."""
     measured = []
     for number in range(plan.starts):
         seconds = {}
@@ -59,7 +59,7 @@ def measure_start_pairs(compared: str, this: Server, other: Server, plan: Plan) 
 
 
 def _in_turn(this: Server, other: Server, number: int) -> tuple[Server, Server]:
-    """Let each server go first in every other pair."""
+    """Alternate which server is measured first."""
     return (this, other) if number % 2 == 0 else (other, this)
 
 

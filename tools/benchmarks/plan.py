@@ -1,4 +1,4 @@
-"""How much is measured."""
+"""Extent of the measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ LARGEST_BATCH = 10_000
 
 @dataclass(frozen=True)
 class Plan:
-    """Seconds of load and numbers of repetitions; `poll_seconds` None leaves the service's default."""
+    """Durations and repetitions. `poll_seconds` of None keeps the service's default."""
 
     rounds: int = 3
     starts: int = 3
@@ -20,7 +20,7 @@ class Plan:
         default_factory=lambda: {100: (1, 4, 16), 1000: (1, 4, 16, 64), LARGEST_BATCH: (1, 4, 16)}
     )
     batch_seconds: Mapping[int, float] = field(default_factory=lambda: {100: 2.0, 1000: 2.0, LARGEST_BATCH: 4.0})
-    # Of the largest batches, in the form that MLflow takes longer for.
+    # The largest batches, in the format that MLflow parses more slowly.
     same_body_seconds: float = 4.0
     mixed_rate: int = 200
     mixed_seconds: float = 15.0
@@ -32,7 +32,7 @@ class Plan:
 
 
 def quick(rounds: int) -> Plan:
-    """As little as shows that everything works; its figures say nothing."""
+    """Return a smoke-test plan that only shows that everything works; its figures are meaningless."""
     return Plan(
         rounds=rounds,
         starts=1,

@@ -1,5 +1,5 @@
--- Posts the bodies of a file, a line each, in turn: wrk -s post.lua URL -- BODIES
--- In the end it prints what came of it as one line of JSON: counts, and latencies in microseconds.
+-- Post the bodies in a file (one per line) in rotation: wrk -s post.lua URL -- BODIES
+-- At the end, print the results as one line of JSON: counts, and latencies in microseconds.
 
 local requests = {}
 local turn = 0

@@ -1,4 +1,4 @@
-"""The processes of a server and the memory that each is charged with, from /proc."""
+"""The processes of a server and their memory, read from /proc."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """A living process; `command` is its command line, `parent` None for the first one."""
+    """A running process; `command` is its command line, and `parent` is None for the root."""
 
     pid: int
     command: tuple[str, ...]
@@ -23,7 +23,7 @@ class Process:
 
     @property
     def kind(self) -> str:
-        """What it does for gunicorn or for `mlflow models serve`, told by its command line and its parent."""
+        """Return its role in gunicorn or `mlflow models serve`, derived from its command line and parent."""
         if "multiprocessing.resource_tracker" in " ".join(self.command):
             return "resource tracker"
         if self.parent is None:
@@ -31,7 +31,7 @@ class Process:
         if self.is_uvicorn:
             return MASTER if _option(self.command, "--workers") != "1" else WEB_WORKER
         if self.command == self.parent.command:
-            # gunicorn's workers are forks of its master.
+            # gunicorn forks its workers from the master.
             return WEB_WORKER if self.parent.kind == MASTER else f"fork of a {self.parent.kind}"
         if "multiprocessing.spawn" in " ".join(self.command):
             return WEB_WORKER if self.parent.is_uvicorn else "multiprocessing child"
@@ -39,20 +39,20 @@ class Process:
 
     @property
     def is_uvicorn(self) -> bool:
-        """Whether it is what `mlflow models serve` starts."""
+        """Return whether it is the server that `mlflow models serve` starts."""
         return any(Path(word).name == "uvicorn" for word in self.command[:2])
 
     def pss_bytes(self) -> int:
-        """Its proportional set size: what it has for itself, and its share of what it has with others.
+        """Return the proportional set size: private memory plus a share of shared memory.
 
-        Raises OSError where it has ended.
+        Raises OSError if the process has ended.
         """
         rollup = _PROC.joinpath(str(self.pid), "smaps_rollup").read_text(encoding="utf-8")
         return next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
 
 
 def tree(pid: int, parent: Process | None = None) -> Iterator[Process]:
-    """Return the process and its descendants, without processes that end meanwhile."""
+    """Yield the process and its descendants, skipping processes that end meanwhile."""
     folder = _PROC / str(pid)
     with suppress(OSError):
         command = tuple(os.fsdecode(folder.joinpath("cmdline").read_bytes()).rstrip("\0").split("\0"))
@@ -64,7 +64,7 @@ def tree(pid: int, parent: Process | None = None) -> Iterator[Process]:
 
 
 def stop(pid: int, seconds: float) -> None:
-    """Asks the process group of `pid`, which we started, to end; kills what is left of it and below after `seconds`."""
+    """Terminate the process group of `pid`, which we started; kill surviving descendants after `seconds`."""
     pids = {process.pid for process in tree(pid)}
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
@@ -79,7 +79,7 @@ def stop(pid: int, seconds: float) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether it runs; one that has ended and that nobody has asked for yet does not."""
+    """Return whether the process runs; zombies do not count."""
     try:
         return _PROC.joinpath(str(pid), "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -1,4 +1,4 @@
-"""A promotion and a rollback under full load: whether anything fails, and when every worker has followed."""
+"""Promotion and rollback under full load: failed requests, and the time until every worker has switched."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tools.benchmarks.throughput import Material, warm_up
 _LOAD_FIRST_SECONDS = 1.0
 _LONGEST_SECONDS = 600.0
 _RECONNECT_AFTER = 100
-# Polls to wait after a move: one more than a worker may take.
+# Polls to wait after a change: one more than a worker may need.
 _POLLS = 3
 
 
@@ -72,7 +72,7 @@ def _measure(
 
 
 def seconds_until_followed(tally: Tally, before: str, after: str, moved_at: float, ended: float) -> float:
-    """From `moved_at` until the last answer of `before`; infinite where that came in the last tenth of the load."""
+    """Return the time from `moved_at` to the last answer by `before`; infinite if it is in the load's last tenth."""
     if after not in tally.versions:
         return float("inf")
     if before not in tally.versions:

@@ -1,4 +1,4 @@
-"""The results on the terminal, as a page and as JSON."""
+"""Output of the results: on the terminal, as a page and as JSON."""
 
 import json
 from collections.abc import Iterator
@@ -15,18 +15,17 @@ from tools.benchmarks.tables import Table, tables
 _OPENING, _CLOSING = "<!-- measured -->", "<!-- /measured -->"
 _NEW_PAGE = f"# Benchmarks\n\n{_OPENING}\n{_CLOSING}\n"
 _METHOD = """\
-One server at a time, each with {workers} workers on loopback, started as its users start it: the service by
-`python -m loan_api serve` with its default settings; `mlflow models serve --env-manager local` with the version in
-Production of the same registry; a Flask view that answers with a constant of the same size, under the service's
-`gunicorn.conf.py`. The model is a {candidate}. Applications are random, made from the declared features.
+One server runs at a time, with {workers} workers on loopback, started as users start it: the service with
+`python -m loan_api serve` and default settings; `mlflow models serve --env-manager local` with the Production version
+of the same registry; and a Flask view that returns a constant of the same size, under the service's
+`gunicorn.conf.py`. The model is a {candidate}. Applications are random, generated from the declared features.
 
-The servers take turns within each of {rounds} rounds. A figure is the median of the rounds, a ratio the median of the
-rounds' ratios. Clients run on the same processors as the servers. Single requests in closed loop come from wrk (one
-thread, {single_seconds} s for each number of connections). Batches, the fixed schedule and the load of promotions
-come from the benchmark's own clients, each in a process of its own, with keep-alive and requests made beforehand.
-Requests go to MLflow as `dataframe_split`, the JSON that it answers quickest, and the targets compare with that.
-Batches of 10,000 also go to it with the very same body as to the service, `{{"instances": [...]}}`: in a row of their
-own.
+The servers alternate within each of {rounds} rounds. A figure is the median over the rounds, a ratio the median of the
+rounds' ratios. Clients share the servers' processors. wrk sends single requests in a closed loop (one thread,
+{single_seconds} s for each number of connections). The benchmark's own clients, each in its own process, send batches,
+the fixed schedule and the load during promotions, with keep-alive and prebuilt requests. MLflow receives
+`dataframe_split`, its fastest JSON format, on which the targets are based. Batches of 10,000 are also sent to it with
+the same body as to the service, `{{"instances": [...]}}`, and reported in a separate row.
 """
 
 
@@ -55,16 +54,16 @@ def write_page(page: Path, results: Results, plan: Plan) -> None:
 
 
 def with_results(page: str, measured: str) -> str:
-    """`page` with `measured` between its markers. Raises PageError where it has none."""
+    """Return `page` with `measured` between its markers. Raises PageError if it has none."""
     head, opening, rest = page.partition(_OPENING)
     _, closing, tail = rest.partition(_CLOSING)
     if not opening or not closing:
-        raise PageError(f"the page has no place for the results: add {_OPENING} and {_CLOSING} where they belong")
+        raise PageError(f"the page has no markers for the results: add {_OPENING} and {_CLOSING} where they belong")
     return f"{head}{opening}\n{measured.strip()}\n{closing}{tail}"
 
 
 def write_json(file: Path, results: Results) -> None:
-    """Every single measurement."""
+    """Write every single measurement."""
     file.write_text(json.dumps(asdict(results), indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Requests to measure with: random valid applications, made from the declared features, never from a dataset."""
+"""Benchmark requests: random valid applications, generated from the declared features, never from a dataset."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Application = dict[str, Any]
 
 
 def applications(count: int, seed: int = _SEED) -> list[Application]:
-    """`count` valid applications, with values from where the features' bins lie; the same seed gives the same ones."""
+    """Return `count` valid applications with values in the range of the features' bins, reproducible by seed."""
     random = Random(seed)  # noqa: S311  # nothing secret
     return [{feature.name: _value(feature, random) for feature in FEATURES} for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""What is measured, as plain values: one record for each measurement of each round."""
+"""Results as plain values: one record per measurement and round."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Single:
 
 @dataclass(frozen=True)
 class Batch:
-    """Batches of `rows`, closed loop. Latencies in milliseconds; refused ones are no failures."""
+    """Batches of `rows`, closed loop. Latencies in milliseconds; refusals are not failures."""
 
     round: int
     server: str
@@ -36,7 +36,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Mixed:
-    """Single requests on a schedule while batches are posted. Milliseconds, from when a request was due."""
+    """Single requests on a schedule while batches are posted. Latencies in milliseconds from the scheduled time."""
 
     round: int
     offered_per_second: int
@@ -53,7 +53,7 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Pair:
-    """The same load on two services, one right after the other: a rate, or a time if `is_time`."""
+    """The same load on two services in immediate succession: a rate, or a time if `is_time`."""
 
     compared: str
     what: str
@@ -64,15 +64,16 @@ class Pair:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast this one is as the other."""
+        """Return the speed of this service relative to the other."""
         return self.other / self.this if self.is_time else self.this / self.other
 
 
 @dataclass(frozen=True)
 class Move:
-    """A promotion or rollback under load. `seconds` until the last answer of the version before; infinite if it stays.
+    """A promotion or rollback under load.
 
-    `strangers` are versions that answers named and that are neither the one before nor the one after.
+    `seconds` pass until the old version's last answer (infinite if it stays). `strangers` are versions named in
+    answers that are neither the old nor the new one.
     """
 
     action: str
@@ -86,7 +87,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Memory:
-    """What the processes of a server weigh after the load."""
+    """Memory of a server's processes after the load."""
 
     round: int
     server: str
@@ -95,7 +96,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Start:
-    """From starting the process until its first prediction. `cold`: without what an earlier start has kept."""
+    """Time from process start to the first prediction; a `cold` start has no model cache."""
 
     server: str
     cold: bool
@@ -104,7 +105,7 @@ class Start:
 
 @dataclass
 class Results:
-    """Everything that was measured in one run."""
+    """All measurements of one run."""
 
     machine: Mapping[str, str]
     workers: int

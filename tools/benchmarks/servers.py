@@ -1,4 +1,4 @@
-"""The measured servers, each started as its users start it."""
+"""The measured servers, started as users start them."""
 
 import http.client
 import json
@@ -33,7 +33,7 @@ _LOOK_EVERY_SECONDS = 0.01
 
 
 class ServerError(Exception):
-    """A server did not start, or gave a wrong answer."""
+    """A server did not start or returned a wrong answer."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers; `start_seconds` passed from its start until its first prediction."""
+    """A running server, with the time from its start to its first prediction."""
 
     server: Server
     pid: int
@@ -68,7 +68,7 @@ class Running:
 
 
 def service(home: Home, port: int, workers: int, **environ: str) -> Server:
-    """Return the service of the home's checkout, with default settings but for `environ`."""
+    """Return the service of the home's checkout, with default settings except for `environ`."""
     return Server(
         SERVICE,
         (home.python, "-m", "loan_api", "serve"),
@@ -111,7 +111,7 @@ def with_the_body_of_the_service(server: Server) -> Server:
 
 
 def bare_flask(home: Home, port: int, workers: int) -> Server:
-    """Return a view that does nothing, under the service's gunicorn settings, with a home of its own."""
+    """Return a no-op view under the service's gunicorn settings, with its own home."""
     folder = home.folder / "bare"
     folder.mkdir(exist_ok=True)
     return Server(
@@ -137,7 +137,7 @@ def bare_flask(home: Home, port: int, workers: int) -> Server:
 
 @contextmanager
 def running(server: Server) -> Iterator[Running]:
-    """Run the server for the duration of the block, from its first prediction, and stop all its processes.
+    """Start the server, wait for its first prediction, and stop all its processes after the block.
 
     Raises ServerError if there is no prediction within two minutes.
     """
@@ -156,7 +156,7 @@ def running(server: Server) -> Iterator[Running]:
         body = server.single(applications(1)[0])
         while not _predicts(server, body):
             if process.poll() is not None or time.monotonic() > started + _START_SECONDS:
-                raise ServerError(f"{server.name} does not start; its log:\n{_end_of(server.log)}")
+                raise ServerError(f"{server.name} did not start; its log:\n{_end_of(server.log)}")
             time.sleep(_LOOK_EVERY_SECONDS)
         yield Running(server, process.pid, time.monotonic() - started)
     finally:
@@ -168,7 +168,7 @@ def check_workers(live: Running) -> None:
     """Raise ServerError unless the server has the requested number of web workers."""
     found = sum(process.kind == WEB_WORKER for process in tree(live.pid))
     if found != live.server.workers:
-        raise ServerError(f"{live.server.name} has {found} web workers, {live.server.workers} were asked for")
+        raise ServerError(f"{live.server.name} has {found} web workers instead of {live.server.workers}")
 
 
 def check_batch(server: Server, rows: Sequence[Application]) -> None:

@@ -1,6 +1,6 @@
-"""The benchmark of serving: `python -m tools.benchmarks.serving`, or `make bench`.
+"""Serving benchmark: `python -m tools.benchmarks.serving`, or `make bench`.
 
-The service, `mlflow models serve` with the same registered model, and a bare Flask view, one at a time.
+Compares the service, `mlflow models serve` with the same registered model, and a bare Flask view, one at a time.
 """
 
 import signal
@@ -32,7 +32,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class Benchmark:
-    """The parts, each by its name; what they measure is added to `results`."""
+    """The named parts of the benchmark, which append their measurements to `results`."""
 
     def __init__(self, home: Home, plan: Plan, results: Results, port: int, console: Console) -> None:
         self._home = home
@@ -47,7 +47,7 @@ class Benchmark:
 
     @property
     def parts(self) -> dict[str, Callable[[], None]]:
-        """What can be measured, in its order."""
+        """Return the parts in execution order."""
         return {
             "single": self._measure_singles,
             "batch": self._measure_batches,
@@ -76,7 +76,7 @@ class Benchmark:
         self._results.mixed += measure_mixed(self._service, self._material, self._plan)
 
     def _measure_recording(self) -> None:
-        self._say("with and without the decision log")
+        self._say("service with and without its decision log")
         self._results.pairs += measure_pairs(
             LOG, self._service, self._unrecorded, [SINGLE, BATCH], self._material, self._plan
         )
@@ -106,24 +106,33 @@ PARTS = ("single", "batch", "mixed", "recording", "promotion", "start")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option(
-    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often everything is measured."
-)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Number of repetitions.")
 @click.option("--workers", type=click.IntRange(1), envvar="WEB_CONCURRENCY", default=2, show_default=True)
-@click.option("--port", type=click.IntRange(1, 65535), envvar="PORT", help="A free one by default.")
-@click.option("--candidate", default="random_forest", show_default=True, help="The model that is served.")
-@click.option("--home", type=_FOLDER, help="Keep the models, databases and logs here; a temporary folder by default.")
-@click.option("--only", metavar="PARTS", help=f"Comma-separated, of {', '.join(PARTS)}; writes no page.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), envvar="PORT", help="Port of the servers.  [default: any free port]"
+)
+@click.option("--candidate", default="random_forest", show_default=True, help="Candidate model to serve.")
+@click.option(
+    "--home", type=_FOLDER, help="Keep models, databases and logs in this folder.  [default: a temporary folder]"
+)
+@click.option(
+    "--only", metavar="PARTS", help=f"Run only these parts, comma-separated: {', '.join(PARTS)}. Writes no page."
+)
 @click.option(
     "--against",
     metavar="CHECKOUT",
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
-    help="Compare with the service of another checkout, and measure nothing else; writes no page.",
+    help="Only compare with the service of another checkout. Writes no page.",
 )
-@click.option("--quick", "is_quick", is_flag=True, help="As little as shows that it works; writes no page.")
-@click.option("--page", type=_FILE, default=PROJECT_ROOT / "docs" / "benchmarks.md", help="Not docs/benchmarks.md.")
-@click.option("--json", "json_file", type=_FILE, help="Also write every single measurement here.")
-def main(  # noqa: PLR0917  # click hands them over by name
+@click.option("--quick", "is_quick", is_flag=True, help="Smoke test with meaningless figures. Writes no page.")
+@click.option(
+    "--page",
+    type=_FILE,
+    default=PROJECT_ROOT / "docs" / "benchmarks.md",
+    help="Page to update.  [default: docs/benchmarks.md]",
+)
+@click.option("--json", "json_file", type=_FILE, help="Also write every measurement to this file.")
+def main(  # noqa: PLR0917  # click passes them by name
     rounds: int,
     workers: int,
     port: int | None,
@@ -138,10 +147,12 @@ def main(  # noqa: PLR0917  # click hands them over by name
     """Measure the service side by side with `mlflow models serve` and a bare Flask view."""
     wanted = [name.strip() for name in only.split(",")] if only else list(PARTS)
     if unknown := sorted(set(wanted) - set(PARTS)):
-        raise click.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}", param_hint="--only")
+        raise click.BadParameter(
+            f"unknown parts: {', '.join(unknown)}; available: {', '.join(PARTS)}", param_hint="--only"
+        )
     if (against or {"single", "recording"} & set(wanted)) and not wrk.is_installed():
         raise click.ClickException(wrk.HOW_TO_INSTALL)
-    # What is started has to be ended then, too.
+    # Exit normally on SIGTERM, so that started processes are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
     plan = quick(rounds) if is_quick else Plan(rounds)

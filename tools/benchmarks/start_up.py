@@ -1,4 +1,4 @@
-"""Time from the start to the first prediction."""
+"""Start-up time, up to the first prediction."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from tools.benchmarks.servers import Server, running
 
 
 def measure_starts(service: Server, other: Server, home: Home, times: int) -> list[Start]:
-    """Measure the service without and with its model cache, and the other server, in turn."""
+    """Measure the service without and with its model cache, and the other server, alternately."""
     measured = []
     for _ in range(times):
         shutil.rmtree(home.model_cache, ignore_errors=True)

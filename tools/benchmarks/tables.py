@@ -1,4 +1,4 @@
-"""The results as tables of words, for the terminal and for the page alike. Every figure is the median of the rounds."""
+"""The results as tables of text for the terminal and the page. Every figure is the median over the rounds."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tools.benchmarks.targets import batch_ratio, judge, single_ratio, start_sec
 
 @dataclass(frozen=True)
 class Table:
-    """A table of words; the first column is to the left, the others to the right."""
+    """A table of text; the first column is left-aligned, the others right-aligned."""
 
     title: str
     head: tuple[str, ...]
@@ -21,7 +21,7 @@ class Table:
 
 
 def tables(results: Results) -> list[Table]:
-    """One for each thing that was measured, the targets first."""
+    """Return the non-empty tables, the targets first."""
     makers: tuple[Callable[[Results], Table], ...] = (
         _targets,
         _singles,
@@ -51,7 +51,8 @@ def _singles(results: Results) -> Table:
                 rows.append((server, str(connections), rate, *_latencies(of), _failures(of), _times(ratio)))
     head = ("server", "connections", "requests/s", "p50 ms", "p99 ms", "failed", "service is")
     note = (
-        "Answers alone count: a p50 far below connections ÷ requests/s says that some connections wait behind others."
+        "Latencies are those of answered requests: a p50 far below connections ÷ requests/s means that some"
+        " connections wait behind others."
     )
     return Table("Single requests", head, tuple(rows), note)
 
@@ -69,9 +70,9 @@ def _batches(results: Results) -> Table:
                 rows.append((*where, rate, *_latencies(of), refused, _failures(of), _times(ratio)))
     head = ("server", "rows", "connections", "rows/s", "p50 ms", "p99 ms", "refused", "failed", "service is")
     note = (
-        "Refused: 503 or 429 with Retry-After, which the client waits for. Counts are of all rounds together."
-        f" `{MLFLOW}` gets the applications as `dataframe_split`, and this is what the target is about;"
-        f" `{MLFLOW_SAME_BODY}` gets the very same bytes as the service."
+        "Refused: 503 or 429 with Retry-After, which the client honours. Counts are totals of all rounds."
+        f" `{MLFLOW}` receives the applications as `dataframe_split`, on which the target is based;"
+        f" `{MLFLOW_SAME_BODY}` receives the same bytes as the service."
     )
     return Table("Batches as JSON", head, tuple(rows), note)
 
@@ -92,9 +93,9 @@ def _mixed(results: Results) -> Table:
         )
         for m in results.mixed
     ]
-    head = ("round", "answers", "p50 ms", "p99 ms", "max ms", "failed", "client late ms")
+    head = ("round", "answers", "p50 ms", "p99 ms", "max ms", "failed", "client lag ms")
     title = "Single requests on a fixed schedule under batches of 10,000"
-    note = "Latency counts from when a request was due; the client's own lateness (p99) is part of it."
+    note = "Latency is measured from the scheduled time and includes the client's own lag (p99)."
     return Table(title, (*head, "batch rows/s", "batches refused", "batches failed"), tuple(rows), note)
 
 
@@ -109,8 +110,8 @@ def _pairs(results: Results) -> Table:
         rows.append((kind[0], kind[1], str(kind[2]), *rates, _times(median(ratios)), spread))
     head = ("", "measured", "connections", "this", "other", "ratio", "range of the pairs")
     note = (
-        "Two services are measured in turn, a few seconds each. The ratio is the median of the pairs: how many times as"
-        " fast this one is. The other service has no decision log, or is that of another checkout."
+        "Two services are measured alternately for a few seconds each. The ratio is the median over the pairs of this"
+        " service's speed relative to the other: one without a decision log, or one from another checkout."
     )
     return Table("In pairs", head, tuple(rows), note)
 
@@ -129,7 +130,7 @@ def _moves(results: Results) -> Table:
         for m in results.moves
     ]
     head = ("", "answers", "failed", "refused", "seconds", "polls", "other versions")
-    note = "From when the command began to change the registry to the last answer of the version before."
+    note = "Time from the start of the registry change to the old version's last answer."
     return Table("Promotion and rollback under full load", head, tuple(rows), note)
 
 
@@ -145,7 +146,7 @@ def _memory(results: Results) -> Table:
         if of:
             whole = median(sum(sum(w.each) for w in m.kinds.values()) for m in of)
             rows.append((server, "all together", "", _megabytes(whole)))
-    note = "Proportional set size after the batches; of several processes of a kind, the heaviest."
+    note = "Proportional set size after the batches; the largest process of each kind."
     return Table("Memory", ("server", "process", "count", "MB each"), tuple(rows), note)
 
 
@@ -160,7 +161,7 @@ def _starts(results: Results) -> Table:
         for (server, cold), name in named.items()
         if results.starts
     ]
-    note = "From starting the command until the first prediction."
+    note = "Time from starting the command to the first prediction."
     return Table("Start", ("server", "median s", "each s"), tuple(rows), note)
 
 
@@ -190,5 +191,5 @@ def _megabytes(value: float) -> str:
 
 
 def _distinct(values: Iterable[Any]) -> Iterator[Any]:
-    """Each value once, as they come."""
+    """Iterate over the distinct values in order of first appearance."""
     return iter(dict.fromkeys(values))

@@ -1,4 +1,4 @@
-"""What came of a load."""
+"""Results of a load."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tools.benchmarks.http_client import Answer
 
 @dataclass(frozen=True)
 class Seen:
-    """When answers of a model version came: first, last (seconds of the monotonic clock), and how many."""
+    """First and last answer of a model version (monotonic seconds), and the number of answers."""
 
     first: float
     last: float
@@ -19,9 +19,9 @@ class Seen:
 
 @dataclass
 class Tally:
-    """Answers counted. `latencies` (seconds) are those of the successful ones; failures are told by status or problem.
+    """Counts and latencies (seconds) of successful answers; failures are counted by status or problem.
 
-    A refusal is a 429 or 503 with `Retry-After`: admission control, not a failure; their latencies are kept beside.
+    A refusal is a 429 or 503 with `Retry-After`. It is load shedding, not a failure; its latency is kept separately.
     """
 
     seconds: float = 0.0
@@ -32,17 +32,17 @@ class Tally:
 
     @property
     def refused(self) -> int:
-        """Requests that were asked to come again later."""
+        """Return the number of refused requests."""
         return len(self.refusal_latencies)
 
     @property
     def failed(self) -> int:
-        """Requests that were neither answered nor refused."""
+        """Return the number of requests that were neither answered nor refused."""
         return self.failures.total()
 
     @property
     def per_second(self) -> float:
-        """Successful answers a second."""
+        """Return successful answers per second."""
         return len(self.latencies) / self.seconds if self.seconds else 0.0
 
     def milliseconds(self, percent: int) -> float:

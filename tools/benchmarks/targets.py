@@ -1,4 +1,4 @@
-"""The targets of the service, and whether the measurements meet them."""
+"""Performance targets of the service, compared with the measurements."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _AGAINST_ANOTHER_CHECKOUT = 0.97
 
 @dataclass(frozen=True)
 class Target:
-    """One demand; figures are texts with their units."""
+    """A target and its measurement, as text with units."""
 
     demand: str
     wanted: str
@@ -25,7 +25,7 @@ class Target:
 
 
 def judge(results: Results) -> list[Target]:
-    """Return every target that something was measured for."""
+    """Return every target that has measurements."""
     judges: tuple[Callable[[Results], Iterator[Target]], ...] = (
         _singles,
         _batches,
@@ -51,7 +51,7 @@ def batch_ratio(batches: Iterable[Batch], other: str, rows: int, connections: in
 
 
 def worker_bytes(results: Results, server: str) -> float:
-    """Return the memory of the largest worker, the median over the rounds."""
+    """Return the median over the rounds of the largest worker's memory."""
     return median(m.kinds[WEB_WORKER].heaviest for m in results.memory if m.server == server)
 
 
@@ -95,7 +95,7 @@ def _mixed(results: Results) -> Iterator[Target]:
         offered = results.mixed[0].offered_per_second
         demand = f"p99 of {offered} single requests/s under batches of {LARGEST_BATCH:,}"
         yield Target(demand, "at most 25 ms", f"{p99:.1f} ms", p99 <= 25)  # noqa: PLR2004
-        yield Target("failed ones of these", "none", str(failed), failed == 0)
+        yield Target("failed requests among these", "none", str(failed), failed == 0)
 
 
 def pair_ratio(pairs: Iterable[Pair], compared: str, what: str) -> float:
@@ -118,7 +118,7 @@ def _moves(results: Results) -> Iterator[Target]:
         strangers = sum(len(m.strangers) for m in results.moves)
         yield Target("failed requests in promotion and rollback", "none", str(failed), failed == 0)
         yield Target("every worker on the new version", "within 2 polls", f"{polls:.2f} polls", polls <= 2)  # noqa: PLR2004
-        yield Target("answers of any other version", "none", str(strangers), strangers == 0)
+        yield Target("answers by any other version", "none", str(strangers), strangers == 0)
 
 
 def _memory(results: Results) -> Iterator[Target]:

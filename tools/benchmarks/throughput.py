@@ -1,4 +1,4 @@
-"""Single requests and batches in closed loop, and the memory of the processes after the batches."""
+"""Throughput of single requests and batches in a closed loop, and memory after the batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Material:
 
     @classmethod
     def make(cls) -> "Material":
-        """Create a few hundred for single requests, and enough for batches that differ."""
+        """Create a few hundred applications for single requests, and enough for distinct batches."""
         return cls(applications(_DIFFERENT_SINGLES), applications(LARGEST_BATCH + _DIFFERENT_BATCHES, seed=1))
 
     def single_bodies(self, server: Server) -> tuple[bytes, ...]:
@@ -52,7 +52,7 @@ class Material:
 
 
 def warm_up(live: Running, material: Material, plan: Plan) -> None:
-    """Load the server briefly, so that every worker has started and answered."""
+    """Load the server briefly, so that every worker has started and served requests."""
     requests = material.single_requests(live.server)
     done(ClosedLoop(live.server.port, requests, COMPARED_CONNECTIONS, plan.warm_up_seconds, reconnect_after=5).run)
     check_workers(live)

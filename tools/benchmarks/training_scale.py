@@ -1,7 +1,7 @@
-"""What a whole training costs on more rows: `python -m tools.benchmarks.training_scale [ROWS ...]`.
+"""Cost of training on more rows: `python -m tools.benchmarks.training_scale [ROWS ...]`.
 
-Each size is generated, trained on by `python -m training run` in a home of its own, and told in one line of a Markdown
-table: minutes, and the peak of the memory of all its processes together (PSS, sampled every half second).
+For each size, generate a dataset, run `python -m training run` in a separate home, and print a row of a Markdown table:
+the duration, and the peak memory of all processes together (PSS, sampled every half second).
 """
 
 import os
@@ -20,7 +20,7 @@ _SAMPLING_SECONDS = 0.5
 
 
 def main(sizes: tuple[int, ...]) -> None:
-    """Measures every size and prints the table."""
+    """Measure every size and print the table."""
     _print("| rows | seconds | peak memory | left out |\n| --- | --- | --- | --- |")
     for rows in sizes:
         seconds, peak, left_out = _measure(rows)
@@ -49,7 +49,7 @@ def _measure(rows: int) -> tuple[float, int, list[str]]:
 
 
 def _memory_of_tree(pid: int) -> int:
-    """Bytes of PSS of a process and all below it; those that end meanwhile count as nothing."""
+    """Return the PSS of a process and its descendants in bytes; processes that end meanwhile count as 0."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

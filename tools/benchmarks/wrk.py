@@ -1,4 +1,4 @@
-"""Closed-loop load of single requests by wrk, which takes little of the processors that the server needs too."""
+"""Closed-loop load of single requests by wrk, which leaves most processor time to the server."""
 
 import json
 import shutil
@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-HOW_TO_INSTALL = "wrk makes the load of single requests and is missing: apt-get install wrk, or brew install wrk"
+HOW_TO_INSTALL = (
+    "wrk, which generates the load of single requests, is missing: apt-get install wrk, or brew install wrk"
+)
 _SCRIPT = Path(__file__).with_name("post.lua")
 _TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class WrkResult:
-    """Successful answers a second, their latency, and how many requests failed: not 2xx, or without an answer."""
+    """Successful answers per second, their latency, and the number of failures: not 2xx, or no answer."""
 
     per_second: float
     p50_milliseconds: float
@@ -24,19 +26,19 @@ class WrkResult:
 
 
 def is_installed() -> bool:
-    """Whether there is a wrk on the path."""
+    """Return whether wrk is on the PATH."""
     return shutil.which("wrk") is not None
 
 
 def wrk_version() -> str:
-    """As it says itself."""
-    # It tells its version and fails, as it was given no address.
+    """Return wrk's version."""
+    # wrk prints its version, then fails because no URL is given.
     told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
     return told.stdout.partition("[")[0].strip()
 
 
 def run_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -> WrkResult:
-    """Post `bodies` in turn over `connections` for `seconds`. Raises RuntimeError if wrk fails."""
+    """Post `bodies` in rotation over `connections` for `seconds`. Raises RuntimeError if wrk fails."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "bodies")
         file.write_bytes(b"\n".join(bodies) + b"\n")
@@ -48,7 +50,7 @@ def run_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -
 
 
 def read_result(output: str) -> WrkResult:
-    """Return the result that the script prints last."""
+    """Parse the result, the last line that the script prints."""
     told = json.loads(output.splitlines()[-1])
     failed = sum(told[kind] for kind in ("status", "connect", "read", "write", "timeout"))
     return WrkResult(

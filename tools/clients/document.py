@@ -22,9 +22,9 @@ def api_document() -> dict[str, Any]:
 def for_generators(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document without alternatives to JSON and without servers.
 
-    Given CSV or Parquet beside JSON, generators would also accept text or bytes, and send them as JSON. Such bodies
+    Given CSV or Parquet besides JSON, generators would also accept text or bytes and send them as JSON. Such bodies
     need no type: callers send them with the client's own HTTP session. The server's address is relative to the
-    document, so that clients could not use it as a default.
+    document, so clients could not use it as a default.
     """
     narrowed = deepcopy(document)
     del narrowed["servers"]

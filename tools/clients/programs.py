@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class ProgramFailedError(Exception):
-    """A program failed. The text contains its output."""
+    """A program failed. The message contains its output."""
 
 
 def run(arguments: Sequence[str | Path], folder: Path, environ: Mapping[str, str] | None = None) -> str:

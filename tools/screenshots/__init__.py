@@ -1,1 +1,1 @@
-"""The pictures in the documents, made anew from the system as it runs."""
+"""Screenshots for the documentation, taken from the running system."""

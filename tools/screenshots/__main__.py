@@ -1,4 +1,4 @@
-"""`python -m tools.screenshots`: remakes the pictures in the documents."""
+"""Retake the screenshots in the documentation: `python -m tools.screenshots`."""
 
 import signal
 from contextlib import ExitStack
@@ -19,13 +19,15 @@ _ATTEMPTS = 3
 
 
 @click.command()
-@click.option("--only", "names", type=click.Choice(list(PICTURES)), multiple=True, help="This one; may be repeated.")
+@click.option(
+    "--only", "names", type=click.Choice(list(PICTURES)), multiple=True, help="Retake only this screenshot; repeatable."
+)
 def remake(names: tuple[str, ...]) -> None:
-    """Remake the pictures in docs/images from the system as it runs.
+    """Retake the screenshots in docs/images from the running system.
 
-    Trains three versions, starts the MLflow UI, the service, Prometheus and Alertmanager in a folder of their own,
-    which is removed in the end, and takes pictures of their pages. All take about a quarter of an hour, most of it
-    until alerts fire; those of MLflow and Swagger UI alone some two. Needs chromium, prometheus and alertmanager.
+    Trains three versions, starts the MLflow UI, the service, Prometheus and Alertmanager in a temporary folder, and
+    captures their pages. This takes about 15 minutes, most of it until alerts fire; MLflow and Swagger UI alone take
+    about two minutes. Requires chromium, prometheus and alertmanager.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -41,7 +43,7 @@ def remake(names: tuple[str, ...]) -> None:
     except StartError as error:
         raise click.ClickException(str(error)) from error
     if missed:
-        raise click.ClickException(f"not remade: {', '.join(missed)}")
+        raise click.ClickException(f"not retaken: {', '.join(missed)}")
 
 
 def _is_taken(name: str, browser: Browser, system: System) -> bool:

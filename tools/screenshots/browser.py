@@ -1,4 +1,4 @@
-"""Chromium without a screen, driven by playwright; it asks nobody but the pages that it is shown."""
+"""Headless Chromium driven by playwright; it contacts no hosts other than those of the opened pages."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "chromium is missing: apt-get install chromium"
-# So that it looks for neither updates nor accounts, nor for hosts of its maker.
+# Disable updates, account sync and other connections to the vendor.
 _QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
@@ -20,7 +20,7 @@ _QUIET = (
 
 
 def chromium() -> str | None:
-    """Where it is, if it is installed. playwright's own download is not used."""
+    """Return the path of an installed Chromium, if any. playwright's own download is not used."""
     return next(filter(None, map(shutil.which, _NAMES)), None)
 
 

@@ -1,4 +1,4 @@
-"""Takes a picture of a page: sharp, and small."""
+"""Capture of pages as sharp and small images."""
 
 import io
 from pathlib import Path
@@ -9,14 +9,14 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tools.screenshots.system import Credentials
 
 _WIDTH, _HEIGHT = 1280, 860
-# As a screen of twice the pixels shows it.
+# Render at the pixel density of a high-resolution screen.
 _SCALE = 2
 _COLOURS = 256
 _PATIENCE_MILLISECONDS = 30_000
 
 
 def new_page(browser: Browser, credentials: Credentials) -> Page:
-    """Open a page without stored state; `credentials` answer password prompts."""
+    """Open a page in a fresh context that answers password prompts with `credentials`."""
     context = browser.new_context(
         viewport={"width": _WIDTH, "height": _HEIGHT},
         device_scale_factor=_SCALE,
@@ -34,6 +34,6 @@ def set_height(page: Page, height: int) -> None:
 
 
 def take_picture(of: Page | Locator, file: Path) -> None:
-    """Write the visible content as a PNG with a palette, as pages have few colours."""
+    """Write the visible content as a PNG with a palette, which suffices for the few colours of a page."""
     taken = Image.open(io.BytesIO(of.screenshot(animations="disabled", caret="hide"))).convert("RGB")
     taken.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)

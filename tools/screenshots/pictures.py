@@ -1,4 +1,4 @@
-"""Every picture, by the name of its file in docs/images."""
+"""All screenshots by the name of their file in docs/images."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,7 @@ from tools.screenshots.system import System
 
 FOLDER = PROJECT_ROOT / "docs" / "images"
 
-# Where a part of the page is what is to be seen, it is given back. What has to wait for an alert comes last.
+# A function returns a locator to capture only that part of the page. Screenshots that wait for an alert come last.
 PICTURES: Mapping[str, Callable[[Page, System], Locator | None]] = {
     "mlflow-runs": mlflow.runs,
     "mlflow-charts": mlflow.charts,

@@ -1,4 +1,4 @@
-"""Commands of the project, run as a user runs them."""
+"""The project's commands, run as users run them."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _STOP_SECONDS = 30.0
 
 
 class StartError(Exception):
-    """Something did not start, or did not come about."""
+    """A process did not start, or a condition was not met in time."""
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
@@ -41,7 +41,7 @@ def finished(arguments: tuple[str, ...], environ: Mapping[str, str], log: Path) 
 
 @contextmanager
 def running(arguments: tuple[str, ...], environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`python ARGUMENTS` while the block runs; interrupted at its end, as by Ctrl-C, with all that it has started."""
+    """Run `python ARGUMENTS` for the duration of the block, then interrupt its process group, as Ctrl-C does."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, *arguments],

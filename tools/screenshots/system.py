@@ -1,4 +1,4 @@
-"""The whole system in a LOAN_HOME of its own: each part starts when it is first asked for, and all end together."""
+"""The whole system in its own LOAN_HOME: parts start on first use and end together."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from prometheus.local.configuration import USER
 from prometheus.local.programs import answers
 from tools.screenshots.processes import StartError, finished, free_ports, running, wait_until
 
-# Each leads to another version: another algorithm, then another threshold.
+# Each registers a new version: another algorithm, then another threshold.
 _TRAININGS = (
     ("--candidates", "naive_bayes,logistic_regression,random_forest"),
     (),
@@ -27,26 +27,26 @@ _TRAININGS = (
 _START_SECONDS = 120.0
 _STEADY_SECONDS = 120.0
 _FIRING = 'count(ALERTS{alertname="LoanModelFeatureDrift", window="1h", alertstate="firing"}) >= 3'
-# The rule waits for ten minutes of drift, which take a few to show in the last hour's applications.
+# The rule requires ten minutes of drift, which takes a few minutes to show in the last hour's applications.
 _FIRING_SECONDS = 1_200.0
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What Prometheus asks people for."""
+    """User name and password of Prometheus."""
 
     user: str
     password: str
 
 
 class System:
-    """What runs, by its addresses. `say` is told what takes its time."""
+    """The addresses of the running parts, which start on first access. `say` reports slow steps."""
 
     def __init__(self, home: Path, stack: ExitStack, say: Callable[[str], None]) -> None:
         self._home = home
         self._stack = stack
         self._say = say
-        # The service and the MLflow UI, which takes the port after it; Prometheus and Alertmanager.
+        # Consecutive ports: the service, the MLflow UI, Prometheus and Alertmanager.
         self._port = free_ports(4)
         monitor = Home(home).monitor
         monitor.mkdir()
@@ -54,7 +54,7 @@ class System:
 
     @cached_property
     def mlflow(self) -> str:
-        """Where the MLflow UI is, with three versions registered, the last of them in Production."""
+        """Return the address of the MLflow UI with three registered versions, the last one in Production."""
         self._trained  # noqa: B018  # comes first
         url = f"http://localhost:{self._port + 1}"
         self._start("mlflow", ("-m", "training", "ui"), f"{url}/health")
@@ -62,7 +62,7 @@ class System:
 
     @cached_property
     def service(self) -> str:
-        """Where the API is, with a model."""
+        """Return the address of the API, which has a model."""
         self._trained  # noqa: B018  # comes first
         url = f"http://localhost:{self._port}"
         self._start("service", ("-m", "loan_api", "serve", "--announce"), f"{url}/health/ready")
@@ -70,19 +70,19 @@ class System:
 
     @cached_property
     def prometheus(self) -> str:
-        """Where Prometheus is, which has seen traffic go by as usual, then drift, until an alert fires."""
+        """Return the address of Prometheus after steady traffic, followed by drift until an alert fires."""
         url = f"http://localhost:{self._port + 2}"
         self.service  # noqa: B018  # comes first
         self._start("monitor", ("-m", "prometheus.local"), f"{url}/-/ready")
         self._say(f"Steady traffic for {_STEADY_SECONDS / 60:g} minutes.")
         finished(self._traffic("steady", "--seconds", str(_STEADY_SECONDS)), self._environ, self._log("steady"))
-        self._say("Drift until alerts fire, which takes some thirteen minutes.")
+        self._say("Drift until alerts fire, which takes about 13 minutes.")
         drift = self._start("drift", self._traffic("drift", "--rate", "40"))
         self._wait("drift", drift, lambda: self._finds(url, _FIRING), _FIRING_SECONDS)
         return url
 
     def _finds(self, prometheus: str, query: str) -> bool:
-        """Whether an instant query has a result."""
+        """Return whether an instant query has a result."""
         request = urllib.request.Request(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}")  # noqa: S310
         given = b64encode(f"{self.credentials.user}:{self.credentials.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {given}")
@@ -94,7 +94,7 @@ class System:
 
     @cached_property
     def _environ(self) -> dict[str, str]:
-        """Nothing of the user's own environment: what it configures is not what is to be shown."""
+        """Return an environment without the user's own settings, which must not show in the screenshots."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self._home),
@@ -124,7 +124,7 @@ class System:
         return process
 
     def _wait(self, name: str, process: subprocess.Popen[bytes], condition: Callable[[], bool], seconds: float) -> None:
-        """Until `condition` holds. Raises StartError where `process` has ended before."""
+        """Wait until `condition` holds. Raises StartError if `process` ends first."""
         wait_until(lambda: process.poll() is not None or condition(), name, seconds)
         if process.poll() is not None:
             raise StartError(f"{name} has ended:\n{self._log(name).read_text(encoding='utf-8')}")

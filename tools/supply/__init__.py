@@ -1,1 +1,1 @@
-"""What the project is made of: its locks, their licences, their bill of materials, and what is known against them."""
+"""Supply-chain checks: locks, licences, bills of materials and security advisories."""

@@ -1,6 +1,6 @@
-"""Write the bill of materials of each image (CycloneDX JSON) into LOAN_HOME/sbom: `python -m tools.supply.bill`.
+"""Write each image's bill of materials (CycloneDX JSON) into LOAN_HOME/sbom: `python -m tools.supply.bill`.
 
-cyclonedx-py reads the lock; licences, which a lock does not have, come from where docs/licences.md has them.
+cyclonedx-py reads the lock; licences, which a lock lacks, come from the same source as those in docs/licences.md.
 """
 
 import json
@@ -17,20 +17,20 @@ IMAGES = ("serve", "train")
 
 
 def bill_of(lock: Path) -> dict[str, Any]:
-    """Every package of the lock with version, hashes and licence. The same lock gives the same bill."""
+    """Return every package of the lock with version, hashes and licence. The result is reproducible."""
     command = [sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", str(lock), "--of", "JSON"]
     command += ["--pyproject", str(PROJECT_ROOT / "pyproject.toml"), "--output-reproducible", "--no-validate"]
     told = subprocess.run(command, check=True, capture_output=True)
     bill: dict[str, Any] = json.loads(told.stdout)
     for component in bill["components"]:
-        # It is the line of the lock, whose hashes have a place of their own.
+        # The description only repeats the line of the lock; the hashes have their own field.
         del component["description"]
         component["licenses"] = [{"expression": licence_of(component["name"]), "acknowledgement": "declared"}]
     return bill
 
 
 def write_bills(folder: Path) -> list[Path]:
-    """Write one file for each image."""
+    """Write one file per image and return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for image in IMAGES:
@@ -42,4 +42,4 @@ def write_bills(folder: Path) -> list[Path]:
 
 if __name__ == "__main__":
     for path in write_bills(read_settings().home.bills_of_materials):
-        print(path)  # noqa: T201  # what the command is for
+        print(path)  # noqa: T201  # the command's output

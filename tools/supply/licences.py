@@ -11,18 +11,18 @@ from tools.supply.locks import FOLDER, packages
 
 PAGE = PROJECT_ROOT / "docs" / "licences.md"
 
-# What may be part of what is handed on.
+# Licences of software that may be distributed in an image.
 ALLOWED = frozenset({
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT",
     "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "ZPL-2.1", "Zlib",
 })  # fmt: skip
-# What is in no image may have these, too: it is run, and not linked to or handed on.
+# Tools outside the images may also have these: they are run, but neither linked nor distributed.
 ALLOWED_OUTSIDE_IMAGES = ALLOWED | {"GPL-3.0-only", "LicenseRef-unstated"}
 _IN_IMAGES = frozenset({"serving", "training"})
 
 _PARTS: Mapping[str, str] = {"serve": "serving", "train": "training", "boosters": "boosters", "dev": "development"}
 
-# Read in their licence files, as their metadata do not say it, or are not here: those of other platforms.
+# Taken from the licence files of packages whose metadata lack a licence or are unavailable on this platform.
 STATED: Mapping[str, str] = {
     "atheris": "Apache-2.0",
     "catboost": "Apache-2.0",
@@ -62,9 +62,9 @@ _CLASSIFIERS: Mapping[str, str] = {
 _HEAD = """\
 # Licences
 
-Every package in the locks, its licence as an SPDX expression, and what needs it. `make licences` writes this page. A
-test fails where it is stale, where a package does not say its licence, and where that is none of those allowed in
-`tools/supply/licences.py`. The images also hold Python and packages of Debian, which say theirs under `/usr/share/doc`.
+All locked packages with their licence as an SPDX expression and the part that needs them. `make licences` writes this
+page. A test fails if the page is stale, or if a package states no licence or one that `tools/supply/licences.py` does
+not allow. The images also contain Python and Debian packages, whose licences are under `/usr/share/doc`.
 
 | package | licence | for |
 | --- | --- | --- |
@@ -72,17 +72,17 @@ test fails where it is stale, where a package does not say its licence, and wher
 
 
 class UnknownLicenceError(LookupError):
-    """A package says no licence that is understood."""
+    """A package states no recognised licence."""
 
 
 def licence_of(package: str) -> str:
-    """As it is stated here, else in the package's metadata. Raises UnknownLicenceError."""
+    """Return the licence stated here, or else in the package's metadata. Raises UnknownLicenceError."""
     if package in STATED:
         return STATED[package]
     try:
         told = metadata(package)
     except PackageNotFoundError:
-        raise UnknownLicenceError(f"{package} is not installed, and its licence is not stated") from None
+        raise UnknownLicenceError(f"{package} is not installed, and STATED has no licence for it") from None
     for field in ("License-Expression", "License"):
         try:
             return canonicalize_license_expression((told.get_all(field) or [""])[0])
@@ -90,7 +90,7 @@ def licence_of(package: str) -> str:
             continue
     classified = {_CLASSIFIERS[each] for each in told.get_all("Classifier") or () if each in _CLASSIFIERS}
     if len(classified) != 1:
-        raise UnknownLicenceError(f"{package} does not say its licence; read it, and state it")
+        raise UnknownLicenceError(f"{package} does not declare its licence; look it up and add it to STATED")
     return classified.pop()
 
 
@@ -100,7 +100,7 @@ def identifiers(expression: str) -> set[str]:
 
 
 def parts() -> dict[str, str]:
-    """Each package of the locks, and the narrowest part that needs it."""
+    """Return each locked package with the narrowest part that needs it."""
     narrowest: dict[str, str] = {}
     for lock, part in _PARTS.items():
         for package in packages(FOLDER / f"{lock}.txt"):
@@ -109,7 +109,7 @@ def parts() -> dict[str, str]:
 
 
 def not_allowed(expression: str, part: str) -> set[str]:
-    """Return the licences that a package for this part must not have."""
+    """Return the licences in the expression that are not allowed in this part."""
     return identifiers(expression) - (ALLOWED if part in _IN_IMAGES else ALLOWED_OUTSIDE_IMAGES)
 
 

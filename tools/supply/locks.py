@@ -1,4 +1,4 @@
-"""The locks in requirements/, as they are read."""
+"""Parser for the locks in requirements/."""
 
 import re
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from packaging.requirements import Requirement
 from loan_api.settings import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / "requirements"
-# Every other lock keeps to the versions of this one, and has nothing that is not in it.
+# Every other lock is a subset of this one, with the same versions.
 WIDEST = FOLDER / "dev.txt"
 _LINE = re.compile(r"(?P<requirement>[A-Za-z0-9][^\\\n]*==[^\\\n]*)")
 
 
 def requirements(lock: Path) -> Iterator[Requirement]:
-    """Each line of the lock without its hashes. A package has several where platforms differ."""
+    """Yield each requirement without its hashes. A package may have several, for different platforms."""
     for line in lock.read_text(encoding="utf-8").splitlines():
         if found := _LINE.match(line):
             yield Requirement(found["requirement"].strip())

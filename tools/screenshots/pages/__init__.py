@@ -1,1 +1,1 @@
-"""What is shown of each part: a function brings a page to where its picture can be taken."""
+"""Pages of each part of the system: every function prepares a page for its screenshot."""

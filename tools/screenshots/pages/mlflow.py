@@ -13,16 +13,16 @@ _EXPERIMENT = "loan_approval"
 _MODEL = "loan_approval_model"
 _CANDIDATE = "logistic_regression"
 _PRODUCTION = 3
-# What is closed, and that pages are about training.
+# Dismiss the assistant and banners, and choose the view for model training.
 _REMEMBERED = {
     "mlflow.workflowType_v1": json.dumps("machine_learning"),
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
     "mlflow.assistant.panelOpen_v1": "false",
     "_mlflow_model_registry_promo_modal_dismissed_v1": "true",
 }
-# The form of the registry that has a column for stages; the other one names the aliases.
+# Only this variant of the registry page has a column for stages; the other one shows aliases.
 _WITH_STAGES = {"_mlflow_user_setting_dismiss_next_model_registry_ui": "true"}
-# Away with the button of the assistant, and with where artifacts lie on this machine; room for the values of tags.
+# Hide the assistant's button and local artifact paths, and make room for tag values.
 _STYLE = """
     [data-assistant-ui], div:has(> [title^='file:']) { display: none !important }
     .du-bois-light-table-container col:nth-child(2) { width: 700px !important }
@@ -30,7 +30,7 @@ _STYLE = """
 _COLUMNS = {"Dataset": False, "Source": False, "Models": False} | dict.fromkeys(
     ("cv_f1_mean", "cv_brier_mean", "f1", "roc_auc", "brier"), True
 )
-# Lists that scroll within the page are shown whole.
+# Expand scrollable lists to their full height.
 _UNROLL = "element => { for (let e = element; e; e = e.parentElement) e.style.maxHeight = 'none' }"
 _COMPARED = ("cv_brier_mean", "cv_f1_mean", "cv_roc_auc_mean", "brier", "f1", "roc_auc")
 
@@ -62,7 +62,7 @@ def charts(page: Page, system: System) -> None:
     expect(page.get_by_role("heading", level=4)).to_have_text(sorted(_COMPARED))
     expect(page.locator(".js-plotly-plot")).to_have_count(len(_COMPARED))
     search.blur()
-    # A row under the pointer is brought out in the charts.
+    # The charts highlight the row under the pointer.
     page.mouse.move(0, 0)
 
 
@@ -73,7 +73,7 @@ def run(page: Page, system: System) -> None:
 
 
 def plot(page: Page, system: System) -> None:
-    """One of the plots that are kept of each candidate."""
+    """Show one of the plots logged for each candidate."""
     _open(page, f"{system.mlflow}/#/{_candidate_path(page, system)}/artifacts/plots/calibration.png")
     expect(page.get_by_text("threshold.png")).to_be_visible()
     expect(page.locator("img[alt='plots/calibration.png']")).to_be_visible()
@@ -97,7 +97,7 @@ def version(page: Page, system: System) -> None:
 
 
 def _open_runs(page: Page, system: System, query: str = "") -> None:
-    """Return the last training run with its candidates, and the earlier ones."""
+    """Open the list of training runs and expand the candidates of the last one."""
     set_height(page, 1000)
     _open(page, f"{system.mlflow}/#/experiments/{_experiment_id(page, system)}/runs{query}")
     page.locator("[data-component-id='mlflow.experiment.metadata_editor.expand_button']").click()
@@ -119,7 +119,7 @@ def _experiment_id(page: Page, system: System) -> str:
 
 
 def _candidate_path(page: Page, system: System) -> str:
-    """Return the candidate's run of the last training."""
+    """Return the path of the candidate's run in the last training."""
     experiment, wanted = _experiment_id(page, system), f"attributes.run_name = '{_CANDIDATE}'"
     found = _asked(page, system, "runs/search", experiment_ids=[experiment], filter=wanted, max_results=1)
     return f"experiments/{experiment}/runs/{found['runs'][0]['info']['run_id']}"

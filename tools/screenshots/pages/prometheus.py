@@ -1,4 +1,4 @@
-"""Pages of Prometheus: those of before version 3, which Debian's package has no others of."""
+"""Pages of Prometheus in the classic UI, the only one in Debian's package."""
 
 from urllib.parse import urlencode
 
@@ -9,9 +9,9 @@ from tools.screenshots.camera import set_height
 from tools.screenshots.system import System
 
 _RANGE = "20m"
-# The query is given the focus, again and again; a history is nobody's yet.
+# Hide the focus ring, as the query field keeps taking the focus, and the empty query history.
 _STYLE = "textarea:focus { box-shadow: none !important } .query-history { display: none }"
-# Rules are named by their files on this machine.
+# Rule groups are shown with the path of their file; remove the local folder.
 _WITHOUT_FOLDER = """
     folder => {
         const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -26,12 +26,12 @@ def requests(page: Page, system: System) -> None:
 
 
 def latency(page: Page, system: System) -> None:
-    """Quantiles of how long requests take."""
+    """Show quantiles of request durations."""
     _graph(page, system, '{__name__=~"job_route:loan_http_request_duration_seconds:p.*_rate5m", route="/predict"}')
 
 
 def decisions(page: Page, system: System) -> None:
-    """Decisions a second, by what was decided."""
+    """Show decisions per second by outcome."""
     _graph(page, system, "job_model_version_outcome:loan_predictions:rate5m")
 
 
@@ -41,14 +41,14 @@ def drift(page: Page, system: System) -> None:
 
 
 def targets(page: Page, system: System) -> None:
-    """Show the targets and that they are up."""
+    """Show the scrape targets and their state."""
     set_height(page, 400)
     _open(page, system, "targets")
     expect(page.get_by_text("1/1 up")).to_be_visible()
 
 
 def alerts(page: Page, system: System) -> None:
-    """Show firing and pending alerts, with those of drifting features expanded."""
+    """Show firing and pending alerts, with the feature drift alerts expanded."""
     set_height(page, 1120)
     _open(page, system, "alerts")
     page.get_by_text("Inactive (").click()

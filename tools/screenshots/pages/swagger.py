@@ -1,12 +1,12 @@
-"""Swagger UI of the service."""
+"""The service's Swagger UI."""
 
 from playwright.sync_api import Locator, Page, expect
 
 from tools.screenshots.camera import set_height
 from tools.screenshots.system import System
 
-# Below the answer stands what each status means, which takes pages.
-_WITHOUT_WHAT_COULD_BE_ANSWERED = (
+# Hide the documentation of all possible responses, which takes pages.
+_HIDE_DOCUMENTED_RESPONSES = (
     ".responses-inner > div > :not(:has(.live-responses-table)), .responses-inner > table { display: none }"
 )
 
@@ -25,7 +25,7 @@ def predict(page: Page, system: System) -> Locator:
     answer = operation.locator(".live-responses-table .response")
     expect(answer.locator(".response-col_status")).to_contain_text("200")
     expect(answer.locator("code").first).to_contain_text("decision_id")
-    page.add_style_tag(content=_WITHOUT_WHAT_COULD_BE_ANSWERED)
+    page.add_style_tag(content=_HIDE_DOCUMENTED_RESPONSES)
     return operation
 
 
