@@ -7,7 +7,7 @@ from loan_api.adapters.storage.database import open_engine
 from loan_api.adapters.storage.tables import metadata
 from loan_api.settings import read_settings
 
-# Migrating a hundred million rows takes time; a locked SQLite database is better tried again later.
+# Migrating a hundred million rows takes time; for a locked SQLite database it is better to retry later.
 _PATIENCE = {"postgresql": 1000.0, "sqlite": 20.0}
 # Arbitrary, but no other user of the database may take it.
 _MIGRATION_LOCK = 5_224_113

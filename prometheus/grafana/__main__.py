@@ -1,4 +1,4 @@
-"""Writes the dashboards' JSON files anew."""
+"""Write the JSON files of the dashboards."""
 
 from prometheus.grafana.files import write_all
 

@@ -29,7 +29,7 @@ WINDOW = Variable(
     values=("1h", "6h", "1d", "7d", "30d"),
     default="1d",
 )
-# Those that the rules record drift over.
+# The windows over which the rules record drift.
 DRIFT_WINDOW = Variable(
     "window",
     "Window",

@@ -4,12 +4,12 @@ from prometheus.grafana.choices import INSTANCE, JOB, MODEL_VERSION, WINDOW
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
 
 _HERE = 'job="$job", instance=~"$instance"'
-# Of all replicas: an outcome may be told to another than the one that decided.
+# Covers all replicas: an outcome may be reported to a different replica than the one that decided.
 _MODEL = 'job="$job", model_version="$model_version"'
 
 
 def _sum(metric: str, *labels: str) -> str:
-    """How much a counter of the chosen version grew in the window; 0 where it has not begun."""
+    """Return the increase of a counter of the chosen version in the window, 0 if it does not exist yet."""
     return f"(sum(increase({metric}{{{', '.join((_MODEL, *labels))}}}[$window])) or vector(0))"
 
 
@@ -18,7 +18,7 @@ def _told(*labels: str) -> str:
 
 
 def _promised(*labels: str) -> str:
-    """Of all decisions in the window."""
+    """Return the expected outcomes of all decisions in the window."""
     return _sum("loan_expected_outcomes_total", *labels)
 
 

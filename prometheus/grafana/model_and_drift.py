@@ -3,9 +3,9 @@
 from prometheus.grafana.choices import DRIFT_WINDOW, FEATURE, JOB, MODEL_VERSION
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
 
-# The industry's rule of thumb; the alerts are about the second.
+# The industry's rule of thumb; the alerts use the second threshold.
 SOME_DRIFT, MUCH_DRIFT = 0.1, 0.25
-# Fewer decisions than this are not alerted on.
+# No alert fires for fewer decisions than this.
 ENOUGH_DECISIONS = 500
 
 _MODEL = '{job="$job", model_version="$model_version"}'
@@ -23,7 +23,7 @@ def _of_model(recorded: str) -> str:
 
 
 def _by_bin(recorded: str) -> str:
-    """With no label but the bin's, as bars are put side by side by it."""
+    """Sum by bin, because bars are placed side by side by their only label."""
     return f"sum by (bin) ({recorded})"
 
 

@@ -1,4 +1,4 @@
-"""What dashboards are made of, and how that becomes Grafana's JSON (schema 39, read by Grafana 10 and later)."""
+"""Elements of dashboards, and their conversion to Grafana's JSON (schema 39, read by Grafana 10 and later)."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -16,7 +16,7 @@ _ON_TIME_RANGE_CHANGE = 2
 
 @dataclass(frozen=True)
 class Query:
-    """A PromQL expression, and what its series are called."""
+    """A PromQL expression and the legend of its series."""
 
     expression: str
     legend: str
@@ -24,10 +24,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture. `description` says what it shows and when to worry.
+    """A panel. `description` says what it shows and when to worry.
 
-    Of a table and of bars, `key` is the label that the rows have in common. `thresholds` are where it becomes orange
-    and then red; with `low_is_bad` it is red below the first and orange below the second.
+    For tables and bars, `key` is the label that joins the queries. At the `thresholds` the panel turns orange, then
+    red; with `low_is_bad` it is red below the first and orange below the second.
     """
 
     title: str
@@ -45,12 +45,12 @@ class Panel:
     stacked: bool = False
     key: str = "bin"
     no_value: str = "no data"
-    names: bool = False  # a stat shows what its series are called, not their values
+    names: bool = False  # a stat shows the names of its series, not their values
 
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under one heading, from left to right; a line that is full is followed by another."""
+    """Panels under one heading, from left to right, wrapped when a line is full."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice at the top of a dashboard: the values of a label, or those given."""
+    """A variable at the top of a dashboard, with the values of a label or a fixed list of values."""
 
     name: str
     label: str
@@ -71,7 +71,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A page. Its uid is part of its address and must not change."""
+    """A dashboard. Its uid is part of its URL and must not change."""
 
     uid: str
     title: str
@@ -89,7 +89,7 @@ VERSION_CHANGES = (
 
 
 def dashboard_json(dashboard: Dashboard) -> Json:
-    """As Grafana reads it."""
+    """Return the dashboard as Grafana's JSON."""
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,

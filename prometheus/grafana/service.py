@@ -3,19 +3,19 @@
 from prometheus.grafana.choices import INSTANCE, JOB
 from prometheus.grafana.panels import Dashboard, Panel, Query, Row
 
-# What is promised; the burn rate alerts are about the same numbers.
+# The service level objectives; the burn rate alerts use the same numbers.
 AVAILABILITY = 0.999
 FAST_ENOUGH = 0.99
 FAST_SECONDS = 0.1
 _FAST_BUCKET = f'le="{FAST_SECONDS}"'
 
 _HERE = 'job="$job", instance=~"$instance"'
-# Probes and scrapes would drown the requests of people and programs.
+# Exclude probes and scrapes, which would outnumber the clients' requests.
 _ASKED = f'{_HERE}, route!~"/health.*|/metrics"'
 _DECIDED = f'{_HERE}, route=~"/predict.*"'
 _SINGLE = f'{_HERE}, route="/predict"'
 _BURN_WINDOWS = ("5m", "1h", "6h", "3d")
-# A budget of 30 days is gone in two days, in five, and in thirty.
+# An error budget of 30 days lasts 30 days at the first burn rate and about two at the second.
 _BURN_THRESHOLDS = (1.0, 14.4)
 
 

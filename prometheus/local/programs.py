@@ -151,7 +151,7 @@ def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: P
 
 
 def answers(url: str) -> bool:
-    """Tell if a server answers at `url`, if only with a request for credentials."""
+    """Return whether a server answers at `url`, even if it only asks for credentials."""
     try:
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own http URL
             return True

@@ -12,7 +12,7 @@ _AUTHORIZATION_VARIABLE = "HTTP_AUTHORIZATION"
 
 
 class Guard:
-    """A check that views make first, before they read anything else of the request."""
+    """A check that views make first, before they read anything else from the request."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -28,7 +28,7 @@ class Guard:
 
 
 def _presented_key(environ: Mapping[str, Any]) -> str | None:
-    """Return the key in `X-API-Key`, or else the bearer token, which may be meant for a gateway instead."""
+    """Return the key in `X-API-Key`, otherwise the bearer token, which may be meant for a gateway."""
     key: str | None = environ.get(_KEY_VARIABLE)
     if key is None:
         scheme, _, key = environ.get(_AUTHORIZATION_VARIABLE, "").partition(" ")

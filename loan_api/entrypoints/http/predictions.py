@@ -127,7 +127,7 @@ def predictions_blueprint(
 
 
 def _response_type(request: Request, body_type: str) -> str:
-    """Return the media type of the response: the client's preference, or else the body's. Raises NotAcceptable."""
+    """Return the media type of the response: the client's preference, by default the body's. Raises NotAcceptable."""
     if not request.accept_mimetypes:
         return body_type
     # Ignore parameters such as charset, because the formats have no variants.

@@ -34,7 +34,7 @@ _WITHOUT_MODEL = {"Retry-After": "10"}
 _WITHOUT_DATABASE = {"Retry-After": "5"}
 _SATURATED = {"Retry-After": "1"}
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="loan-api"'}
-# nginx's status for this. Only a client that has closed just its sending side can receive it.
+# Defined by nginx. Only a client that has closed no more than its sending side can receive it.
 _CLIENT_GONE = 499
 _TITLES = {_CLIENT_GONE: "Client Closed Request"}
 _TYPES = "urn:loan-api:problem:"
@@ -66,7 +66,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> Response:
-    """Create a problem response. `kind` is one of our problem types; by default, the status says it all."""
+    """Create a problem response. `kind` is one of our problem types; without one, the status is the type."""
     body = {
         "type": f"{_TYPES}{kind}" if kind else "about:blank",
         "title": _TITLES.get(status) or HTTPStatus(status).phrase,

@@ -16,7 +16,7 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _OTHER_METHOD = "other"
 # A parameter of a route, with its converter if it has one: <decision_id>, <path:name>.
 _PARAMETER = re.compile(r"<(?:[^:<>]*:)?([^<>]+)>")
-# Probed every few seconds: logged at INFO, they would drown everything else.
+# Probed every few seconds: logged at INFO, they would outnumber all other lines.
 _PROBES = frozenset({"/health", "/health/live", "/health/ready"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

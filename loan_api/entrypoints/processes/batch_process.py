@@ -1,6 +1,6 @@
-"""Score batches beside a web worker, which starts and ends this process.
+"""Score batches for a web worker, which starts and stops this process.
 
-The process is niced, so that single decisions go first.
+The process has a lower priority (nice), so that single decisions go first.
 """
 
 import logging.config

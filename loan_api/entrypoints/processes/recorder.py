@@ -18,7 +18,7 @@ from loan_api.settings import Settings, read_settings
 
 
 def main() -> None:
-    """Record until master and workers are gone; return at once if another process records already."""
+    """Record until master and workers are gone; return at once if another recorder is running."""
     handover = Handover.read()
     if handover is None:
         sys.exit("This process is started by a worker of the service.")
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _record(settings: Settings, queue: socket.socket, lifeline: int) -> None:
-    # It ends by itself, when there is nothing left to record.
+    # The recorder ends by itself, when there is nothing left to record.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     logging.config.dictConfig(logging_config(settings.log_level))
@@ -41,7 +41,7 @@ def _record(settings: Settings, queue: socket.socket, lifeline: int) -> None:
     folder, capacity = settings.home.journals, settings.decision_journal_bytes
     journal = free_journal(folder, capacity)
     url = settings.database_url
-    # A database that was away at the start, or was restored from an older copy, may have to be migrated.
+    # A database that was unavailable at startup, or restored from an older copy, may need a migration.
     drainer = DecisionWriter(url, lambda: upgrade_database(url, may_create=False))
     recorder = Recorder(DecisionWriter(url), drainer, journal, lambda: abandoned_journals(folder, capacity))
     recorder.start()

@@ -1,4 +1,4 @@
-"""The registry follower: polls MLflow for all workers, one of which starts and ends this process.
+"""The registry follower: polls MLflow for all workers, one of which starts and stops this process.
 
 It is the only process of the service that imports MLflow.
 """

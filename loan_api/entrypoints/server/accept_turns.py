@@ -76,10 +76,10 @@ class AcceptTurns:
         self._patient_since = 0.0
 
     def should_accept(self) -> bool:
-        """Return True if it is this worker's turn, or the others had their chance.
+        """Return True if it is this worker's turn, or if the others have not used theirs.
 
-        The others' chance is measured by the work of this worker while a connection was waiting: work that takes this
-        worker longer than its patience may take as long in the others.
+        Others lose their turn once this worker has used CPU time beyond its patience while the connection waited: they
+        may be as busy as this one.
         """
         if self._counts.has_fewest(self._slot):
             self._last_asked = None

@@ -27,30 +27,30 @@ _PIECE_BYTES = 65_536
 class ClientSocket(gevent.socket.socket):
     """A connection that is read only after the event loop has polled all connections.
 
-    gevent's own returns at once what has arrived. A client whose next request is always ready would then be served
-    until it pauses, before clients that the loop has found in the meantime.
+    gevent's own socket returns available data at once. A client whose next request is always ready would then be
+    served until it pauses, ahead of clients that the loop has found in the meantime.
     """
 
     send_seconds = SEND_SECONDS
     _corked: bytearray | None = None
 
     def recv(self, *args: Any) -> bytes:
-        """Return what has arrived when the loop reaches this connection."""
+        """Return the data available when the loop reaches this connection."""
         self._wait(self._read_event)  # type: ignore[attr-defined]  # as gevent's own does if nothing has arrived
         return super().recv(*args)
 
     def cork(self) -> None:
-        """Collect what is sent until `uncork`, because gunicorn sends headers and body separately."""
+        """Buffer outgoing data until `uncork`, because gunicorn sends headers and body separately."""
         self._corked = bytearray()
 
     def uncork(self) -> None:
-        """Send what was collected. Raises as `sendall` does."""
+        """Send the buffered data. Raises as `sendall` does."""
         corked, self._corked = self._corked, None
         if corked:
             self.sendall(corked)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send or collect `data`. Raises BrokenPipeError if the client does not take it in time.
+        """Send or buffer `data`. Raises BrokenPipeError if the client does not take it in time.
 
         gevent's own waits forever, and its timeout follows the wall clock.
         """
@@ -68,12 +68,12 @@ class ClientSocket(gevent.socket.socket):
                 super().sendall(memoryview(data)[sent:], flags)
 
     def sendfile(self, *args: Any, **named: Any) -> Any:
-        """Send a file after what was collected."""
+        """Send a file after the buffered data."""
         self.uncork()
         return super().sendfile(*args, **named)
 
     def linger(self, seconds: float = LINGER_SECONDS, most_bytes: int = _LINGER_BYTES) -> None:
-        """Half-close the connection, then discard what the client still sends, within limits of time and bytes.
+        """Half-close the connection, then discard further data from the client, up to limits of time and bytes.
 
         Closing with unread data would reset the connection, and a reset discards the response before a client that is
         still sending can read it.
@@ -110,11 +110,11 @@ class FairServer(StreamServer):
         return self._client_socket(connection.detach()), address
 
     def close(self) -> None:
-        """Accept what is already waiting, as closing would reset it; then close."""
+        """Accept the waiting connections, which closing would reset; then close."""
         waiting = []
         if hasattr(self, "socket"):
             self.stop_accepting()
-            # gevent would close it in a later iteration of its loop and reset what arrives until then.
+            # gevent would close it in a later iteration of its loop and reset connections that arrive until then.
             listener = _socket.socket(fileno=self.socket.detach())
             with suppress(BlockingIOError):
                 while True:

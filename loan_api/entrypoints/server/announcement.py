@@ -1,4 +1,4 @@
-"""The announcement on the terminal once a starting service can decide."""
+"""The announcement on the terminal when a new service becomes ready."""
 
 import json
 import os

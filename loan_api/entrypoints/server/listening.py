@@ -1,4 +1,4 @@
-"""The address of a server and its claim on LOAN_HOME, both taken before it touches anything that is shared.
+"""The address of a server and its lock in LOAN_HOME, both taken before it touches anything shared.
 
 Standard library and settings only: gunicorn's master imports this module.
 """

@@ -1,6 +1,6 @@
 """The health check of containers: exits with 0 if the service responds to a path with 200.
 
-It runs every few seconds beside a busy service, so it is run as a file with `python -IS` and imports little. The image
+It runs every few seconds next to a busy service, so it is run as a file with `python -IS` and imports little. The image
 sets PORT.
 """
 

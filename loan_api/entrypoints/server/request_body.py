@@ -13,16 +13,16 @@ BODY_SECONDS = 30.0
 # A chunk header may arrive in one piece with data; anything longer is not a chunk header.
 _CHUNK_HEADER_BYTES = 65_536
 _PIECE_BYTES = 65_536
-# As long as the largest batch by default takes; the rest of a larger body is not worth a connection.
+# Enough for the largest batch by default; keeping the connection is not worth reading more.
 _DISCARDED_BYTES = 16_777_216
 
 
 class RequestBody(Body):  # type: ignore[misc]  # gunicorn has no types
-    """A request body that must arrive within `seconds` and is handed on in the pieces in which it arrives.
+    """A request body that must arrive within `seconds` and is passed on in pieces as it arrives.
 
     gunicorn's own waits forever, also for the end of a chunk header, reads a kilobyte at a time, and copies it several
-    times. `connection` is asked for a body that the client holds back with `Expect: 100-continue`, but only when the
-    application starts to read: a refusal comes first, and is then the last response on the connection.
+    times. If the client waits for `100 Continue`, it is sent over `connection`, but only once the application starts
+    to read: a refusal comes first, and is then the last response on the connection.
     """
 
     def __init__(self, request: Any, connection: Any = None, seconds: float = BODY_SECONDS) -> None:
@@ -41,7 +41,7 @@ class RequestBody(Body):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def is_complete(self) -> bool:
-        """True once all of it was read."""
+        """True once the whole body was read."""
         return (
             self._is_over or getattr(self.reader, "length", None) == 0 or getattr(self.reader, "parser", True) is None
         )
@@ -72,7 +72,7 @@ class RequestBody(Body):  # type: ignore[misc]  # gunicorn has no types
         """Read and discard the rest, so that the next request can follow.
 
         Raises StopIteration, which makes gunicorn close the connection, if the rest is broken, late or too large. An
-        error would make gunicorn respond a second time and log what was sent.
+        error would make gunicorn respond a second time and log the request.
         """
         discarded = 0
         try:
@@ -100,7 +100,7 @@ class RequestBody(Body):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _LengthReader(LengthReader):  # type: ignore[misc]
-    """Returns what has arrived; gunicorn's own collects it until it has as much as was asked for."""
+    """Returns the available data; gunicorn's own reader waits until it has the requested number of bytes."""
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes; empty at the end. Raises ConnectionError if it ends before its length."""

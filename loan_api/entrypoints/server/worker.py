@@ -1,7 +1,7 @@
 """gunicorn's gevent worker, extended to share load fairly, read large bodies fast, and stop without losing requests.
 
 `accept_turns` decides which worker accepts a connection, `accepting` holds its sockets, `request_body` reads bodies,
-`keep_alive` waits for the next request, and `malformed` responds to what no view can handle.
+`keep_alive` waits for the next request, and `malformed` responds to requests that no view can handle.
 """
 
 from contextlib import suppress
