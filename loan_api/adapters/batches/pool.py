@@ -27,14 +27,14 @@ from loan_api.services.model_registry import ServedModel
 # Deciding a batch this small takes a millisecond or two, less than handing it over. Arrow and Parquet are always handed
 # over: they are compressed, and their library takes more memory than everything else in a worker.
 _INLINE_BYTES = 65_536
-# The limit of the process, or of the machine.
+# Raised at the limit of the process or of the machine.
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _LOOK_AFTER_CLIENT_EVERY = 0.25
 _LOOK_AFTER_PROCESS_EVERY = 1.0
-# At startup the web worker goes first; a batch that arrives earlier starts the process.
+# At startup the web worker goes first; a batch that arrives before this time starts the process.
 _LEFT_TO_THE_WORKER_SECONDS = 3.0
 _STEP_SECONDS = 20.0
-# For a batch to wait for a process and be decided. A large one takes some hundredths of a second.
+# Time limit for a batch to wait for a process and be decided. A large one takes some hundredths of a second.
 _BATCH_SECONDS = 60.0
 # A batch whose process is killed is handed to another one.
 _ATTEMPTS = 3
@@ -44,13 +44,13 @@ class Process(Protocol):
     """A process that can be started."""
 
     def ensure_running(self) -> object:
-        """Start it unless it is running."""
+        """Start the process if it is not running."""
 
 
 class BatchProcesses:
     """Runs batches; `own` is the batch process that this worker keeps running.
 
-    `record` records what this process decides itself; batch processes have their own connection to the recorder.
+    `record` records batches decided in this process; batch processes have their own connection to the recorder.
     """
 
     def __init__(self, queue: ConnectionQueue, own: Process, record: Callable[[BatchRecord], object]) -> None:
@@ -97,7 +97,7 @@ class BatchProcesses:
             self._own.ensure_running()
             connection, theirs = socket.socketpair()
             with connection:
-                # Each step takes moments; a process that hangs must be noticed.
+                # Each step is short; a process that hangs must be detected.
                 connection.settimeout(_STEP_SECONDS)
                 try:
                     with theirs:
@@ -105,7 +105,7 @@ class BatchProcesses:
                     send_job(connection, job)
                     reply = self._await_reply(connection, is_gone)
                     if isinstance(reply, Decided):
-                        # All of it at once, because a slow client must not occupy a process.
+                        # Receive the whole answer first, because a slow client must not occupy a process.
                         return reply.summary, list(receive_pieces(connection))
                 except (ConnectionError, TimeoutError):
                     continue

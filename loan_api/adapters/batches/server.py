@@ -1,6 +1,6 @@
-"""The batch process at work: takes one batch after another from the queue until its parent is gone.
+"""The main loop of a batch process: decides batches from the queue until its parent is gone.
 
-What a batch may cost is bounded by the process's memory limit (`memory_limit` in
+The cost of a batch is bounded by the process's memory limit (`memory_limit` in
 `loan_api/entrypoints/processes/batch_process.py`) and by `cpu_seconds`. A batch that exceeds either is too large.
 """
 
@@ -24,7 +24,7 @@ from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord
 
-# For the worker to send the job of a batch that it holds already.
+# Time limit for the worker to send a job that it already holds.
 _HANDOVER_SECONDS = 60.0
 _CHECK_CPU_EVERY_SECONDS = 1.0
 
@@ -94,7 +94,7 @@ class BatchServer:
     def _watch(self, done: threading.Event, connection: socket.socket, job: BatchJob) -> None:
         """Refuse the batch and end the process once the batch has taken too much CPU time.
 
-        Only a thread can: Arrow may unpack terabytes within one call, and gives nobody else a chance to interrupt it.
+        This takes a thread, because Arrow may unpack terabytes in one call that nothing else can interrupt.
         """
         deadline = time.process_time() + self._cpu_seconds(job)
         while not done.wait(_CHECK_CPU_EVERY_SECONDS):

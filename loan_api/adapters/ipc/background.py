@@ -1,4 +1,4 @@
-"""Work beside the requests of a gevent worker, done where it delays them least."""
+"""Background work in a gevent worker that delays requests as little as possible."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ _T = TypeVar("_T")
 
 
 def run_in_thread(function: Callable[[], _T]) -> _T:
-    """Return or raise what `function` does, run in a native thread if the process uses gevent.
+    """Run `function`, in a native thread if the process uses gevent, and pass on its result or exception.
 
     It must not start a process, because only the thread of gevent's loop can wait for one.
     """

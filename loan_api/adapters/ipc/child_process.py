@@ -27,11 +27,11 @@ class ChildProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None before the first start."""
+        """The process id, or None before the first start."""
         return None if self._process is None else self._process.pid
 
     def ensure_running(self) -> bool:
-        """Start it unless it runs. Return True if it was started."""
+        """Start the process if it is not running. Return True if it was started."""
         if self._process is not None and self._process.poll() is None:
             return False
         if monotonic() - self._started < _PAUSE_SECONDS:
@@ -50,7 +50,7 @@ class ChildProcess:
         return True
 
     def end(self) -> None:
-        """End it as the end of this process would, and wait until it has ended."""
+        """Close its standard input, as the end of this process would, and wait until it has ended."""
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()

@@ -34,11 +34,11 @@ class ConnectionQueue:
 
     @classmethod
     def of(cls, ends: Ends) -> Self:
-        """Return the queue with these descriptors, which stay open."""
+        """Return a queue on duplicates of these descriptors."""
         return cls(*(socket.socket(fileno=os.dup(descriptor)) for descriptor in ends))
 
     def detach(self) -> Ends:
-        """Return the descriptors, which nobody closes any more."""
+        """Return the descriptors, which `close` and garbage collection then leave open."""
         return Ends(self.sending.detach(), self.receiving.detach())
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class ConnectionQueue:
 
 
 def put(sending: socket.socket, connection: socket.socket, file: IO[bytes] | None = None) -> None:
-    """Add one end of a socket, and a file if given. Wait while the queue is full.
+    """Add one end of a socket, with a file if given, waiting while the queue is full.
 
     Raises TimeoutError if it stays full.
     """

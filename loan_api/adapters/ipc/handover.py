@@ -44,7 +44,7 @@ class Handover:
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
-        """Return what this process was handed; None outside gunicorn and its children."""
+        """Return the handover of this process; None outside gunicorn and its children."""
         content = environ.get(_VARIABLE)
         if content is None:
             return None

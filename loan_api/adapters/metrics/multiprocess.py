@@ -63,7 +63,7 @@ def expose(registry: CollectorRegistry, tallies: TallyBook, folder: Path | None)
     if folder is None:
         everything.register(registry)
     else:
-        # It may have been removed.
+        # The folder may have been removed.
         folder.mkdir(parents=True, exist_ok=True)
         MultiProcessCollector(everything, str(folder))  # type: ignore[no-untyped-call]
         everything.register(WorkersCollector(folder))

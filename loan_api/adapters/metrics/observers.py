@@ -1,7 +1,7 @@
 """Observers that turn events of the service into metrics.
 
 Services and HTTP views know only the protocols implemented here. Every series that can be known in advance exists at 0
-before the first event: `rate()` ignores the first value of a series, so a counter that is born at 60 hides 60 events.
+before the first event: `rate()` ignores the first value of a series, so a counter that starts at 60 hides 60 events.
 """
 
 from collections import defaultdict

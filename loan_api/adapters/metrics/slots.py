@@ -36,8 +36,8 @@ def lowest_free_slot(taken: Iterable[int]) -> int:
 def forget_live_values(folder: Path, slot: int) -> None:
     """Drop the live gauges of a dead worker; its counters stay for its successor.
 
-    As prometheus_client's `mark_process_dead`, but the file keeps its room on the disk for the successor: a file of
-    prometheus_client's begins with how many of its bytes are used.
+    Like prometheus_client's `mark_process_dead`, but the file keeps its disk space for the successor: its first bytes
+    tell prometheus_client how many are used.
     """
     for file in folder.glob(f"gauge_live*_{slot}.db"):
         _write_over(file, bytes(4))

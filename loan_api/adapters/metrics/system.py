@@ -62,7 +62,7 @@ class WorkersCollector(Collector):
 
 
 class ContainerCollector(Collector):
-    """The control group (version 2) in `folder`, without missing values and absent limits."""
+    """The control group (version 2) in `folder`; missing values and absent limits are omitted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -28,7 +28,7 @@ class RecordingObserver(Protocol):
         """Observe that records were refused or lost; none of their decisions was answered."""
 
     def state_seen(self, state: LogState) -> None:
-        """Observe where records go now."""
+        """Observe the current destination of records."""
 
 
 class _Group:
@@ -44,8 +44,8 @@ class _Group:
 class GroupCommit:
     """The decision log of a web worker, over one connection.
 
-    `ensure_recorder` starts the recorder if none runs. `let_others_join` is called before a group is sent, so that
-    requests already being handled can add their records.
+    `ensure_recorder` starts the recorder if none is running. `let_others_join` is called before a group is sent, so
+    that requests already being handled can add their records.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class GroupCommit:
                 group, self._next = self._next, _Group()
             try:
                 self._settle(group)
-            except Exception as error:  # noqa: BLE001  # or nothing would be recorded any more
+            except Exception as error:  # noqa: BLE001  # otherwise nothing would be recorded any more
                 _log.error("records not sent", extra={"error": type(error).__name__})
                 group.error = NotRecordedError("The decision could not be recorded.")
             group.done.set()

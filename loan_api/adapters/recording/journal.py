@@ -72,7 +72,7 @@ class Journal:
                 written += os.pwrite(self._file, memoryview(content)[written:], self.end + written)
             self._sync(self._file)
         except OSError as error:
-            # A later reader must not find them.
+            # Remove partial entries, which a later reader must not find.
             with suppress(OSError):
                 os.pwrite(self._file, bytes(written), self.end)
             raise JournalFullError("The database is unavailable, and the disk is too full for the journal.") from error

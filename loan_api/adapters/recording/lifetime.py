@@ -1,4 +1,4 @@
-"""The one recorder of a server, and the lock by which its workers see that it runs."""
+"""The one recorder of a server, and the lock that shows its workers whether it is running."""
 
 import fcntl
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class RecorderLock:
 
     @property
     def is_held(self) -> bool:
-        """Return whether a recorder runs."""
+        """Return whether a recorder is running."""
         return self.path.exists() and _is_locked(self.path)
 
     def _remove_abandoned(self) -> None:
@@ -44,7 +44,7 @@ class Process(Protocol):
     """A process that can be started."""
 
     def ensure_running(self) -> object:
-        """Start the process unless it runs."""
+        """Start the process if it is not running."""
 
 
 class SharedRecorder:
@@ -55,7 +55,7 @@ class SharedRecorder:
         self._process = process
 
     def ensure_running(self) -> None:
-        """Start the recorder if none runs. If two workers do so at once, one of the processes ends immediately."""
+        """Start the recorder if none is running. If two workers do so at once, one process ends immediately."""
         if not self._lock.is_held:
             self._process.ensure_running()
 

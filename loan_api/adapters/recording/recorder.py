@@ -1,4 +1,4 @@
-"""Routing of records: into the database, into the journal while the database is unavailable, or nowhere."""
+"""Routing of records: to the database, to the journal while the database is unavailable, or refused if both fail."""
 
 import logging
 import threading
@@ -36,8 +36,8 @@ class Writer(Protocol):
 class Recorder:
     """Records decisions for all processes. `record` is for one thread; another drains journals into the database.
 
-    While a journal has entries, new records are appended to the own one, so that the database gets them in order.
-    `abandoned` locks and returns the journals of services that have died; they are drained first.
+    While a journal has entries, new records are appended to this service's own, so that the database gets them in
+    order. `abandoned` locks and returns the journals of services that have died; they are drained first.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class Recorder:
 
     @property
     def state(self) -> LogState:
-        """Return where records go now."""
+        """Return the current destination of records."""
         if self._problem is None and self.is_drained:
             return LogState("database")
         return LogState("nowhere" if self._is_full else "journal", self._waiting, self._problem)
 
     @property
     def is_drained(self) -> bool:
-        """Return whether the database has everything."""
+        """Return whether the database has all records."""
         return not self._holds_entries
 
     def _write(self, decisions: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> bool:
@@ -100,7 +100,7 @@ class Recorder:
         try:
             self._writer.write(decisions, whole_batches)
         except StorageError as error:
-            # The other thread knows more about the cause; its finding must not be replaced.
+            # The other thread knows more about the cause, so its finding must not be overwritten.
             if not self._is_needed.is_set():
                 self._note(str(error))
                 self._is_needed.set()
@@ -144,7 +144,7 @@ class Recorder:
             self._inspect(journal)
 
     def _inspect(self, journal: Journal) -> None:
-        """Take note of the entries that a journal has from before."""
+        """Note the entries that a journal already holds."""
         if journal.unreadable_bytes:
             extra = {"file": journal.path.name, "unreadable_bytes": journal.unreadable_bytes}
             _log.error("journal damaged", extra=extra)

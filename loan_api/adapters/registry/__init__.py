@@ -9,5 +9,5 @@
 
 import os
 
-# Nothing about a lender's models leaves the house. MLflow reads this when it is imported.
+# Disable telemetry, because a lender's models are confidential. MLflow reads this when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

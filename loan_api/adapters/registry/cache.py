@@ -55,7 +55,7 @@ class ModelCache:
         return cls(models / f"{readable}-{stage}-{registry}")
 
     def read_desired(self) -> DesiredVersion | None:
-        """Return what the follower polled last, or None before its first poll since the machine booted."""
+        """Return the follower's latest poll, or None before its first poll since the machine booted."""
         published = self._read(_DESIRED, _Published)
         return published.desired if isinstance(published, _Published) and published.boot == this_boot() else None
 
@@ -74,11 +74,11 @@ class ModelCache:
             self._write(_GOOD, version)
 
     def holds(self, key: str) -> bool:
-        """Report if the files of that version are cached."""
+        """Return whether the files of that version are cached."""
         return self.path(key).is_dir()
 
     def files_of(self, key: str) -> tuple[int, int] | None:
-        """Return a fingerprint of the cached files of that version: new after each fetch, None if there are none."""
+        """Return a fingerprint of that version's cached files: new after each fetch, None if no files are cached."""
         try:
             status = self.path(key).stat()
         except OSError:
@@ -126,7 +126,7 @@ class ModelCache:
 
     @contextmanager
     def followed(self) -> Iterator[bool]:
-        """Make this process the follower while the block runs. Yields False if another process is."""
+        """Make this process the follower while the block runs. Yield False if another process is."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / _LOCK).open("w") as lock:
             try:
@@ -138,7 +138,7 @@ class ModelCache:
                 yield True
 
     def is_followed(self) -> bool:
-        """Report if a follower is running."""
+        """Return whether a follower is running."""
         try:
             with (self.folder / _LOCK).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

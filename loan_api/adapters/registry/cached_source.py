@@ -21,7 +21,7 @@ class Follower(Protocol):
     """The process that polls the registry."""
 
     def ensure_running(self) -> object:
-        """Start it unless it is running."""
+        """Start the process if it is not running."""
 
 
 class CachedModelSource:

@@ -100,6 +100,6 @@ class MlflowModels:
         return MlflowClient(tracking_uri=self._tracking_uri)
 
     def _is_missing_database(self) -> bool:
-        """Report if the store is a local database that does not exist yet; opening it with MLflow would create it."""
+        """Return whether the store is a local database that does not exist yet; MLflow would create it on opening."""
         database = sqlite_path(self._tracking_uri)
         return database is not None and not database.exists()

@@ -15,7 +15,7 @@ from loan_api.settings import Settings
 
 
 class ReplayModels:
-    """Fetches each model once. With `other`, a semantic version, that one replaces all of them."""
+    """Fetches each model once. If `other` is given, that semantic version replaces all of them."""
 
     def __init__(self, settings: Settings, other: str | None) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""The archive of decisions for a web worker: each query runs off the loop, over a connection of its own."""
+"""The archive of decisions for a web worker: each query runs outside the event loop, over its own connection."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

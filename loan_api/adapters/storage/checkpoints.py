@@ -1,4 +1,4 @@
-"""Checkpoints of SQLite's write-ahead log, beside the transactions.
+"""Checkpoints of SQLite's write-ahead log, concurrent with transactions.
 
 SQLite itself would checkpoint at the end of some transaction, which would then wait for the disk.
 """
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Moved(NamedTuple):
-    """The pages in the log, how many of them are not in the database yet, and whether no lock was in the way."""
+    """The pages in the log, how many of them are not in the database yet, and whether the locks were free."""
 
     pages: int
     left: int
@@ -55,7 +55,7 @@ def _check_forever(checkpoints: "Checkpoints") -> None:
         try:
             checkpoints.check(monotonic())
         except (OSError, SQLAlchemyError) as error:
-            # The database is unavailable; its writers report that.
+            # The database is unavailable, which its writers report.
             _log.debug("no checkpoint", extra={"error": type(error).__name__})
 
 
@@ -94,7 +94,7 @@ def _synced(file: Path) -> os.stat_result:
 
 
 def _checkpoint(connection: Connection) -> None:
-    """Move pages beside the writers; restart the log if it has grown long."""
+    """Move pages while others write; restart the log if it has grown long."""
     for _ in range(_PASSES):
         moved = _move(connection, "PASSIVE")
         if moved.pages < _RESTART_PAGES:

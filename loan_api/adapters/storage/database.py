@@ -92,7 +92,7 @@ def _postgresql(url: URL, patience: float) -> Engine:
 
 
 def begin_exclusive(connection: Connection) -> None:
-    """Begin a transaction that excludes all others begun so, for writes that depend on what is already there.
+    """Begin a transaction that excludes all others of this kind, for writes that depend on existing rows.
 
     In SQLite it excludes every writer, the recorder included, so it must be short.
     """

@@ -51,7 +51,7 @@ def read_page(
 
 @dataclass(frozen=True)
 class _Barrier:
-    """The lower bound for a scan of single decisions: a batch that may match, or where the search for one ended."""
+    """The lower bound for a scan of single decisions: a batch that may match, or the end of the search for one."""
 
     recorded_id: str
     is_wanted: bool

@@ -65,7 +65,7 @@ class DecisionWriter:
             self._decisions.run(connection, [_decision_row(record) for record in singles])
             self._batches.run(connection, [_batch_row(record) for record in whole_batches])
             connection.commit()
-            # What went into a file that was removed in the meantime is not recorded.
+            # Records in a file that was removed in the meantime are lost.
             self._watch.check()
         except SQLAlchemyError as error:
             if is_busy(error) and self._connection is not None:
@@ -120,7 +120,7 @@ class _Insert:
 
 
 class _JsonInsert:
-    """The same for many small rows on PostgreSQL: it parses one statement, not one for each row."""
+    """An insert of many small rows for PostgreSQL, which parses one statement instead of one per row."""
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         names = ", ".join(column.name for column in table.c)

@@ -12,7 +12,7 @@ _TIMEOUT = "the database does not answer in time"
 _DISK_FULL = "the database's disk is full"
 _READ_ONLY = "the database is read-only"
 
-# By the lowest byte of SQLite's error code; the others refine it.
+# Keyed by the lowest byte of SQLite's error code; the other bytes refine it.
 _SQLITE = {
     sqlite3.SQLITE_BUSY: "the database is locked",
     sqlite3.SQLITE_CANTOPEN: "the database's file is missing or cannot be opened",
@@ -23,7 +23,7 @@ _SQLITE = {
     sqlite3.SQLITE_CORRUPT: "the database's file is damaged",
     sqlite3.SQLITE_NOTADB: "the database's file is not an SQLite database",
 }
-# By the SQLSTATE of a failed statement, or the first characters of it.
+# Keyed by the SQLSTATE of a failed statement, or its first characters.
 _SQLSTATES = {
     "42P01": _NOT_MIGRATED,
     "42501": "the database's user lacks a privilege that the service needs",
@@ -33,7 +33,7 @@ _SQLSTATES = {
     "57P": "the database closed the connection",
     "08": "the connection to the database was lost",
 }
-# By the text of a failed connection: libpq reports no SQLSTATE for one. The first match counts.
+# Keyed by the error text, because libpq reports no SQLSTATE for a failed connection. The first match counts.
 _CONNECTING = {
     r"resolve host|translate host name": "the database's host name cannot be resolved",
     r"unsupported startup parameter": "the connection pooler rejects a parameter in DATABASE_URL: move `options` to the"

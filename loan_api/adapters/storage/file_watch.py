@@ -75,7 +75,7 @@ class FileWatch:
 
     def _put_aside(self) -> None:
         for path, known in self._beside.items():
-            # Another process may have been faster, so that this file belongs to the new database.
+            # Another process may have been faster; this file would then belong to the new database.
             if known is not None and known.is_same_file(_identity(path)):
                 with suppress(OSError):
                     path.rename(self._aside(path))

@@ -70,7 +70,7 @@ def hidden_decisions(url: str, default: Path) -> bool:
             tables = [table for table in (decisions, batches) if inspect(connection).has_table(table.name)]
             return any(connection.scalar(select(exists(select(table.c.id)))) for table in tables)
     except SQLAlchemyError:
-        # Better a needless warning than none.
+        # A needless warning is better than a missing one.
         return True
 
 

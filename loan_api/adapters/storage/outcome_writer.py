@@ -18,7 +18,7 @@ _NAME_LENGTH = 64
 
 
 class _Decided(NamedTuple):
-    """The parts of a decision that its outcome is compared with."""
+    """The parts of a decision that are compared with its outcome."""
 
     prediction: int
     model_version: str
