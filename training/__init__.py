@@ -2,5 +2,5 @@
 
 import os
 
-# Send nothing about a lender's models anywhere. MLflow reads this when it is imported.
+# Disable telemetry, because a lender's models are confidential. MLflow reads this when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -30,7 +30,7 @@ _log = logging.getLogger("training")
 
 
 class TrainingConsole:
-    """Writes to the terminal, or plain text if there is none."""
+    """Writes to the terminal, or plain text if the output is not a terminal."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True)
@@ -41,12 +41,12 @@ class TrainingConsole:
         self._console.print(line, markup=False)
 
     def warn(self, line: str) -> None:
-        """Print a line that should not be overlooked."""
+        """Print a warning."""
         _log.warning("%s", line)
         self._console.print(line, style="bold yellow", markup=False)
 
     def follow(self, evaluations: Iterable[Evaluation], total: int) -> Iterator[Evaluation]:
-        """Pass the evaluations on and show a progress bar towards `total`."""
+        """Yield the evaluations and show a progress bar towards `total`."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -1,6 +1,6 @@
 """The errors of training, all derived from TrainingError.
 
-Each text is one line, contains no applicant data and says what to do. `python -m training` prints it and exits with
+Each text is one line, contains no applicant data, and suggests a remedy. `python -m training` prints it and exits with
 code 1; a refusal by the gate exits with 3.
 """
 
@@ -18,7 +18,7 @@ class CandidateError(TrainingError):
 
 
 class NotCompilableError(TrainingError):
-    """The pipeline has no compiled form, or none that equals it. The pipeline itself serves instead."""
+    """The pipeline has no compiled form equal to it. The pipeline itself serves instead."""
 
 
 class NoWinnerError(TrainingError):

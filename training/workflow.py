@@ -47,7 +47,7 @@ class _Material:
 
 @dataclass(frozen=True)
 class _Judged:
-    """The winner, new or already registered, and the gate's verdict if the gate was asked."""
+    """The winner, new or already registered, and the gate's verdict if it was judged."""
 
     model: NewModel | ModelVersion
     verdict: Verdict | None
@@ -98,7 +98,7 @@ def train(
         with registry_lock(settings.home.registry_lock, console.say):
             _settle(client, settings.model_name, console)
             judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run)
-            # Finish from here on: a partial registration would be worse than a late Ctrl-C.
+            # Finish from here on: a partial registration is worse than a delayed Ctrl-C.
             until_the_end.enter_context(interrupts.held_off())
             version, refusal = _bring_in(client, settings.model_name, console, judged)
         number = semantic_version(version)
@@ -220,7 +220,7 @@ def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Materi
 def _judge(
     client: MlflowClient, name: str, baseline: Evaluation, choice: Choice, material: _Material, winner_run: str
 ) -> _Judged:
-    """Package the winner unless it is registered already, and ask the gate. The registry stays unchanged."""
+    """Package the winner unless it is registered already, and judge it. The registry stays unchanged."""
     identity = packaging.identify(choice.winner, material.dataset)
     same = find_same_model(client, name, identity)
     champion = champion_version(client, name)
@@ -255,7 +255,7 @@ def _judge(
 def _bring_in(
     client: MlflowClient, name: str, console: TrainingConsole, judged: _Judged
 ) -> tuple[ModelVersion, str | None]:
-    """Register and promote the winner. Return its version, and why it is not in Production, if so."""
+    """Register and promote the winner. Return its version and, if it is not in Production, the reason."""
     if isinstance(judged.model, NewModel):
         version = register(client, name, judged.model)
         console.say(f"Registered as version {semantic_version(version)} ({version.tags['version_reason']}).")

@@ -56,7 +56,7 @@ def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unles
                 click.echo(f"{settings.model_name} {number} is already in Production; skipping training.")
                 return
             click.echo(f"No version of {settings.model_name} is in Production; training one.")
-        # These import scikit-learn, which a look at the registry does not need.
+        # These import scikit-learn, which commands that only read the registry do not need.
         from training.console import TrainingConsole
         from training.selection.candidates import select_candidates
         from training.selection.evaluation import Conditions

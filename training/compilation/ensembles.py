@@ -89,7 +89,7 @@ def _lightgbm_tree(root: Mapping[str, Any]) -> Tree:
         if "leaf_value" in node:
             leaves.append(node["leaf_value"])
             return -len(leaves)
-        # "Zero" treats 0 as missing. The other types only compare numbers.
+        # The missing type "Zero" treats 0 as missing. The others only compare numbers.
         if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
             raise NotCompilableError("LGBMClassifier is compiled with plain numeric splits only")
         split = len(splits)

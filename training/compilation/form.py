@@ -26,7 +26,7 @@ from training.errors import NotCompilableError
 def compiled_form(pipeline: Pipeline, threshold: float, invented: Sequence[Application]) -> CompiledForm:
     """Compile a fitted pipeline that approves from `threshold` on.
 
-    `invented` are valid invented applications, best several thousand. They become part of the proof, and the rows at
+    `invented` are valid invented applications, ideally several thousand. They become part of the proof, and the rows at
     split thresholds are variations of them. Raises NotCompilableError if the family has no compiled form, or if its
     answers differ from the pipeline's.
     """
@@ -81,7 +81,7 @@ def _order(pipeline: Pipeline, invented: Columns) -> bytes | None:
 
 
 def _seen_by_model(pipeline: Pipeline, applications: Columns) -> NDArray[np.float64]:
-    """Return the inputs (n, inputs) that reach the estimator."""
+    """Return the estimator's inputs (n, inputs)."""
     matrix: NDArray[np.float64] = pipeline[:-1].transform(columns_frame(texts(applications)))
     return matrix
 

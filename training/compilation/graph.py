@@ -42,7 +42,7 @@ class Graph:
     def exponential(self, value: str) -> str:
         """Add the exponential of a float64 value; 0 on underflow and infinity on overflow.
 
-        onnxruntime's Exp handles several rows at a time and computes the remaining ones with another last bit, so a
+        onnxruntime's Exp handles several rows at a time and computes the remaining ones with a different last bit, so a
         row's answer would depend on its position in the batch. Pow computes each row alone. Its base is e^512: the
         base's rounding error then weighs 512 times less than with e, and nearly all answers equal the C library's exp.
         Division by 512 is exact.

@@ -13,7 +13,7 @@ _ALL_BUT_SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
 def lever_of(derived: str) -> str:
-    """Return the number feature to move: the derived feature never falls when it grows and all others stay."""
+    """Return the number feature to move: the derived feature never falls when only this one grows."""
     return "bank_asset_value" if derived == "total_assets" else "loan_amount"
 
 

@@ -13,7 +13,7 @@ from training.compilation.visits import visits
 # Sorting pays from this number of trees.
 _MANY = 8
 _DIMENSIONS = 64
-# Up to 1024 places. With more, finding the place costs what the trees gain.
+# Up to 1024 places. With more, finding a place would cost as much as the trees gain.
 _DEPTH = 10
 _SEED = 20240313
 

@@ -1,4 +1,4 @@
-"""The invented applications that reach each split of a tree model, to be moved onto its threshold."""
+"""Selection of invented applications that reach each split of a tree model, to be moved onto its threshold."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -43,7 +43,7 @@ def split_points_of(
 def visits(
     ensemble: TreeEnsemble, tree: Tree, matrix: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
-    """Yield, for each split of a tree, the m rows of the matrix (n, inputs) that reach it, and if each passes (m).
+    """Yield, for each split of a tree, the m rows of the matrix (n, inputs) that reach it, and whether each passes (m).
 
     If the ensemble rounds inputs to float32, the matrix must be rounded already.
     """

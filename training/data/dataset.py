@@ -1,7 +1,7 @@
 """Ingestion: reads a CSV file into validated applications and outcomes.
 
-Validation is strict, because a misread row is worse than no model. Messages name the row (its line in the file) and the
-column, and never repeat a value.
+Validation is strict, because a model trained on misread rows is worse than none. Messages name the row (its line in
+the file) and the column, and never repeat a value.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The data version of a run: statistics that identify the data and can be compared.
 
-It contains counts and summaries, and no application.
+It contains counts and summaries, but no applications.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The split into training part and holdout.
 
 A hash of the application's own values decides. An application therefore stays on its side when data is added or
-reordered or the seed changes, and no model has learned from an application that any model is judged on.
+reordered or the seed changes, and no model is judged on an application that any model has learned from.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The model card, which tells users what to know before they rely on the model."""
+"""The model card: purpose, performance and limitations of the model, for those who rely on it."""
 
 from pathlib import Path
 

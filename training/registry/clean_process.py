@@ -1,6 +1,6 @@
 """Runs a model without the project: `python -I clean_process.py ARTIFACT GOLDEN HOLDOUT ANSWERS`.
 
-The process can import only what the artifact ships, so this script imports nothing of the project. GOLDEN and HOLDOUT
+The process can import only what the artifact ships, so this script imports nothing from the project. GOLDEN and HOLDOUT
 are pickled frames of applications; the script writes the JSON file ANSWERS.
 """
 
@@ -35,7 +35,7 @@ def main(artifact: str, golden: str, holdout: str, answers: str) -> None:
         "golden": pipeline.predict_proba(golden_rows)[:, 1].tolist(),
         "holdout": pipeline.predict_proba(held_out)[:, 1].tolist(),
         "labels": [int(label) for label in labels],
-        # The fastest of a few attempts: noise only adds.
+        # Take the fastest of a few attempts, as noise only adds time.
         "seconds_1_row": min(repeat(lambda: pipeline.predict_proba(batch.iloc[:1]), number=1, repeat=REPEATS_SINGLE)),
         "seconds_1000_rows": min(repeat(lambda: pipeline.predict_proba(batch), number=1, repeat=REPEATS_BATCH)),
     }

@@ -1,4 +1,4 @@
-"""The promotion gate: the requirements a challenger must meet before it may decide about people."""
+"""The promotion gate: the requirements that a challenger must meet before it may decide applications."""
 
 import json
 import os
@@ -46,7 +46,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks and the figures behind them. It is passed if every check is."""
+    """All checks and the figures behind them. The verdict is positive if every check passes."""
 
     checks: tuple[Check, ...]
     figures: Mapping[str, float]
@@ -64,7 +64,7 @@ class Verdict:
         return "; ".join(f"{check.name}: {check.says}" for check in shown)
 
     def to_tags(self) -> dict[str, str]:
-        """Return the version's tags: the verdict in a word, its checks, and its figures."""
+        """Return the version's tags: the verdict as one word, its checks, and its figures."""
         return {
             "gate": "passed" if self.passed else "refused",
             "gate_checks": self.summary,
@@ -131,7 +131,7 @@ def judge(
 
     The challenger passes if it loads, reproduces its golden rows, decides at its threshold, has a compiled form equal
     to its pipeline or says why not, meets the latency budget, and is not worse than the champion: the 95 % paired
-    bootstrap interval of the difference must stay within the margin. A champion that fails lets no challenger pass,
+    bootstrap interval of the difference must stay within the margin. If the champion fails, no challenger passes,
     except with `despite_broken_champion`.
     """
     try:
@@ -242,7 +242,7 @@ def _compare(
 
 
 def _perform(contestant: Contestant, holdout: pd.DataFrame | None) -> _Performance:
-    """Run a contestant in a clean process. Without a holdout, its golden rows take that place."""
+    """Run a contestant in a clean process. Without a holdout, its golden rows are used instead."""
     if contestant.problem is not None:
         raise LoadError(contestant.problem)
     try:

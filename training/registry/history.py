@@ -1,4 +1,4 @@
-"""The history of Production: which version was there and when.
+"""The history of Production: its versions and their periods.
 
 Every change is an event, stored as a tag of the registered model. It is written before the change and marked as done
 after it, so that an interrupted change can be recognised and completed or undone.
@@ -24,7 +24,7 @@ Action = Literal["promote", "rollback", "found"]
 
 @dataclass(frozen=True)
 class Event:
-    """A version entered Production at `at` (UTC). `found` means by other means than this program, noticed later."""
+    """A version entered Production at `at` (UTC). `found` marks a change made elsewhere and noticed later."""
 
     at: datetime
     action: Action
@@ -97,7 +97,7 @@ def standing(events: Sequence[Event]) -> list[str]:
 
 
 def was_taken_out(events: Sequence[Event], version: str) -> bool:
-    """Report if a rollback removed that registry version from Production and nobody has restored it since."""
+    """Return whether a rollback removed that registry version from Production and nobody has restored it since."""
     taken_out = False
     previous: str | None = None
     for event in events:
@@ -110,7 +110,7 @@ def was_taken_out(events: Sequence[Event], version: str) -> bool:
 
 
 def _parse(tag: str) -> Event | None:
-    """Return None for a tag that was edited beyond recognition: a lost event must not stop a rollback."""
+    """Return None for a tag that was edited beyond recognition: a lost event must not prevent a rollback."""
     try:
         event = json.loads(tag)
         return Event(**event | {"at": datetime.fromisoformat(event["at"])})

@@ -38,7 +38,7 @@ _EXAMPLES = 3
 
 
 def compile_winner(winner: Evaluation) -> CompiledForm | NotCompilableError:
-    """Return the winner's compiled form, proven equal to its pipeline, or the reason why there is none."""
+    """Return the winner's compiled form, proven equal to its pipeline, or the reason why it has no compiled form."""
     try:
         return compiled_form(winner.pipeline, winner.threshold, [*golden_applications(), *probe_applications()])
     except NotCompilableError as error:
@@ -81,7 +81,7 @@ def log_artifact(
 
 
 def reference_package(winner: Evaluation, split: Split, model_card: str) -> ReferencePackage:
-    """Build the winner's reference package. The score distribution is of unseen applications."""
+    """Build the winner's reference package. The score distribution covers unseen applications."""
     golden = golden_applications()
     return ReferencePackage(
         features=[describe(feature) for feature in FEATURES],
@@ -116,7 +116,7 @@ def identify(winner: Evaluation, dataset: Dataset) -> ModelIdentity:
 def shipped_code() -> Iterator[Path]:
     """Yield a copy of the modules of `loan_api` that the pipeline imports when it is loaded elsewhere.
 
-    No others, because this code is part of the model's identity.
+    Other modules are left out, because this code is part of the model's identity.
     """
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "loan_api")

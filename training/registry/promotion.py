@@ -1,8 +1,8 @@
 """Promotion and rollback in the registry.
 
 The service follows the stage, which MLflow changes in one transaction, so exactly one version is in Production at any
-time. Alias and history follow. `settle` reconciles them with the stage after an interrupted change or one that was
-made by other means, such as MLflow's UI.
+time. Alias and history follow. `settle` reconciles them with the stage after an interrupted change or one made
+elsewhere, such as in MLflow's UI.
 """
 
 import warnings
@@ -36,7 +36,7 @@ from training.registry.versions import (
 
 
 def put_into_production(client: MlflowClient, version: ModelVersion, action: Action = "promote") -> None:
-    """Make `version` the only one in Production, point the champion alias at it, and record the event.
+    """Make `version` the only one in Production, set the champion alias to it, and record the event.
 
     The caller holds the registry lock and has settled the registry. The operation is idempotent.
     """
@@ -90,7 +90,7 @@ def settle(client: MlflowClient, name: str) -> Settlement:
 
 
 def unsettled(client: MlflowClient, name: str) -> bool:
-    """Report if stage, alias and history disagree."""
+    """Return whether stage, alias and history disagree."""
     serving = production_version(client, name)
     events = read_events(client, name)
     if serving is None:
@@ -100,7 +100,7 @@ def unsettled(client: MlflowClient, name: str) -> bool:
 
 
 def current_history(client: MlflowClient, name: str) -> list[Event]:
-    """Return the history as the registry shows it, including a version put into Production by other means."""
+    """Return the history as the registry shows it, including a version put into Production elsewhere."""
     events = read_events(client, name)
     serving = production_version(client, name)
     return [*events, _found(serving, events)] if _is_missing(serving, events) else events
@@ -131,7 +131,7 @@ def _settle_history(client: MlflowClient, name: str, serving: ModelVersion | Non
 
 
 def _found(serving: ModelVersion, events: list[Event]) -> Event:
-    """Reconstruct the event of a change made by other means, with the registry's timestamp."""
+    """Reconstruct the event of a change made elsewhere, with the registry's timestamp."""
     at = datetime.fromtimestamp((serving.last_updated_timestamp or 0) / 1000, UTC)
     return replace(new_event("found", serving, events, at), by="unknown", done=True)
 

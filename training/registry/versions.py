@@ -1,7 +1,7 @@
 """Versions of the registered model: looking them up and numbering the next one.
 
 Anyone may register a version in MLflow. Versions from training carry an identity tag; the others are foreign: they
-have no semantic version, cannot be judged or served, but may well be in Production.
+have no semantic version and cannot be judged or served, but may be in Production.
 """
 
 import json
@@ -23,7 +23,7 @@ TAG_IDENTITY = "identity"
 class ModelIdentity:
     """The digests and values that distinguish models. Two models with equal identities make equal decisions.
 
-    `behaviour` is a digest of the probabilities for the whole dataset and a fixed set of made-up applications, `code`
+    `behaviour` is a digest of the probabilities for the whole dataset and a fixed set of invented applications, `code`
     a digest of the shipped code, and `libraries` the pinned requirements for loading the model.
     """
 
@@ -45,7 +45,7 @@ class ModelIdentity:
         return cls(**json.loads(version.tags[TAG_IDENTITY]))
 
     def differences(self, other: "ModelIdentity") -> list[str]:
-        """Name the fields that differ, in words."""
+        """Return the names of the differing fields, in words."""
         return [
             field.name.replace("_", " ")
             for field in fields(self)
@@ -77,7 +77,7 @@ def champion_version(client: MlflowClient, name: str) -> ModelVersion | None:
 
 
 def is_from_training(version: ModelVersion) -> bool:
-    """Tell versions that training registered from foreign ones."""
+    """Return True for a version that training registered, False for a foreign one."""
     return TAG_IDENTITY in version.tags
 
 

@@ -1,4 +1,4 @@
-"""The candidates, each declared once.
+"""Declarations of the candidates.
 
 Every estimator is single-threaded: candidates are trained in parallel, and a served model must not start threads in a
 web worker.
@@ -32,10 +32,10 @@ class Complexity(IntEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One competitor. `build` makes the unfitted estimator from a seed; `library` is a dependency beyond scikit-learn.
+    """One algorithm. `build` makes the unfitted estimator from a seed; `library` is a dependency beyond scikit-learn.
 
-    `scaled` estimators compare magnitudes across features and get standardised numbers. `row_limit` is the largest
-    training part it takes part in, for algorithms whose cost grows faster than the rows. `keeps_applications` marks
+    `scaled` estimators compare magnitudes across features and get standardised numbers. `row_limit` is the size of the
+    largest training part it accepts, for algorithms whose cost grows faster than the rows. `keeps_applications` marks
     estimators whose fitted model contains training applications.
     """
 
@@ -119,7 +119,7 @@ CANDIDATES: tuple[Candidate, ...] = (
 def able_to_learn_from(
     rows: int, candidates: Sequence[Candidate]
 ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-    """Separate the candidates that can handle so many rows from those that cannot."""
+    """Split the candidates into those that can handle this number of rows and the rest."""
     able = tuple(c for c in candidates if c.row_limit is None or rows <= c.row_limit)
     return able, tuple(c for c in candidates if c not in able)
 

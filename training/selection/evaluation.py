@@ -80,7 +80,7 @@ def evaluate_all(
 
 
 def _end_with(parent: int) -> None:
-    """End this worker when its parent is gone, because a killed parent cannot stop it."""
+    """End this worker when its parent has died, because a killed parent cannot stop it."""
 
     def follow() -> None:
         while os.getppid() == parent:
@@ -180,7 +180,7 @@ def _permutation_importance(pipeline: Pipeline, split: Split, seed: int) -> dict
 
 
 def _time_scoring(pipeline: Pipeline, applications: pd.DataFrame) -> dict[str, float]:
-    """Return the seconds to score 1 row and 1,000 rows: the fastest of a few attempts, as noise only adds."""
+    """Return the seconds to score 1 row and 1,000 rows: the fastest of a few attempts, as noise only adds time."""
     batch = applications.iloc[np.resize(np.arange(len(applications)), _TIMED_BATCH)]
     return {
         "scoring_seconds_1_row": min(

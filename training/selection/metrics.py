@@ -86,7 +86,7 @@ _WEIGHTED: Mapping[str, _Weighted] = {
 def confidence_intervals(
     outcomes: Outcomes, probabilities: Probabilities, threshold: float
 ) -> dict[str, tuple[float, float]]:
-    """Return the 95 % intervals (low, high) of the metrics that lenders ask for, by name.
+    """Return the 95 % confidence intervals (low, high) of the metrics that lenders ask for, by name.
 
     Accuracy, precision and recall are proportions with Wilson's interval (1927), which remains valid without a single
     error. F1 is 2j / (1 + j) for the proportion j of hits among hits and misses, and its interval follows. The Brier

@@ -1,1 +1,1 @@
-"""Tracking: what a run records in MLflow, and how two runs compare."""
+"""Tracking: records of runs in MLflow, and comparison of two runs."""

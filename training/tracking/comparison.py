@@ -19,7 +19,7 @@ from training.tracking.store import ROLE_TRAINING, TAG_ROLE, training_runs
 
 @dataclass(frozen=True)
 class Change:
-    """A value that differs between two runs; it is empty if a run lacks it."""
+    """A value that differs between two runs, empty for a run that lacks it."""
 
     what: str
     before: str

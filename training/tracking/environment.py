@@ -35,7 +35,7 @@ def describe_environment() -> dict[str, Any]:
 def git_commit(configured: str | None) -> str:
     """Return the commit of the checkout, with `-dirty` if files have changed.
 
-    Outside a checkout it is the `configured` one, which images get when they are built, or `unknown`.
+    Outside a checkout, return the `configured` commit, which is set when images are built, or `unknown`.
     """
     git = shutil.which("git")
     if git is not None:

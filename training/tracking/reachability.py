@@ -1,4 +1,4 @@
-"""Checks that the tracking store answers, before MLflow retries for minutes without a word."""
+"""Check of the tracking store's availability, because MLflow would silently retry for minutes."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _PROBLEMS = {
 
 
 def check_reachable(uri: str) -> None:
-    """Raise TrackingUnreachableError unless the tracking store at `uri` answers one request within seconds."""
+    """Raise TrackingUnreachableError unless the tracking store at `uri` answers a request within seconds."""
     try:
         if uri.startswith(("http://", "https://")):
             with _single_attempt():

@@ -32,7 +32,7 @@ def as_input(dataset: Dataset) -> PandasDataset:
     """Return the dataset as an MLflow dataset, identified by its content digest."""
     table = dataset.applications.assign(**{LABEL: dataset.outcomes.astype("float64")}).reset_index(drop=True)
     with warnings.catch_warnings():
-        # MLflow has two names for local files and warns about it.
+        # MLflow has two names for local files and warns about the ambiguity.
         warnings.filterwarnings("ignore", "The specified dataset source can be interpreted in multiple ways")
         return mlflow.data.from_pandas(  # type: ignore[attr-defined,no-any-return]  # made at run time
             table,

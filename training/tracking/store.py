@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> MlflowClient:
-    """Connect MLflow to the tracking store, creating a local database if there is none, and return a client.
+    """Connect MLflow to the tracking store, creating a local database if it does not exist, and return a client.
 
     Raises TrackingUnreachableError if the store does not answer within seconds.
     """
@@ -82,7 +82,7 @@ def training_runs(client: MlflowClient, condition: str = "") -> list[Run]:
 
 @contextmanager
 def training_run(settings: Settings, description: str) -> Iterator[mlflow.ActiveRun]:
-    """Open the parent run with its execution log, which is uploaded however the block ends."""
+    """Open the parent run with its execution log, which is uploaded even if the block fails."""
     tags = {TAG_ROLE: ROLE_TRAINING, _TAG_PROCESS: _this_process()}
     log: Path | None = None
     try:
@@ -106,7 +106,7 @@ def _log_end(error: BaseException) -> None:
     elif isinstance(error, TrainingError):
         _log.error("%s", error)
     else:
-        # Without the message, because libraries quote the values that they fail on.
+        # Log the type without the message, because libraries quote the values that they fail on.
         _log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
 
@@ -127,7 +127,7 @@ def tracked_run(**options: Any) -> Iterator[mlflow.ActiveRun]:
 
 
 def _release(error: BaseException | None) -> None:
-    """Release what the failed functions still hold: an open cursor would keep the database locked."""
+    """Release the local variables of the failed functions: an open cursor would keep the database locked."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

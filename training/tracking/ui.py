@@ -16,6 +16,6 @@ def ui_process(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[st
         # The job runners are for language models and double the memory.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         **environ,
-        # Not an argument, because it may contain a password and arguments are public.
+        # Passed in the environment, because it may contain a password and arguments are public.
         "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri,
     }
