@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz TARGET [options of libFuzzer]`: looks for bytes that make a reader do what it must not."""
+"""Search for bytes that make a parser misbehave: `python -m tests.fuzz TARGET [libFuzzer options]`."""
 
 import sys
 import tempfile
@@ -9,12 +9,12 @@ import atheris
 with atheris.instrument_imports(include=["loan_api", "training.data", "fuzz"]):
     from tests.fuzz.targets import targets
 
-    # The modules of the formats are imported here, as what is imported later would not be looked into.
+    # Import all format modules here, as modules imported later would not be instrumented.
     TARGETS = targets()
 
 
 def main(name: str, *options: str) -> None:
-    """Fuzzes until an option or a finding ends it; a finding is a traceback and a file `crash-…`."""
+    """Fuzz until an option or a finding ends the run; a finding prints a traceback and writes a file `crash-…`."""
     target = TARGETS[name]
     corpus = Path(tempfile.mkdtemp(prefix="corpus-"))
     for number, seed in enumerate(target.seeds):

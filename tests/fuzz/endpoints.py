@@ -1,4 +1,4 @@
-"""Whole requests as bytes, through gunicorn's parser and the application, its surroundings the tests' fakes."""
+"""Complete requests as bytes, sent through gunicorn's parser to the application with fake adapters."""
 
 import atexit
 import io
@@ -28,15 +28,15 @@ _SERVER = ("127.0.0.1", 5_000)
 
 
 class UndocumentedError(Exception):
-    """An answer has a status that the document does not list for what was asked."""
+    """A response has a status that the OpenAPI document does not list for the request."""
 
 
 class AnsweredValueError(Exception):
-    """An answer repeats what was sent."""
+    """A response repeats a submitted value."""
 
 
 def ask(content: bytes) -> None:
-    """Answers the requests in `content` as a worker would, and looks at each answer."""
+    """Process the requests in `content` as a worker does, and check every response."""
     app, documented = _service()
     parser = RequestParser(Config(), [content], _CLIENT)
     try:
@@ -46,27 +46,27 @@ def ask(content: bytes) -> None:
                 return
             message.body.pass_over()
     except (NoMoreData, ParseException, StopIteration):
-        # The client has gone, or is answered without a look at what it sent (loan_api/entrypoints/server/malformed.py).
+        # The client has disconnected, or gets an error without parsing (loan_api/entrypoints/server/malformed.py).
         return
 
 
 def _look_at(message: Request, app: Flask, documented: Documented) -> None:
     message.body = RequestBody(message)
     _, environ = wsgi.create(message, _NoSocket(), _CLIENT, _SERVER, Config())
-    # Nobody hangs up here.
+    # There is no connection that could be closed by a client.
     del environ["gunicorn.socket"]
     environ["wsgi.errors"] = io.StringIO()
     answer, status, headers = run_wsgi_app(app, environ, buffered=True)
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     if int(status[:3]) not in documented.of(method, path) | NO_OPERATION:
         raise UndocumentedError(f"{method} {path} {status}")
-    # An id of its own is given back.
+    # A request id sent by the client is returned on purpose.
     if "HTTP_X_REQUEST_ID" not in environ and CANARY in _said(b"".join(answer), headers.get("Content-Type", "")):
         raise AnsweredValueError(f"{method} {path} {status}")
 
 
 def _said(answer: bytes, media_type: str) -> str:
-    """The answer, but for the names of fields: one that is not known is named."""
+    """Return the response without the names of fields, as problems name unknown fields."""
     if media_type != "application/problem+json" or not answer:
         return answer.decode(errors="replace")
     problem = json.loads(answer)
@@ -76,7 +76,7 @@ def _said(answer: bytes, media_type: str) -> str:
 
 
 def seeds() -> Sequence[bytes]:
-    """Each operation, with a body where it takes one."""
+    """Return a request for each operation, with a body if it accepts one."""
     _, documented = _service()
     asked = [request(method, path) for method in ("GET", "DELETE") for path in documented.paths]
     told = [posted(path, body, method=method) for method, path in documented.with_body for body in single_bodies()]
@@ -88,10 +88,10 @@ def seeds() -> Sequence[bytes]:
 
 
 class _NoSocket:
-    """Takes what a request is told before its answer."""
+    """Accept and drop interim responses, such as 100 Continue."""
 
     def send(self, _data: bytes) -> None:
-        """Drops it."""
+        """Discard the data."""
 
 
 @cache

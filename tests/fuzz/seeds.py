@@ -1,4 +1,4 @@
-"""What fuzzing begins with: small bodies that are valid, or wrong in one place, made by code."""
+"""Seed corpus: small generated bodies that are valid or have one error."""
 
 import csv
 import io
@@ -16,18 +16,18 @@ from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from training.data.dataset import COLUMNS, IDENTIFIER, LABEL
 
-# Stands where an applicant's value would, and must not come back.
+# Stands in for an applicant's value and must never be returned.
 CANARY = "hunter2"
 
 
 def applications() -> Sequence[Mapping[str, Any]]:
-    """Two that are valid, and one that is not."""
+    """Return two valid applications and an invalid one."""
     valid = example_application()
     return [valid, valid | {"self_employed": "No"}, valid | {"education": CANARY}]
 
 
 def bodies() -> Mapping[str, Sequence[bytes]]:
-    """For each format, a batch that is valid and one that is not."""
+    """Return valid and invalid batches in each format."""
     batches = [applications()[:2], applications()]
     return {
         JSON: [json.dumps({"instances": batch}).encode() for batch in batches],
@@ -41,12 +41,12 @@ def bodies() -> Mapping[str, Sequence[bytes]]:
 
 
 def single_bodies() -> Sequence[bytes]:
-    """One application each."""
+    """Return bodies with one application each."""
     return [json.dumps(application).encode() for application in applications()]
 
 
 def datasets() -> Sequence[bytes]:
-    """A dataset that is valid, and one that is not."""
+    """Return a valid dataset and an invalid one."""
     outcomes = ("Approved", "Rejected", "Approved")
     rows = [
         {IDENTIFIER: number, LABEL: outcome, **application}
@@ -56,7 +56,7 @@ def datasets() -> Sequence[bytes]:
 
 
 def recorded() -> Sequence[bytes]:
-    """What goes to the recorder and into its journal."""
+    """Return messages as sent to the recorder and written to its journal."""
     decider = Decider("loan_approval_model", "1", "1.0.0", 0.5)
     at = datetime(2024, 3, 13, tzinfo=UTC)
     decision = DecisionRecord("d-1", "r-1", at, decider, json.dumps(example_application()).encode(), 0.75, 1)

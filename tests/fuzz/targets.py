@@ -1,4 +1,4 @@
-"""What is fuzzed: every reader of bytes and the endpoints before them, each with what it may raise and its seeds."""
+"""Fuzz targets: every parser and the endpoints in front of them, each with its expected errors and seeds."""
 
 import struct
 import tempfile
@@ -27,19 +27,19 @@ _JOURNAL_BYTES = 65_536
 
 
 class LeakError(Exception):
-    """A message says what an applicant said."""
+    """A message quotes an applicant's value."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """`read` takes any bytes at all and raises nothing but what is a finding."""
+    """A parser under test; `read` accepts arbitrary bytes, and any exception from it is a finding."""
 
     read: Callable[[bytes], None]
     seeds: Sequence[bytes]
 
 
 def _refused(read: Callable[[bytes], object], body: bytes) -> None:
-    """Reads a body; a refusal is well where it is a documented one and quotes nothing."""
+    """Read a body. Documented refusals are expected, provided that they quote no values."""
     try:
         read(body)
     except RequestRefusedError as refused:
@@ -48,7 +48,7 @@ def _refused(read: Callable[[bytes], object], body: bytes) -> None:
     except (MalformedBodyError, BatchTooLargeError) as refused:
         _check(str(refused))
     except MemoryError:
-        # A table may claim any size. A batch process answers that with a 413, and has a limit of its own.
+        # A table may claim any size. A batch process has its own memory limit and responds with a 413.
         return
 
 
@@ -68,13 +68,13 @@ def _read_dataset(content: bytes) -> None:
 
 def _read_records(content: bytes) -> None:
     for decode in (decode_records, decode_receipt):
-        # What the recorder and those who wait for it expect of a message that is none.
+        # The recorder and its clients handle these errors of invalid messages.
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             decode(content)
 
 
 def _read_journal(content: bytes) -> None:
-    """Every entry that is read has its checksum, and a journal is empty once it is cleared."""
+    """Read every entry with a valid checksum, then check that the journal is empty once cleared."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fuzzed.journal"
         path.write_bytes(content)
@@ -97,7 +97,7 @@ def _entry(content: bytes) -> bytes:
 
 
 def targets() -> Mapping[str, Target]:
-    """All of them by name: a format by the last word of its media type."""
+    """Return all targets by name; formats are named after the last word of their media type."""
     formats = {
         media_type.rpartition("/")[2].rpartition(".")[2]: Target(
             partial(_refused, partial(_decode, format_of(media_type))), seeds

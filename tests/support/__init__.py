@@ -1,1 +1,1 @@
-"""Code that tests share."""
+"""Code shared by tests."""

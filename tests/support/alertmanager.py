@@ -1,4 +1,4 @@
-"""A real Alertmanager of the tests' own with the project's configuration, and a receiver in the place of all of its."""
+"""A real Alertmanager with the project's configuration, and a receiver that replaces all configured ones."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ HOW_TO_INSTALL = "Alertmanager is missing: apt-get install prometheus-alertmanag
 
 @dataclass(frozen=True)
 class Notification:
-    """What a receiver was sent."""
+    """A notification sent to a receiver."""
 
     path: str
     authorization: str
@@ -35,7 +35,7 @@ class Notification:
 
 @dataclass
 class Receiver:
-    """Keeps what Alertmanager sends, whatever the path."""
+    """A receiver that keeps all notifications, regardless of their path."""
 
     url: str
     received: list[Notification] = field(default_factory=list)
@@ -46,17 +46,17 @@ class Receiver:
 
 @dataclass(frozen=True)
 class Alertmanager:
-    """Its API."""
+    """Client of Alertmanager's API."""
 
     url: str
 
     def post(self, *alerts: dict[str, str]) -> None:
-        """Alerts of these labels fire from now on."""
+        """Fire alerts with these labels from now on."""
         body = [{"labels": labels, "annotations": {"summary": "It is so."}} for labels in alerts]
         requests.post(f"{self.url}/api/v2/alerts", json=body, timeout=10).raise_for_status()
 
     def silenced(self) -> list[dict[str, str]]:
-        """The labels of the alerts that another one inhibits."""
+        """Return the labels of inhibited alerts."""
         return [each["labels"] for each in self._alerts() if each["status"]["inhibitedBy"]]
 
     def count(self) -> int:
@@ -71,7 +71,7 @@ class Alertmanager:
 
 @contextmanager
 def running_receiver() -> Iterator[Receiver]:
-    """One on a free port of this machine."""
+    """Run a receiver on a free local port."""
     receiver = Receiver("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -96,7 +96,7 @@ def running_receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def running_alertmanager(folder: Path, receiver: Receiver) -> Iterator[Alertmanager]:
-    """With the project's configuration, but the addresses and secrets; nothing waits before it is sent."""
+    """Run Alertmanager with the project's configuration, except for addresses, secrets and grouping delays."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     if program is None:
         pytest.skip(HOW_TO_INSTALL)

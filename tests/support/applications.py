@@ -1,4 +1,4 @@
-"""Applications for tests: those of the assessment, and variations of a valid one."""
+"""Applications for tests: the examples of the assessment, and variations of a valid one."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tables that claim what is false, or expand to far more than they look like."""
+"""Tables with false metadata, or that expand to many times their size."""
 
 import io
 from typing import Any
@@ -14,13 +14,13 @@ _LONG_TEXT = "x" * 400_000
 
 
 def arrow_bomb(size: int) -> bytes:
-    """Return a compressed stream that holds a text several thousand times its size."""
+    """Return a compressed stream with a text several thousand times its size."""
     table = pa.Table.from_pylist([application(education="x" * size)])
     return stream_of(table, options=pa.ipc.IpcWriteOptions(compression="zstd"))
 
 
 def parquet_bomb(size: int) -> bytes:
-    """Return a Parquet file that holds such a text."""
+    """Return a Parquet file with such a text."""
     table = pa.Table.from_pylist([application(education="x" * size)])
     return file_of(table, compression="zstd", write_statistics=False)
 
@@ -48,7 +48,7 @@ def shared_prefix() -> bytes:
 
 
 def lengths_made_up() -> bytes:
-    """Return a stream with a dictionary that claims to be longer than any memory."""
+    """Return a stream with a dictionary whose claimed length exceeds any memory."""
     table = pa.Table.from_pylist([application()] * 3)
     values = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["Graduate", *"abcdef"]))
     table = table.set_column(table.schema.get_field_index("education"), "education", values)
@@ -59,7 +59,7 @@ def lengths_made_up() -> bytes:
 
 
 def saying_small_sizes(file: bytes) -> bytes:
-    """Return the file with 500 in place of each large size in its metadata."""
+    """Replace each large size in the file's metadata with 500."""
     metadata = pq.read_metadata(io.BytesIO(file))
     group = metadata.row_group(0)
     sizes = [group.total_byte_size, *(group.column(place).total_uncompressed_size for place in range(len(FEATURES)))]

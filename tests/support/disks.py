@@ -1,4 +1,4 @@
-"""Small file systems, and how to fill them."""
+"""Small file systems that tests can fill up."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def small_disk(mounted: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own; skips the test where it may not be mounted."""
+    """Mount a small file system. Skips the test without the permission to mount one."""
     mounted.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(mounted)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
@@ -22,7 +22,7 @@ def small_disk(mounted: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(ballast: Path) -> None:
-    """Takes all the space that is left."""
+    """Use up all free space."""
     with suppress(OSError), ballast.open("wb") as file:
         while True:
             file.write(b"x" * 65_536)

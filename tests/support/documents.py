@@ -1,4 +1,4 @@
-"""The pages of the documentation as their readers see them: commands to type and links to follow."""
+"""Parser of documentation pages: commands to type and links to follow."""
 
 import re
 import shlex
@@ -22,7 +22,7 @@ _MARKDOWN = MarkdownIt().enable("table")
 
 @dataclass(frozen=True)
 class Command:
-    """What is typed after a `$`, over as many lines as the shell asks for, and what the page says is printed."""
+    """A command after a `$`, including continuation lines, and its documented output."""
 
     text: str
     printed: str
@@ -30,14 +30,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, and why nothing in it is run, where a comment before it says so."""
+    """A fenced block: its language, and the reason not to run it, if a comment before it states one."""
 
     language: str
     content: str
     not_run: str | None
 
     def commands(self) -> Iterator[Command]:
-        """Every command in it, in order."""
+        """Return its commands in order."""
         lines = self.content.splitlines()
         while lines:
             text = lines.pop(0).removeprefix("$ ")
@@ -50,12 +50,12 @@ class Block:
 
 
 def name(page: Path) -> str:
-    """Of a page, from the project's root."""
+    """Return a page's path relative to the project root."""
     return page.relative_to(PROJECT_ROOT).as_posix()
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Every fenced block of the page."""
+    """Yield every fenced block of the page."""
     tokens = _tokens(page)
     for before, token in pairwise([Token("", "", 0), *tokens]):
         if token.type == "fence":
@@ -64,7 +64,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def links(page: Path) -> Iterator[str]:
-    """What every link and picture of the page points at."""
+    """Yield the targets of all links and images on the page."""
     for token in _tokens(page):
         for child in token.children or []:
             target = child.attrGet("href") or child.attrGet("src")
@@ -73,7 +73,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 def named_files(page: Path) -> Iterator[str]:
-    """Every file or folder of the project that the page names in passing, such as `loan_api/app.py`."""
+    """Yield the project's files and folders that the page mentions, such as `loan_api/app.py`."""
     for token in _tokens(page):
         for child in token.children or []:
             if child.type == "code_inline" and _FILE.fullmatch(child.content):
@@ -81,7 +81,7 @@ def named_files(page: Path) -> Iterator[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of the page's headings, as GitHub makes them."""
+    """Return the anchors that GitHub generates for the page's headings."""
     tokens = _tokens(page)
     headings = [after for before, after in pairwise(tokens) if before.type == "heading_open"]
     made: list[str] = []
@@ -98,7 +98,7 @@ def _tokens(page: Path) -> list[Token]:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether no quote is open and no line is to be continued."""
+    """Return whether the command is complete: no open quote and no line continuation."""
     try:
         shlex.split(text, comments=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Invented evaluations for tests of the choice."""
+"""Invented evaluations for tests of model selection."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def evaluation(
     holdout_f1: float = 0.0,
     complexity: Complexity = Complexity.ENSEMBLE,
 ) -> Evaluation:
-    """Return an evaluation that has only these metrics."""
+    """Return an evaluation with only these metrics."""
     metrics = {
         "cv_f1_mean": f1,
         "cv_f1_std": spread,

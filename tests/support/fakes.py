@@ -1,4 +1,4 @@
-"""Stand-ins for what lies outside the service: small, real classes."""
+"""Fakes of the service's adapters, as small real classes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ NOW = datetime(2024, 3, 13, 10, 30, tzinfo=UTC)
 
 
 def model_version(registry_version: str = "1", semantic_version: str = "1.0.0") -> ModelVersion:
-    """A version with made-up facts."""
+    """Create a model version with invented metadata."""
     facts = ModelFacts(
         algorithm="decision_tree",
         threshold=0.5,
@@ -57,7 +57,7 @@ def model_version(registry_version: str = "1", semantic_version: str = "1.0.0") 
 
 
 class ScoreByCreditScore:
-    """P(approved) grows evenly from 0 at a credit score of 300 to 1 at 900."""
+    """Scorer whose approval probability rises linearly from 0 at a credit score of 300 to 1 at 900."""
 
     name = "fake"
 
@@ -70,7 +70,7 @@ class ScoreByCreditScore:
 
 
 class BrokenScorer:
-    """Fails as a defect would, its message quoting an applicant."""
+    """Scorer that fails with a message that quotes an applicant."""
 
     name = "broken"
 
@@ -90,7 +90,7 @@ def reference() -> ReferenceDistribution:
 def served_model(
     scorer: Scorer, version: ModelVersion | None = None, loaded_at: datetime = NOW, why_not_compiled: str | None = None
 ) -> ServedModel:
-    """Create a model that scores with `scorer` and is watched against `reference`."""
+    """Create a model that scores with `scorer` and is monitored against `reference`."""
     watched = WatchedDistribution(reference())
     return ServedModel(version or model_version(), scorer, watched, Path("artifact"), loaded_at, why_not_compiled)
 
@@ -131,7 +131,7 @@ class NoArchive:
 
 @dataclass
 class InlineBatches:
-    """Runs batches in the calling thread."""
+    """Batch processing in the calling thread."""
 
     log: FakeLog = field(default_factory=FakeLog)
 
@@ -206,7 +206,7 @@ class FakeKeySource:
 
 @dataclass
 class RecordingObserver:
-    """Records all events in order."""
+    """Observer that records all events in order."""
 
     events: list[tuple[object, ...]] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""Figures that the torture tests see: one JSON line each, in the file that `TORTURE_FIGURES` names."""
+"""Measurements of the torture tests: a JSON line each, in the file named by `TORTURE_FIGURES`."""
 
 import json
 import os
@@ -11,9 +11,9 @@ Figure = str | int | float
 
 
 def record_figures(name: str, figures: Mapping[str, Figure], *, table: str = "Faults") -> None:
-    """Adds a row to a table of `docs/reliability.md`; does nothing where nobody collects figures.
+    """Add a row to a table in `docs/reliability.md`. Does nothing if `TORTURE_FIGURES` is not set.
 
-    Keys are heads of columns; rows of one table should have the same ones. The last word on a name stands.
+    The keys are column headings, which the rows of a table should share. The latest row with a name wins.
     """
     file = os.environ.get(VARIABLE)
     if file:

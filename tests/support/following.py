@@ -1,4 +1,4 @@
-"""Access to a real registry as a worker has it, without a follower process."""
+"""Access to a real registry as in a worker, without a follower process."""
 
 from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
@@ -8,7 +8,7 @@ from tests.support.homes import TrainedHome
 
 
 class FollowerInThisProcess:
-    """Polls the registry whenever a worker ensures that the follower runs."""
+    """Follower that polls the registry whenever a worker ensures that it runs."""
 
     def __init__(self, home: TrainedHome) -> None:
         settings = home.settings

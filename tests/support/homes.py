@@ -30,7 +30,7 @@ from training.workflow import train
 
 QUICK = ("decision_tree", "naive_bayes")
 USUAL = Conditions(seed=42)
-# Yields the same tree with another threshold: another model of equal quality.
+# Yields the same tree with another threshold, so another model of equal quality.
 REFIT = Conditions(seed=42, wrong_approval_cost=4)
 
 
@@ -136,7 +136,7 @@ _LOCATIONS = (
 
 def copy_of(original: TrainedHome, home: Path) -> TrainedHome:
     """Copy a home to another place."""
-    # A service that runs there may be about to rename what it has fetched.
+    # A running service may be about to rename a downloaded model.
     shutil.copytree(original.settings.loan_home, home, ignore=shutil.ignore_patterns(".staging-*"))
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
         for table, column in _LOCATIONS:

@@ -1,6 +1,6 @@
-"""Requests that nobody means well with, as bytes: a client library would tidy them up.
+"""Hostile requests as raw bytes, as client libraries would correct them.
 
-An attack that needs a certain answer says so; for the others the service's own OpenAPI document does.
+Attacks may declare the allowed statuses; otherwise the service's OpenAPI document decides.
 """
 
 import gzip
@@ -19,23 +19,23 @@ from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQU
 from tests.support.applications import application
 from tests.support.bombs import arrow_bomb, lengths_made_up, parquet_bomb, saying_small_sizes
 
-# Stands where an applicant's value would, and must not come back.
+# Stands in for an applicant's value and must never be returned.
 CANARY = "hunter2canary"
-# In place of a status: the connection ended without one.
+# Takes the place of a status if the connection was closed without a response.
 CLOSED = 0
-# Of the head of any request, before there is a view (docs/api.md#errors).
+# Statuses for an invalid request head, before any view is called (docs/api.md#errors).
 HEAD = frozenset({400, 417, 431, 501})
 NO_OPERATION = frozenset({404, 405}) | HEAD
 PAGES = ("/docs", "/openapi.json")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "CONNECT", "BREW")
-# More than a process may grow by.
+# Exceeds the permitted memory growth of a process.
 BOMB_BYTES = 120_000_000
 VALID = json.dumps(application()).encode()
 
 
 @dataclass(frozen=True)
 class Attack:
-    """`content` is sent in pieces; every answer must be one of the statuses in `allowed`."""
+    """A hostile request: `content` is sent in pieces, and every response must have a status in `allowed`."""
 
     name: str
     content: Sequence[bytes]
@@ -62,7 +62,7 @@ class Documented:
         ]
 
     def of(self, method: str, target: str) -> frozenset[int]:
-        """What the request may be answered with, were it as broken as can be."""
+        """Return the statuses allowed for the request, however broken it is."""
         path = target.partition("?")[0]
         there = {
             known: statuses
@@ -76,12 +76,12 @@ class Documented:
         return HEAD | there.get("GET" if method == "HEAD" else method, NO_OPERATION)
 
     def refusals(self, method: str, path: str) -> frozenset[int]:
-        """The documented ones but for those that say that all is well."""
+        """Return the documented statuses except those of success."""
         return frozenset(status for status in self.of(method, path) if status >= 400)
 
     @property
     def everything(self) -> frozenset[int]:
-        """For a request of which nobody knows what it asks for."""
+        """Return the statuses allowed if the operation is unknown."""
         return NO_OPERATION.union([200, CLOSED], *self._statuses.values())
 
 
@@ -92,7 +92,7 @@ def _filled(path: str) -> str:
 def request(
     method: str, path: str, body: bytes = b"", headers: Sequence[str] = (), *, length: int | None = None
 ) -> bytes:
-    """One that says `Connection: close`, so that what is answered ends."""
+    """Return a request with `Connection: close`, so that the end of the response is visible."""
     lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close", *headers]
     if not any(header.lower().startswith("transfer-encoding") for header in headers) or length is not None:
         lines.append(f"Content-Length: {len(body) if length is None else length}")
@@ -100,12 +100,12 @@ def request(
 
 
 def posted(path: str, body: bytes, media_type: str = JSON, *headers: str, method: str = "POST") -> bytes:
-    """A request with a body."""
+    """Return a request with a body."""
     return request(method, path, body, [f"Content-Type: {media_type}", *headers])
 
 
 def catalogue(documented: Documented, key: str) -> Iterator[Attack]:
-    """Every known trick once; `key` opens every operation, so that the trick gets through to it."""
+    """Return every known attack once; `key` grants every scope, so that attacks get past authentication."""
     keyed = partial(_with_key, key)
     for attacks in (_json, _tables, _compressed, _media_types, _framing, _paths_and_methods, _header_values, _heads):
         yield from map(keyed, attacks(documented))
@@ -201,7 +201,7 @@ def _compressed(documented: Documented) -> Iterator[Attack]:
     for method, path in documented.with_body:
         for encoding, body in encodings.items():
             content = posted(path, body, JSON, f"Content-Encoding: {encoding}", method=method)
-            # What is larger than any application is refused for that first.
+            # Bodies larger than any application are refused for their size first.
             yield Attack(f"{encoding} to {path}", [content], frozenset({413, 415}))
 
 
@@ -332,7 +332,7 @@ def _not_http() -> Iterable[Attack]:
 
 
 def drawn(documented: Documented, key: str) -> st.SearchStrategy[Attack]:
-    """A request drawn from what is known; of every other one some bytes are broken."""
+    """Return a random variation of a known request; every second one has corrupted bytes."""
     names = ["Content-Type", "Transfer-Encoding", "Content-Length", "Accept", "Authorization", "Expect"]
     values = st.sampled_from([*MEDIA_TYPES, "chunked", "5", "", CANARY]) | st.text(
         st.characters(min_codepoint=32, max_codepoint=255), max_size=30
@@ -356,7 +356,7 @@ def drawn(documented: Documented, key: str) -> st.SearchStrategy[Attack]:
 
 
 def _made(documented: Documented, key: str, method: str, target: str, body: bytes, headers: Sequence[str]) -> Attack:
-    # A body may be framed so that it is none, and no answer is awaited then.
+    # Drawn headers may frame the body so that no request is complete; then no response is expected.
     content = request(method, target, body, [f"X-API-Key: {key}", *headers])
     return Attack(f"{method} {target}", [content], documented.of(method, target) | {CLOSED})
 

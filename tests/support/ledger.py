@@ -22,7 +22,7 @@ SECOND = Decider("loan_approval_model", "2", "1.1.0", 0.35)
 
 @dataclass
 class Ledger:
-    """Writes decisions a minute apart, with a writer of its own for each unless `write` is given."""
+    """Source of recorded decisions, a minute apart; each has its own writer unless `write` is given."""
 
     url: str
     moment: datetime = START
@@ -40,7 +40,7 @@ class Ledger:
         return decision_id
 
     def batch(self, *probabilities: float, decider: Decider = FIRST, request_id: str = "r-2") -> str:
-        """Write a batch whose rows have credit scores from 300 on, and return its id."""
+        """Write a batch with credit scores rising from 300, and return its id."""
         batch_id, at = self._next()
         rows = [application(cibil_score=300 + row) for row in range(len(probabilities))]
         given = np.array(probabilities)

@@ -23,13 +23,13 @@ from tests.support.waiting import wait_until
 HOW_TO_INSTALL = "PostgreSQL is missing: apt-get install postgresql"
 HOW_TO_INSTALL_POOLER = "PgBouncer is missing: apt-get install pgbouncer"
 _USER = "loan"
-# With a database for each test, autovacuum would look at one after another, many times a second.
+# With a database per test, autovacuum would visit one after another, many times a second.
 _QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "unix_socket_directories=")
 
 
 @dataclass
 class Server:
-    """A cluster, running or not."""
+    """A database cluster, running or stopped."""
 
     folder: Path
     programs: Path
@@ -38,7 +38,7 @@ class Server:
     _kept: str | None = field(default=None)
 
     def start(self) -> None:
-        """Returns once it answers."""
+        """Start the server and wait until it accepts connections."""
         settings = [word for setting in (*_QUICK, f"port={self.port}") for word in ("-c", setting)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -50,7 +50,7 @@ class Server:
         wait_until(self._answers, "PostgreSQL to answer", seconds=60)
 
     def stop(self) -> None:
-        """At once; what was committed is kept."""
+        """Stop the server immediately; committed data is kept."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGQUIT)
@@ -59,10 +59,10 @@ class Server:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It hangs while the block runs: connections stay, and nothing is answered."""
+        """Freeze the server for the duration of the block: connections stay open, but nothing responds."""
         assert self.process is not None
         pid = self.process.pid
-        # A backend that it is just about to fork is stopped with the next look.
+        # The next pass catches backends that are being forked right now.
         stopped: set[int] = set()
         while new := {pid, *_children(pid)} - stopped:
             for each in new:
@@ -77,27 +77,27 @@ class Server:
                     os.kill(each, signal.SIGCONT)
 
     def execute(self, statement: str) -> None:
-        """As the owner, outside any database of a test."""
+        """Execute a statement as the owner, outside the tests' databases."""
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def new_database(self) -> str:
-        """The URL of an empty database."""
+        """Create an empty database and return its URL."""
         name = f"test_{uuid4().hex}"
         self.execute(f"CREATE DATABASE {name}")
         return self._url(name)
 
     def migrated_database(self) -> str:
-        """The URL of a database at the newest revision, with nothing in it. It is one for all, emptied each time.
+        """Return the URL of an empty database at the newest revision.
 
-        A database is eight megabytes in hundreds of files.
+        All callers share one database, emptied each time, as a new one takes eight megabytes in hundreds of files.
         """
         if self._kept is None:
             self._kept = self.new_database()
             upgrade_database(self._kept)
         name = self._kept.rpartition("/")[2]
         with psycopg.connect(self._dsn(name), autocommit=True) as connection:
-            # Whoever had it before may still be connected.
+            # Its previous user may still be connected.
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
                 [name],
@@ -121,7 +121,7 @@ class Server:
 
 @contextmanager
 def running_server() -> Iterator[Server]:
-    """A new one; skips the test where PostgreSQL is not installed."""
+    """Run a new server. Skips the test if PostgreSQL is not installed."""
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="loan-postgresql-"))
     server = Server(folder, programs, _free_port())
@@ -194,7 +194,7 @@ def _children(pid: int) -> set[int]:
 
 
 def _programs() -> Path:
-    """Where Debian puts the server, which is not on the path there; the clients alone lie in the same place."""
+    """Return Debian's folder of the server, which is not on the PATH. It may contain only the clients."""
     on_path = shutil.which("initdb")
     places = [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), *([Path(on_path)] if on_path else [])]
     if not places:
@@ -203,7 +203,7 @@ def _programs() -> Path:
 
 
 def _unprivileged() -> tuple[str, ...]:
-    """It refuses to run as root; and it is to end with the tests, whatever ends those."""
+    """Return a command prefix that drops root, which PostgreSQL refuses, and ends the server with the tests."""
     who = ("--reuid=postgres", "--regid=postgres", "--clear-groups") if os.geteuid() == 0 else ()
     return ("setpriv", *who, "--pdeathsig=QUIT")
 

@@ -35,7 +35,7 @@ def prefix_proxy(folder: Path, port: int, service: str) -> Iterator[str]:
     """Run nginx on `port` for the service at the address `service`, and yield the address with the prefix."""
     configuration = folder / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(port=port, prefix=PREFIX, service=service), encoding="utf-8")
-    # Debian has it in a folder that is on the path of root only.
+    # Debian installs it in a folder that is only on root's PATH.
     nginx = subprocess.Popen(["/usr/sbin/nginx", "-p", folder, "-c", configuration, "-e", folder / "start.err"])
     try:
         yield f"http://127.0.0.1:{port}{PREFIX}"

@@ -1,4 +1,4 @@
-"""The processes of a running service: find them, kill them, hold their database."""
+"""The processes of a running service: find them, kill them, lock their database."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def processes_of(service: Service, module: str) -> list[int]:
 
 
 def commands_of(service: Service) -> list[str]:
-    """Return the command lines that any user of the machine can see."""
+    """Return the service's command lines, which any user of the machine can see."""
     return [command for _, command in _processes(service)]
 
 

@@ -1,7 +1,7 @@
 """Schemas of the Prometheus Operator's objects.
 
-They are not the operator's own, but this project's: of its API, version v1, they know the fields that are used here,
-and refuse every other.
+These are not the operator's own schemas: they cover only the fields of API version v1 that the project uses, and
+reject all others.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ def operator_object(kind: str, spec: Schema) -> Schema:
 
 KEY_OF_SECRET = fields("name", "key", name=NAME, key=TEXT)
 RULE = fields("expr", alert=TEXT, record=TEXT, expr=TEXT, labels=TEXTS, annotations=TEXTS)
-# Names that Python keeps for itself.
+# Python keywords cannot be passed as keyword arguments.
 RULE["properties"] |= {"for": DURATION, "keep_firing_for": DURATION}
 RULE["oneOf"] = [{"required": ["alert"]}, {"required": ["record"], "not": {"required": ["for"]}}]
 
@@ -83,5 +83,5 @@ SCHEMAS = {
 
 
 def check(given: dict[str, Any]) -> None:
-    """Raises ValidationError where the object is not of its kind's schema, KeyError for any other kind."""
+    """Validate an object. Raises ValidationError if it violates its kind's schema, KeyError for an unknown kind."""
     Draft202012Validator(SCHEMAS[given["kind"]]).validate(given)

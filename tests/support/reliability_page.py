@@ -1,4 +1,4 @@
-"""Write measured figures into docs/reliability.md: `python -m tests.support.reliability_page FIGURES`."""
+"""Write measurements into docs/reliability.md: `python -m tests.support.reliability_page FIGURES`."""
 
 import json
 import sys
@@ -12,12 +12,12 @@ from tools.benchmarks.report import with_results
 
 PAGE = PROJECT_ROOT / "docs" / "reliability.md"
 
-# A table's rows by their names, each with its figures.
+# Figures by table, row and column.
 Tables = dict[str, dict[str, dict[str, Figure]]]
 
 
 def read_tables(lines: Iterable[str]) -> Tables:
-    """Tables and rows in the order in which they were first told; the last word on a row stands."""
+    """Return tables and rows in order of first appearance; the latest version of a row wins."""
     tables: Tables = {}
     for line in lines:
         told = json.loads(line)
@@ -26,7 +26,7 @@ def read_tables(lines: Iterable[str]) -> Tables:
 
 
 def markdown(tables: Tables) -> Iterator[str]:
-    """The lines of all tables."""
+    """Yield the lines of all tables."""
     for title, rows in tables.items():
         heads = list(dict.fromkeys(head for figures in rows.values() for head in figures))
         yield f"### {title}\n"
@@ -50,7 +50,7 @@ def _row(cells: list[str]) -> str:
 
 
 def main(file: Path) -> None:
-    """Writes the page anew, all but what is outside of its markers."""
+    """Replace the part of the page between its markers."""
     with file.open(encoding="utf-8") as lines:
         tables = markdown(read_tables(lines))
     machine = ", ".join(f"{what}: {value}" for what, value in describe_machine("").items() if what in _SHOWN)

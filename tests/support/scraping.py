@@ -1,4 +1,4 @@
-"""Samples of the metrics page, by name and labels."""
+"""Samples of the metrics page by name and labels."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The service as a user starts it: its own process, gunicorn, real workers."""
+"""The service as users start it: a separate process with gunicorn and real workers."""
 
 import json
 import os
@@ -45,7 +45,7 @@ class Service:
 
     @property
     def workers(self) -> list[int]:
-        """Return the pids of living workers, but not of the announcement, another child of the master."""
+        """Return the pids of running workers, excluding the announcement process, another child of the master."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in children.split() if _runs_gunicorn(Path("/proc", pid))]
 
@@ -56,7 +56,7 @@ class Service:
         return len(workers) == WORKERS and loaded.issuperset(workers) and self.is_ready()
 
     def is_ready(self) -> bool:
-        """Return whether one of the workers reports that it can decide."""
+        """Return whether a worker reports that it is ready to decide."""
         try:
             return requests.get(self.url("/health/ready"), timeout=5).status_code == 200
         except requests.RequestException:
@@ -113,7 +113,7 @@ def run_command(home: Path, *arguments: str, **environ: str) -> str:
 
 
 class KeptService:
-    """A service in `home` that many tests share; it is restarted after a test that stopped it."""
+    """A service in `home` shared by many tests; it is restarted if a test has stopped it."""
 
     def __init__(self, home: Path) -> None:
         self._home = home

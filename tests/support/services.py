@@ -1,4 +1,4 @@
-"""The API in this process, through `create_app`, with fakes for all adapters that a test does not provide."""
+"""In-process API created by `create_app`, with fakes for all adapters that a test does not provide."""
 
 from flask.testing import FlaskClient
 

@@ -1,4 +1,4 @@
-"""What would make skipped tests run."""
+"""Packages whose installation would let skipped tests run."""
 
 import re
 from collections.abc import Iterable

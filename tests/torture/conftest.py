@@ -1,4 +1,4 @@
-"""What the torture tests share."""
+"""Fixtures of the torture tests."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from training.registry.versions import find_version
 
 @pytest.fixture(scope="session")
 def two_registered(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> TrainedHome:
-    """1.0.0 is in Production, 1.0.1 registered. Not to be changed."""
+    """Provide a read-only home with 1.0.0 in Production and 1.0.1 registered."""
     home = copy_of(twice_trained_home, tmp_path_factory.mktemp("registered") / "home")
     put_into_production(home.client, find_version(home.client, home.settings.model_name, "1.0.0"), "rollback")
     return home
@@ -19,5 +19,5 @@ def two_registered(twice_trained_home: TrainedHome, tmp_path_factory: pytest.Tem
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Of the test's own."""
+    """Provide a temporary folder for the test."""
     return tmp_path

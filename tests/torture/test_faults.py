@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
 
 @contextmanager
 def scene_on(stage: Stage, logs: Path) -> Iterator[Scene]:
-    """Run a service there under load until the block ends."""
+    """Run a service on the stage under load for the duration of the block."""
     port = free_port()
     with ExitStack() as running:
 

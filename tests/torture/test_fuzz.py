@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing: a minute for each reader of bytes."""
+"""Coverage-guided fuzzing, a minute for each parser."""
 
 import importlib.util
 import os
@@ -26,7 +26,7 @@ def test_nothing_is_found_in_a_minute(name: str, tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", name, f"-max_total_time={SECONDS}"],
         cwd=tmp_path,
-        # What it collects goes where the test's files go.
+        # Keep the corpus in the test's folder.
         env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,

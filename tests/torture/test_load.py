@@ -104,7 +104,7 @@ def test_soak(own_home: TrainedHome) -> None:
     assert [each.failed + each.refused for each in windows] == [0] * WINDOWS
     assert median(w.p50 for w in last) < 2 * median(w.p50 for w in first)
     assert median(w.megabytes for w in last) < 1.1 * median(w.megabytes for w in first)
-    # Connections that are just closing come and go.
+    # Tolerate connections that are just being closed.
     assert median(w.files for w in last) <= median(w.files for w in first) + 2 * CONNECTIONS
 
 

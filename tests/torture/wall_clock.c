@@ -1,5 +1,5 @@
-// For LD_PRELOAD: the wall clock, off by as many seconds as the file says that WALL_CLOCK_OFFSET names, at any moment.
-// No other clock is touched, and nothing that waits.
+// LD_PRELOAD library that shifts the wall clock by the number of seconds currently in the file WALL_CLOCK_OFFSET.
+// Other clocks and timeouts are unaffected.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

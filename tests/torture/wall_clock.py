@@ -1,4 +1,4 @@
-"""A wall clock that can be set, for some processes only: that of the machine stays as it is."""
+"""An adjustable wall clock for selected processes; the machine's clock is unaffected."""
 
 import shutil
 import subprocess
@@ -13,14 +13,14 @@ _SOURCE = Path(__file__).with_suffix(".c")
 
 @dataclass(frozen=True)
 class WallClock:
-    """The clock of all processes that run with `environ`."""
+    """The wall clock of all processes started with `environ`."""
 
     library: Path
     offset: Path
 
     @classmethod
     def make(cls, folder: Path) -> "WallClock":
-        """One that goes right; skips the test where it cannot be compiled."""
+        """Create a correct clock. Skips the test if its library cannot be compiled."""
         compiler = shutil.which("cc")
         if compiler is None:
             pytest.skip("a clock is compiled for this test; apt-get install gcc libc6-dev")
@@ -31,16 +31,16 @@ class WallClock:
 
     @property
     def environ(self) -> dict[str, str]:
-        """For the processes that go by it."""
+        """Return the environment variables of processes that use this clock."""
         return {"LD_PRELOAD": str(self.library), "WALL_CLOCK_OFFSET": str(self.offset)}
 
     def set_off(self, by: timedelta) -> None:
-        """From now on it is off by so much, for processes that run already, too."""
-        # Written over, not anew: it is mapped into their memory.
+        """Set the clock's offset, also for processes that already run."""
+        # Overwrite the file in place, as processes have it mapped into memory.
         with self.offset.open("r+b" if self.offset.exists() else "wb") as file:
             file.write((by // timedelta(seconds=1)).to_bytes(8, "little", signed=True))
 
     def now(self) -> datetime:
-        """What it says."""
+        """Return the clock's time."""
         by = int.from_bytes(self.offset.read_bytes(), "little", signed=True)
         return datetime.now(UTC) + timedelta(seconds=by)

@@ -1,4 +1,4 @@
-"""The wall clock."""
+"""Faults of the wall clock."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ _PAGE = 500
 
 @contextmanager
 def with_a_clock(original: TrainedHome, folder: Path) -> Iterator[Stage]:
-    """As usual, with a wall clock that can be set."""
+    """Yield the default setting with an adjustable wall clock."""
     clock = WallClock.make(folder)
     with usual(original, folder) as stage:
         yield replace(stage, settings=clock.environ, clock=clock)
 
 
 def _each_is_listed_once(scene: Scene) -> None:
-    """Pages and exports of each of the days have all that was acknowledged on it, and nothing twice."""
+    """Check that each day's pages and exports contain all its acknowledged decisions exactly once."""
     noon = datetime.now(UTC)
     days = ((None, noon - _A_DAY / 2), (noon - _A_DAY / 2, noon + _A_DAY / 2), (noon + _A_DAY / 2, None))
     for since, until in ((None, None), *days):
@@ -45,7 +45,7 @@ def _each_is_listed_once(scene: Scene) -> None:
 
 
 def _told(told: Acknowledged, since: datetime | None, until: datetime | None) -> list[str]:
-    """The ids of what was acknowledged then, by the time that clients were told."""
+    """Return the ids of acknowledged decisions in that period, by the timestamp in the response."""
     times = {each: answer["timestamp"] for each, (_, answer) in told.decisions.items()}
     for batch_id, batch in told.batches.items():
         text = batch.answer["timestamp"]
@@ -95,7 +95,7 @@ def jumps(scene: Scene) -> Iterator[None]:
         assert finished.returncode == 0, finished.stderr
         wait_until(scene.is_well, "the promotion to be followed")
     yield
-    # A worker starts its batch process when it first has a batch.
+    # A worker starts its batch process on the first batch.
     assert before <= _processes(scene), "nobody was replaced"
     times = [line["duration_ms"] for line in scene.service.log_lines if line["message"] == "request"]
     assert times
@@ -103,7 +103,7 @@ def jumps(scene: Scene) -> Iterator[None]:
 
 
 def _processes(scene: Scene) -> set[int]:
-    """All that the service consists of."""
+    """Return all processes of the service."""
     names = (
         "gunicorn",
         "loan_api.entrypoints.processes.batch_process",

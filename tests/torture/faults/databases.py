@@ -1,4 +1,4 @@
-"""The decision log's database."""
+"""Faults of the decision log's database."""
 
 import os
 import pwd
@@ -19,14 +19,14 @@ _JOURNAL = {"DECISION_JOURNAL_BYTES": str(2 * 2**20)}
 
 @contextmanager
 def on_postgresql(original: TrainedHome, folder: Path) -> Iterator[Stage]:
-    """The decisions lie in PostgreSQL."""
+    """Yield a setting with decisions in PostgreSQL."""
     with running_server() as server:
         yield Stage(copy_of(original, folder / "home"), server.new_database(), server=server)
 
 
 @contextmanager
 def on_small_postgresql(original: TrainedHome, folder: Path) -> Iterator[Stage]:
-    """In PostgreSQL, in a tablespace on a small file system."""
+    """Yield a setting with decisions in PostgreSQL, in a tablespace on a small file system."""
     with running_server() as server, small_disk(server.folder / "disk", megabytes=32) as disk:
         place = disk / "space"
         place.mkdir()
@@ -41,7 +41,7 @@ def on_small_postgresql(original: TrainedHome, folder: Path) -> Iterator[Stage]:
 
 @contextmanager
 def on_small_sqlite(original: TrainedHome, folder: Path) -> Iterator[Stage]:
-    """In SQLite, on a small file system of its own."""
+    """Yield a setting with decisions in SQLite on a separate small file system."""
     with small_disk(folder / "disk", megabytes=32) as disk:
         yield Stage(copy_of(original, folder / "home"), f"sqlite:///{disk}/decisions.db", _JOURNAL, disk=disk)
 
@@ -84,7 +84,7 @@ def frozen(scene: Scene) -> Iterator[None]:
 
 
 def _filled(scene: Scene) -> Iterator[None]:
-    """Until there is space again, the journal takes over; once it is full, what cannot be recorded is refused."""
+    """Fill the disk: the journal takes over, and once it is full, requests are refused until there is space."""
     assert scene.stage.disk is not None
     ballast = scene.stage.disk / "ballast"
     fill(ballast)

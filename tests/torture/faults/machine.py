@@ -1,4 +1,4 @@
-"""What the machine gives: disk, file descriptors, files of its own."""
+"""Faults of the machine's resources: disk space, file descriptors and deleted files."""
 
 import resource
 import shutil
@@ -19,7 +19,7 @@ _STRANGERS = 100
 
 @contextmanager
 def on_small_home(original: TrainedHome, folder: Path) -> Iterator[Stage]:
-    """All of LOAN_HOME lies on a small file system."""
+    """Yield a setting with LOAN_HOME on a small file system."""
     with small_disk(folder / "disk", megabytes=128) as disk:
         home = copy_of(original, disk / "home")
         journal = {"DECISION_JOURNAL_BYTES": str(2 * 2**20)}
@@ -57,7 +57,7 @@ def no_descriptors(scene: Scene) -> Iterator[None]:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (taken + 8, before[pid][1]))
         for _ in range(_STRANGERS):
             strangers.enter_context(socket.create_connection(("127.0.0.1", scene.service.port)))
-        # Handing over a batch takes a descriptor: batches may all be asked to come again.
+        # Passing a batch to its process takes a descriptor, so all batches may be refused.
         progress(scene.told, decisions=50, batches=0)
         yield
     assert scene.service.workers == workers

@@ -1,4 +1,4 @@
-"""Processes that are killed, or told to stop or to reload."""
+"""Processes that are killed, stopped or reloaded."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def the_registry_follower(scene: Scene) -> Iterator[None]:
     yield
 
 
-# A start asks clients to come again until its model is loaded.
+# After a start, requests are refused until a model is loaded.
 @fault(
     "kill -9 of the master",
     "every process ends; the next start has every acknowledged decision",
@@ -97,7 +97,7 @@ def a_reload(scene: Scene) -> Iterator[None]:
 
 
 def reload(service: Service) -> None:
-    """Returns once other workers have taken over."""
+    """Reload the service and wait until new workers have taken over."""
     before = set(service.workers)
     os.kill(service.process.pid, signal.SIGHUP)
     wait_until(lambda: before.isdisjoint(service.workers) and service.is_all_there(), "other workers")
@@ -105,6 +105,6 @@ def reload(service: Service) -> None:
 
 def _started_again(scene: Scene) -> None:
     scene.service.process.wait(timeout=40)
-    # Nobody starts it as long as its port is taken.
+    # A start fails while the port is still in use.
     wait_until(lambda: not processes_of(scene.service, "gunicorn"), "every worker to end")
     scene.service = scene.restart()

@@ -1,4 +1,4 @@
-"""The tracking database, the artifacts in it, and promotions."""
+"""Faults of the tracking database, its artifacts and promotions."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ GRAPH = "compiled/model.onnx"
 
 
 def _promoted_by_training(home: TrainedHome, version: str) -> None:
-    """By a process that has not seen the registry before."""
+    """Promote in a new process, which has no cached state of the registry."""
     finished = run_training(home.environ, "promote", version)
     assert finished.returncode == 0, finished.stderr
 
@@ -110,7 +110,7 @@ def at_once(scene: Scene) -> Iterator[None]:
     _promoted_by_training(home, "1.0.1")
     orders = (("promote", "1.0.0"), ("promote", "1.0.1"), ("rollback",))
     with ThreadPoolExecutor(len(orders)) as pool:
-        # They take turns, and share the processors with the load: each imports MLflow up to three times.
+        # They run one after another and share the processors with the load; each imports MLflow up to three times.
         asked = [pool.submit(run_training, home.environ, *order, seconds=400) for order in orders]
         yield
         ended = [each.result() for each in asked]
@@ -120,6 +120,6 @@ def at_once(scene: Scene) -> Iterator[None]:
 
 
 def _is_clear(ended: subprocess.CompletedProcess[str]) -> bool:
-    """Whether it did what it was asked to, or said in a line why not."""
+    """Return whether the command succeeded silently, or failed with a one-line error."""
     said = ended.stderr.splitlines()
     return not said if ended.returncode == 0 else len(said) == 1 and said[0].startswith("Error: ")
