@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Start the composed system and verify that it decides, records, is monitored and is locked down, and that no decision is
-# lost when the service restarts or stops.
-# Needs a running container engine, docker and a compose command (COMPOSE, `docker compose` by default). Builds the images
-# first. POSTGRES_IMAGE may name a folder with a Dockerfile that builds a substitute for the PostgreSQL image.
+# Start the composed system and verify that it decides, records, is monitored and is locked down, and that no decision
+# is lost when the service restarts or stops.
+# Needs a running container engine, docker and a compose command (COMPOSE, `docker compose` by default). Builds the
+# images first. POSTGRES_IMAGE may name a folder with a Dockerfile that builds a substitute for the PostgreSQL image.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 compose=(${COMPOSE:-docker compose} --project-name loan-smoke)
