@@ -50,7 +50,7 @@ os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
 
 
 def on_starting(server: Any) -> None:
-    """Refuse to start beside another server with the same LOAN_HOME and port, before anything shared changes."""
+    """Refuse to start while another server uses the same LOAN_HOME and port, before anything shared changes."""
     try:
         server.lock = lock_server(_settings.home.server_lock(_settings.port), _settings.port)
     except SettingsError as error:
@@ -59,7 +59,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Reset counters and kept keys, now that the address is ours: they last as long as the server, over reloads too."""
+    """Reset counters and kept keys, now that the address is ours: they last as long as the server, reloads included."""
     kept_keys = _settings.home.kept_keys(_settings.port)
     reset_folder(_metrics_folder)
     kept_keys.unlink(missing_ok=True)
@@ -68,12 +68,12 @@ def when_ready(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give the worker a slot of its own."""
+    """Assign a free slot to the worker."""
     worker.slot = lowest_free_slot(living.slot for living in server.WORKERS.values())
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Hand over to the worker, which gives up what the master alone must hold."""
+    """Pass the handover to the worker, and close the descriptors that only the master may hold."""
     server.lock.close()
     os.close(server.handover.lifeline.sending)
     os.environ.update(replace(server.handover, slot=worker.slot).as_environ())
@@ -82,12 +82,12 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Leave Ctrl-C, which a terminal sends to every process, to the master."""
+    """Ignore Ctrl-C, which a terminal sends to every process: the master handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Remove the momentary values of a dead worker."""
+    """Free the slot of a dead worker and remove its live gauges."""
     forget_live_values(_metrics_folder, worker.slot)
     leave_slot(_metrics_folder, worker.slot)
     server.connections.leave(worker.slot)

@@ -282,7 +282,7 @@ def read_settings(
 ) -> Settings:
     """Read the settings from `environ`, in which an empty variable counts as unset.
 
-    `checks` maps variables to functions that check what the value names, such as a file's content; they raise OSError,
+    `checks` maps variables to functions that check more than the value, such as a file's content; they raise OSError,
     ValueError, or a SettingsError that names the variable. Raises SettingsError with all problems, one on each line.
     """
     values: dict[str, Any] = {}

@@ -28,7 +28,7 @@ _UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
 _UNSUPPORTED = re.compile(
     r"not (yet )?(implemented|supported|built)|unsupported|unknown encoding|encrypt", re.IGNORECASE
 )
-# A generous bound on what a valid table takes in memory. Explaining a larger one could take seconds.
+# A generous bound on the memory of a valid table. Explaining a larger one could take seconds.
 _MAX_CELL_BYTES = 64
 _SPARE_BYTES = 2**20
 # The name and unit of a type, without parameters chosen by the client, such as the fields of a struct.

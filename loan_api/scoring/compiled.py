@@ -158,6 +158,6 @@ class _Graph:
 
 
 def _indicators(given: ModelInput) -> NDArray[np.float64]:
-    """Return 1.0 for each declared value of the category that folds onto the input's value, else 0.0."""
+    """Return 1.0 for each declared value of the category that folds onto the input's value, 0.0 for the others."""
     category = next(category for category in CATEGORIES if category.name == given.column)
     return np.array([float(category.folds.get(value, value) == given.equals) for value in category.values])

@@ -1,4 +1,4 @@
-"""Loading of scorers: the compiled form if it is proven equal to the pipeline, else the pipeline itself."""
+"""Loading of scorers: the compiled form if it is proven equal to the pipeline, otherwise the pipeline itself."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ def load_scorer(
 
 
 def proven_scorer(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:
-    """Return the compiled scorer in the artifact if its proof holds, else the reason not to use it."""
+    """Return the compiled scorer in the artifact if its proof holds, otherwise the reason not to use it."""
     try:
         why_not = read_why_not(artifact)
         if why_not is not None:

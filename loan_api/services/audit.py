@@ -98,7 +98,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Page:
-    """Matching decisions, the newest first, and where the next page starts.
+    """Matching decisions, the newest first, and the start of the next page.
 
     `following` names the last record examined, or the row of a batch to continue with; None at the end. The work for
     one page is bounded, so a page may be short. `unreadable` lists the ids of damaged records, decisions or batches,
@@ -160,7 +160,7 @@ class Archive(Protocol):
         """Return a decision or, for a name without a row, possibly a batch."""
 
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        """Return the page that begins at `start`, the `following` of another page, or else the first."""
+        """Return the page that begins at `start`, the `following` of another page, by default the first."""
 
     def report(
         self, reports: Sequence[OutcomeReport], now: Callable[[], datetime], reported_by: str | None

@@ -107,7 +107,7 @@ def running(program: Program, log: Path, lock: int) -> Iterator[subprocess.Popen
     """Run the program, ready to answer, for the duration of the block. Raises ProgramError if it does not start."""
     _check_port_is_free(program)
     with log.open("wb") as output:
-        # A session of its own keeps the terminal's Ctrl-C away: the programs are stopped one after the other below.
+        # In its own session, the program does not get the terminal's Ctrl-C: programs are stopped one by one below.
         process = subprocess.Popen(
             [program.executable, *program.options],
             stdout=output,

@@ -47,7 +47,7 @@ def _isotonic(graph: Graph, calibrator: Any, score: str) -> str:
     start, height, slope = (graph.add("Gather", graph.constant(table), piece) for table in (starts, heights, slopes))
     rise = graph.add("Mul", slope, graph.add("Sub", score, start))
     answer = graph.add("Add", rise, height)
-    # CalibratedClassifierCV clips what rounding raised above 1.
+    # CalibratedClassifierCV also clips values that rounding raised above 1.
     return graph.add("Min", graph.cast(answer, np.float64) if single else answer, graph.constant(1.0))
 
 

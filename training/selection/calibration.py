@@ -51,7 +51,7 @@ def calibrated(estimator: Any, calibration: Calibration, folds: BaseCrossValidat
 
 
 class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A fitted classifier that takes scores as its only input, so that a calibration around it sees just those."""
+    """A fitted classifier that takes scores as its only input, so that a calibration around it sees only the scores."""
 
     classes_ = np.array([0, 1])
 

@@ -15,7 +15,7 @@ _PAUSE_SECONDS = 2.0
 class ChildProcess:
     """`python -m MODULE`, which reads its standard input and ends at end of file.
 
-    It reads `handover` as the workers do, but of its descriptors only those in `descriptors` are open there.
+    It reads `handover` as the workers do, but only the given `descriptors` are open in it.
     """
 
     def __init__(self, module: str, handover: Handover | None = None, descriptors: Sequence[int] = ()) -> None:

@@ -25,7 +25,7 @@ class Follower(Protocol):
 
 
 class CachedModelSource:
-    """Reads what the follower writes. `offload` runs a function without blocking the event loop.
+    """Reads the cache that the follower writes. `offload` runs a function without blocking the event loop.
 
     Polls from before `valid_from` (monotonic seconds), the server's start, are ignored: another version may have been
     promoted since.

@@ -51,7 +51,7 @@ class DatabaseArchive:
         return self._run(query)
 
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        """Return the page that begins at `start`, the `following` of another page, or else the first."""
+        """Return the page that begins at `start`, the `following` of another page, by default the first."""
 
         def query(connection: "Connection") -> Page:
             from loan_api.adapters.storage.decision_pages import read_page

@@ -105,7 +105,7 @@ def _checkpoint(connection: Connection) -> None:
 
 
 def _restart(connection: Connection) -> None:
-    # SQLite would wait ever longer for its lock, and keep out writers meanwhile.
+    # SQLite would wait ever longer for its lock while it blocks writers.
     for _ in range(_ATTEMPTS):
         if _move(connection, "RESTART").is_done:
             return

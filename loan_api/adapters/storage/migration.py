@@ -112,7 +112,7 @@ def _locked(url: str, *, may_create: bool) -> Iterator[Sequence[Path]]:
 
 
 def _make_private(file: Path) -> None:
-    """Make the database readable by its owner only: a restored copy has the permissions of whoever made it."""
+    """Make the database readable by its owner only: a restored copy has the permissions chosen by its creator."""
     for path in (file, *(file.with_name(file.name + ending) for ending in BESIDE)):
         try:
             if path.stat().st_mode & 0o077:

@@ -9,7 +9,7 @@ from typing import Any
 from loan_api.entrypoints.simulation.applicants import Applicant, Applicants
 
 _BATCH_ROWS = 100
-# The size of batches that a web worker scores itself; larger ones go to a batch process and delay nobody.
+# The size of batches that a web worker scores itself; larger ones go to a batch process and delay no requests.
 _HEAVY_ROWS = 200
 _BATCH_SHARE = 0.02
 _BAD_SHARE = 0.3
