@@ -1,4 +1,4 @@
-"""What every test shares."""
+"""Fixtures and hooks of all tests."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from tests.support.homes import TrainedHome
     from tests.support.postgresql import Server
 
-# Some tests import it by itself.
+# Some tests import this module directly.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
-# The longest file first, which makes the homes of all on its way; meanwhile what needs none. Then what takes seconds a
-# test, and in the end what takes next to nothing, so that no process is done long before another.
+# The longest file comes first and creates the shared homes, while other processes run tests that need none. Slow tests
+# follow and fast ones come last, so that all processes finish at about the same time.
 _ORDER = ("e2e/test_decision_log.py", "api", "training", "e2e", "integration", "unit")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files in order."""
+    """Sort the test files for a short total run time."""
     places = [Path(__file__).parent / part for part in _ORDER]
 
     def place_of(item: pytest.Item) -> int:
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport]:
-    """In CI a skipped test is a failure: there, everything that a test needs is installed."""
+    """Turn skipped tests into failures in CI, where everything that tests need is installed."""
     report = yield
     if report.skipped and os.environ.get("CI"):
         report.outcome = "failed"
@@ -56,21 +56,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 @pytest.fixture(autouse=True)
 def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An application that a test makes is the only one: it has no metrics in common with others."""
+    """Give each application created by a test its own metrics."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
 
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this test run have in common."""
+    """Provide a folder shared by all processes of this test run."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-# What the homes need takes seconds to import; tests that have none do not wait for it.
+# Imports for trained homes take seconds, so only the fixtures that need them import them.
 @pytest.fixture(scope="session")
 def trained_home(shared_folder: Path) -> Iterator[TrainedHome]:
-    """1.0.0 is in Production. Not to be changed; tests that do take `own_home`."""
+    """Provide a read-only home with 1.0.0 in Production; tests that change it use `own_home`."""
     import mlflow
 
     from tests.support.homes import made_once, new_home
@@ -81,7 +81,7 @@ def trained_home(shared_folder: Path) -> Iterator[TrainedHome]:
 
 @pytest.fixture(scope="session")
 def twice_trained_home(trained_home: TrainedHome, shared_folder: Path) -> TrainedHome:
-    """1.0.0 was in Production, 1.0.1 is. Not to be changed; tests that do take `two_versions`."""
+    """Provide a read-only home where 1.0.1 has replaced 1.0.0; tests that change it use `two_versions`."""
     from tests.support.homes import made_once, with_refit
 
     return made_once(shared_folder / "twice-trained", lambda home: with_refit(trained_home, home))
@@ -89,7 +89,7 @@ def twice_trained_home(trained_home: TrainedHome, shared_folder: Path) -> Traine
 
 @pytest.fixture
 def own_home(trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
-    """A copy of `trained_home` that the test may change."""
+    """Provide a copy of `trained_home` that the test may change."""
     from tests.support.homes import copy_of
 
     return copy_of(trained_home, tmp_path / "home")
@@ -97,7 +97,7 @@ def own_home(trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
 
 @pytest.fixture
 def two_versions(twice_trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
-    """A copy of `twice_trained_home` that the test may change."""
+    """Provide a copy of `twice_trained_home` that the test may change."""
     from tests.support.homes import copy_of
 
     return copy_of(twice_trained_home, tmp_path / "home")
@@ -105,7 +105,7 @@ def two_versions(twice_trained_home: TrainedHome, tmp_path: Path) -> TrainedHome
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    """A server for the whole run, with a database for each test; a test that stops it starts it again."""
+    """Run a server for all tests, with a database for each; a test that stops it must restart it."""
     from tests.support.postgresql import running_server
 
     with running_server() as server:

@@ -1,4 +1,4 @@
-"""The API through `create_app`, with fakes for everything outside."""
+"""Fixtures for the API created by `create_app` with fake adapters."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ MakeClient = Callable[..., FlaskClient]
 
 @pytest.fixture
 def make_client(tmp_path: Path) -> MakeClient:
-    """Makes a client of a service with the given model source, decision log, API keys, archive and environment."""
+    """Return a factory of clients for a service with the given adapters and environment."""
 
     def make(
         source: FakeModelSource | None = None,
@@ -33,11 +33,11 @@ def make_client(tmp_path: Path) -> MakeClient:
 
 @pytest.fixture
 def client(make_client: MakeClient) -> FlaskClient:
-    """A client of a service whose model grows more willing with the credit score."""
+    """Return a client of a service whose approval probability rises with the credit score."""
     return make_client()
 
 
 @pytest.fixture
 def metrics_credentials(tmp_path: Path) -> Callable[[], tuple[str, str]]:
-    """User name and password for /metrics, once the service is made."""
+    """Return a function for the user name and password of /metrics, available once the service is created."""
     return lambda: ("prometheus", (tmp_path / "metrics_password").read_text(encoding="utf-8").strip())

@@ -34,7 +34,7 @@ def bearer(key: str) -> dict[str, str]:
 
 @pytest.fixture
 def closed(make_client: MakeClient) -> FlaskClient:
-    """A client of a service with three keys."""
+    """Return a client of a service with three keys."""
     return make_client(keys=FakeKeySource(KEYS))
 
 
@@ -254,7 +254,7 @@ class TestOpenApi:
                 assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
 
     def test_every_operation_enforces_the_scope_that_it_declares(self, make_client: MakeClient) -> None:
-        """For every operation, only a key with its scope passes the guard."""
+        """Check for every operation that only a key with its scope is accepted."""
         client = make_client(keys=FakeKeySource([api_key(scope, scope) for scope in ("score", "audit", "admin")]))
         for path, method, operation in operations_of(client.get("/openapi.json").json):
             if path == "/metrics":

@@ -1,4 +1,4 @@
-"""The contract's table of bad input, a test for every row: the status, the shape, the pointer, and nothing leaked."""
+"""Bad input, with a test for every row of the contract's table: status, shape, pointer, and no leaked values."""
 
 import json
 import logging
@@ -19,12 +19,12 @@ from tests.support.services import client_of
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """One for all: what is refused leaves nothing behind."""
+    """Return a client shared by all tests, as refused requests leave no state."""
     return client_of(read_settings({"LOAN_HOME": str(tmp_path_factory.mktemp("home"))}))
 
 
 def assert_problem(response: TestResponse, status: int) -> Any:
-    """The response is problem details of `status`, with all that every problem has."""
+    """Check that the response is a complete problem document with `status`."""
     assert response.status_code == status, response.get_data(as_text=True)
     assert response.content_type == "application/problem+json"
     body: Any = response.json
@@ -199,7 +199,7 @@ class TestOtherProblems:
 
 
 class TestNothingLeaks:
-    """Values of an applicant appear in no answer but the decision, and in no log line."""
+    """An applicant's values appear in no response and no log line."""
 
     SECRET = 917_364_502
 

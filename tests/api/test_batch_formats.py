@@ -1,4 +1,4 @@
-"""Batches over HTTP: what is taken, what is given, and what is too much."""
+"""Batches over HTTP: request formats, response formats and limits."""
 
 from collections.abc import Callable
 from io import BytesIO

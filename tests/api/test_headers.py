@@ -1,4 +1,4 @@
-"""What every answer tells browsers and caches to leave alone."""
+"""Security and caching headers of every response."""
 
 import pytest
 from flask.testing import FlaskClient

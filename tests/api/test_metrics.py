@@ -1,4 +1,4 @@
-"""Access to /metrics, and what it counts."""
+"""Access to /metrics and its contents."""
 
 from itertools import product
 
@@ -85,7 +85,7 @@ def test_refusals_are_counted_by_field_and_reason(client: FlaskClient, metrics_c
 def test_every_series_of_the_first_failures_exists_before_they_happen(
     client: FlaskClient, metrics_credentials: Credentials
 ) -> None:
-    """`rate()` ignores the first value of a series: a burst of errors that creates its series would be invisible."""
+    """Check that series start at 0, as `rate()` ignores a series' first value and would miss the first burst."""
     before = scrape(client, metrics_credentials)
     json_type = {"Content-Type": "application/json"}
     statuses = {
@@ -130,7 +130,7 @@ def test_every_series_of_a_5xx_and_of_an_invalid_field_starts_at_zero(
 
 
 def test_the_page_stays_small(client: FlaskClient, metrics_credentials: Credentials) -> None:
-    """Prometheus refuses a scrape of more than 10,000 samples (`sample_limit`); a model version adds some hundred."""
+    """Check the size, as Prometheus rejects scrapes of over 10,000 samples; each version adds several hundred."""
     assert 500 < len(scrape(client, metrics_credentials)) < 1_200
 
 

@@ -22,7 +22,7 @@ from tests.support.openapi import operations_of
 
 
 def enumerated(part: Any) -> Iterator[list[Any]]:
-    """Every list of allowed values in a part of a document."""
+    """Yield every list of allowed values in a part of a document."""
     if isinstance(part, dict):
         if isinstance(part.get("enum"), list):
             yield part["enum"]
@@ -217,7 +217,7 @@ HEADERS_OF_PROXIES = {
 
 @pytest.fixture(params=["", "/loans", "/a/b"])
 def behind_proxy(request: pytest.FixtureRequest, client: FlaskClient) -> tuple[str, Client]:
-    """A path prefix, and a client of a proxy that strips it and tells the service nothing true about it."""
+    """Return a path prefix and a client of a proxy that strips it and sends misleading headers."""
     prefix: str = request.param
     service = client.application.wsgi_app
 

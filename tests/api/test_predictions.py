@@ -1,4 +1,4 @@
-"""Predictions: the documented shapes, for the assessment's own requests and for whatever is valid."""
+"""Predictions have the documented shapes, for the assessment's requests and for any valid request."""
 
 import json
 from typing import Any

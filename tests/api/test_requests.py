@@ -1,4 +1,4 @@
-"""What surrounds every request: ids and log lines."""
+"""Request ids and log lines of every request."""
 
 import logging
 import uuid

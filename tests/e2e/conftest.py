@@ -1,4 +1,4 @@
-"""The service as a user starts it: its own process, gunicorn, real workers."""
+"""Fixtures for the service as users start it: a separate process with gunicorn and real workers."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,19 +26,19 @@ def kept_service(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 def service(kept_service: KeptService) -> Service:
-    """A service that the test may load, kill and stop, and leaves with 1.0.0 in Production."""
+    """Provide a service that the test may load, kill and stop, but leaves with 1.0.0 in Production."""
     return kept_service.running()
 
 
 @pytest.fixture(scope="module")
 def home(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LOAN_HOME of the module's own with 1.0.0 in Production."""
+    """Provide a LOAN_HOME for the module with 1.0.0 in Production."""
     return copy_of(trained_home, tmp_path_factory.mktemp("own") / "home").settings.loan_home
 
 
 @pytest.fixture(scope="session")
 def closed_service(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClosedService]:
-    """A service with 1.0.0 in Production, not to be stopped; what it records stays for the tests after."""
+    """Provide a service with 1.0.0 in Production that must not be stopped; later tests see its records."""
     home = copy_of(trained_home, tmp_path_factory.mktemp("closed") / "home").settings.loan_home
     keys = home / "keys.json"
     key = add_key(keys, "operations", ("admin",), datetime.now(UTC))

@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 
 class Keys:
-    """`python -m loan_api keys …` on one file."""
+    """The command `python -m loan_api keys …` on a key file."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -30,7 +30,7 @@ class Keys:
 
 @pytest.fixture(scope="module")
 def keys(home: Path) -> Keys:
-    """A file with a key `operations` that may do everything; its text is in `operations.key`."""
+    """Create a key file whose key `operations` has every scope; its text is in `operations.key`."""
     keys = Keys(home)
     (home / "operations.key").write_text(keys.run("add", "operations", "--scope", "admin"), encoding="utf-8")
     return keys
@@ -38,14 +38,14 @@ def keys(home: Path) -> Keys:
 
 @pytest.fixture(scope="module")
 def closed(home: Path, keys: Keys) -> Iterator[Service]:
-    """A service that asks for keys."""
+    """Run a service that requires API keys."""
     with started_service(home, API_KEYS_FILE=str(keys.file)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def operations(home: Path, keys: Keys) -> dict[str, str]:
-    """The header of the key that may do everything."""
+    """Return the header with the key that has every scope."""
     return {"X-API-Key": (home / "operations.key").read_text(encoding="utf-8")}
 
 

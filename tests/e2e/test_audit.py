@@ -1,4 +1,4 @@
-"""Auditors and a running service: gevent's workers ask the database aside, on SQLite and on PostgreSQL."""
+"""Audit queries to a running service: gevent workers query SQLite or PostgreSQL without blocking."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +13,12 @@ from tests.support.service import Service, run_command, started_service
 from tests.support.waiting import wait_until
 from tools.benchmarks.requests_made import applications
 
-# Large enough to be handed to a batch process.
+# Large enough to be passed to a batch process.
 BATCH_ROWS = 400
 
 
 class Auditor:
-    """A client with a key for auditors, of a service with a database of its own."""
+    """A client with an auditor's key, for a service with its own database."""
 
     def __init__(self, service: Service, key: str, environ: dict[str, str]) -> None:
         self.service = service

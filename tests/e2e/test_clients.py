@@ -46,7 +46,7 @@ class Programs:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both clients, as `make sdk` makes them."""
+    """Generate both clients, as `make sdk` does."""
     folder = tmp_path_factory.mktemp("clients")
     generate(folder)
     return folder

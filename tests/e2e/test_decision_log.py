@@ -1,4 +1,4 @@
-"""No acknowledged decision is lost, whoever is killed and whatever becomes of the database."""
+"""No acknowledged decision is lost, whichever process is killed and whatever happens to the database."""
 
 import random
 import subprocess
@@ -75,7 +75,7 @@ def test_killing_everything_at_once_loses_nothing(kept_service: KeptService) -> 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(10, marks=pytest.mark.torture)])
 def test_a_locked_database_stops_nobody(service: Service, seconds: int) -> None:
-    """For as long as it is locked the journal takes over; then it is drained, and every decision is there once."""
+    """Lock the database: the journal takes over and is drained afterwards, and every decision is stored once."""
     with load(service.port) as told:
         progress(told, decisions=50)
         with locked(service.home / "decisions.db"):
@@ -93,7 +93,7 @@ def test_a_locked_database_stops_nobody(service: Service, seconds: int) -> None:
 
 
 def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
-    """What only the journal had when all were killed is in the database after the next start."""
+    """Kill all processes: decisions that only the journal has are in the database after the next start."""
     service = kept_service.running()
     database = service.home / "decisions.db"
     with load(service.port) as told, locked(database):
@@ -113,7 +113,7 @@ def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of some megabytes."""
+    """Provide a separate file system of a few megabytes."""
     with small_disk_at(tmp_path / "disk", 24) as mounted:
         yield mounted
 
@@ -134,7 +134,7 @@ def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_d
 
 
 def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small_disk: Path, tmp_path: Path) -> None:
-    """Not even workers that start on it, in the place of others that were killed."""
+    """Fill the disk: even workers that start on it, as replacements of killed ones, survive."""
     subprocess.run(["mount", "-o", "remount,size=96m", str(small_disk)], check=True)
     home = copy_of(trained_home, small_disk / "home").settings.loan_home
     ballast = small_disk / "ballast"
@@ -178,7 +178,7 @@ def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:
 
 @pytest.fixture
 def own_service_home(trained_home: TrainedHome, tmp_path: Path) -> Path:
-    """A LOAN_HOME that the test may change, with a model in Production."""
+    """Provide a LOAN_HOME that the test may change, with a model in Production."""
     return copy_of(trained_home, tmp_path / "home").settings.loan_home
 
 
@@ -218,7 +218,7 @@ def ids_in(url: str) -> list[str]:
 
 @pytest.fixture
 def postgresql_away(postgresql: Server) -> Iterator[tuple[Server, str]]:
-    """A server that does not run, and the URL of an empty database that it has."""
+    """Provide a stopped server and the URL of an empty database on it."""
     url = postgresql.new_database()
     postgresql.stop()
     yield postgresql, url

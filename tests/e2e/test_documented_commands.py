@@ -1,4 +1,4 @@
-"""Every command in the documents does what its page says, in the page's order, on a running system."""
+"""Every documented command does what its page says, run in the page's order on a running system."""
 
 import json
 import re
@@ -21,16 +21,16 @@ from tests.support.documents import PAGES, Command, blocks, name
 from tests.support.homes import TrainedHome, copy_of
 from tests.support.service import Service, environment, run_command, started_service
 
-# How the commands of the documents become those of the test; everything else is run as it stands.
+# Substitutions in documented commands; everything else is run unchanged.
 REWRITTEN = {
-    r"\bmake (?=[a-z])": "make --dry-run ",  # the verb exists; what it does is shown by other tests
+    r"\bmake (?=[a-z])": "make --dry-run ",  # the target exists; other tests cover its effect
     r"--seconds \d+": "--seconds 1",
 }
-# The decisions that the pages tell of.
+# The decisions that the pages mention.
 A_DECISION = "01a207a2-8c0d-726e-bc34-4d4998fbc280"
 A_BATCH = "01a207a2-9d41-7f0c-a55e-0c9d2b1f6a37"
 NOT_COPIED = (".git", ".venv", "instance", "node_modules", ".*_cache", ".hypothesis")
-# A changed file of keys is followed within a second, and a new version within a poll.
+# A changed key file takes effect within a second, and a new version within a poll.
 FOLLOWED_WITHIN = 5.0
 
 
@@ -43,16 +43,16 @@ def asks_with_a_key(page: Path) -> bool:
     return any("X-API-Key" in command.text for command in commands_of(page))
 
 
-# The service is started once for those that ask without a key, and once for those that have one.
+# The service is started once for pages without API keys, and once for pages with them.
 RUN = sorted(filter(commands_of, PAGES), key=asks_with_a_key)
 # It trains and promotes.
 TAKES_LONG = PROJECT_ROOT / "docs" / "training.md"
-# Of the programs that the pages use, those that pip does not install, and Debian's packages of them.
+# Programs on the pages that pip does not install, with their Debian packages.
 PROGRAMS = {"curl": "curl", "promtool": "prometheus"}
 
 
 class Reader:
-    """Someone in a checkout beside a running service, with a shell that remembers what was typed before."""
+    """A reader in a checkout with a running service and a shell that keeps its state."""
 
     def __init__(self, home: Path, checkout: Path) -> None:
         self.checkout = checkout
@@ -63,7 +63,7 @@ class Reader:
         self._keyed = False
         self._rewritten = dict(REWRITTEN)
         self._typed: set[tuple[str, ...]] = set()
-        # A copy, as some commands write files anew that other tests read.
+        # Work on a copy, as some commands overwrite files that other tests read.
         shutil.copytree(PROJECT_ROOT, checkout, ignore=shutil.ignore_patterns(*NOT_COPIED))
         (checkout / "instance").symlink_to(home)
         (checkout / ".venv").symlink_to(sys.prefix)
@@ -71,7 +71,7 @@ class Reader:
             (checkout / ".git").symlink_to(PROJECT_ROOT / ".git")
 
     def sit_down(self, *, keyed: bool) -> "Shell":
-        """A new shell beside a service that asks for API keys, or one that does not."""
+        """Open a new shell for a service with or without API keys."""
         if self._service is None or keyed != self._keyed:
             self.leave()
             self._service, self._keyed = self._start(keyed=keyed), keyed
@@ -83,9 +83,9 @@ class Reader:
         self._running.close()
 
     def type(self, shell: "Shell", command: Command) -> None:
-        """Runs the command and fails the test where it does not do what the page says."""
+        """Run the command. Fails the test if it does not do what the page says."""
         words = tuple(shlex.split(command.text, comments=True))
-        # Programs that need seconds to start and are on several pages are run once.
+        # Run slow programs that are on several pages only once.
         if words in self._typed and words[0] == ".venv/bin/python":
             return
         self._typed.add(words)
@@ -122,7 +122,7 @@ class Reader:
 
 
 class Shell:
-    """A bash that is told one command after another."""
+    """A bash process that runs one command after another."""
 
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
         self._output = folder / "output.txt"
@@ -131,7 +131,7 @@ class Shell:
         )
 
     def problem(self, command: str, printed: str) -> str | None:
-        """Runs the command; what is wrong with its status or with what it printed, if anything."""
+        """Run the command. Return the problem with its exit status or output, if any."""
         assert self._bash.stdin
         assert self._bash.stdout
         self._bash.stdin.write(f"{{ {command}\n}} >{self._output} 2>&1 </dev/null; echo $?\n")
@@ -152,7 +152,7 @@ class Shell:
 
 
 def looks_like(documented: str, printed: str) -> bool:
-    """Whether JSON has the documented keys and types, and other lines begin with the documented words, in order."""
+    """Return whether JSON has the documented keys and types, and other lines start with the documented words."""
     try:
         return has_shape(json.loads(documented), json.loads(printed))
     except json.JSONDecodeError:
@@ -161,7 +161,7 @@ def looks_like(documented: str, printed: str) -> bool:
 
 
 def has_shape(documented: Any, printed: Any) -> bool:
-    """Whether `printed` has the keys of `documented`, and values of the same kinds."""
+    """Return whether `printed` has the same keys as `documented`, with values of the same types."""
     match documented, printed:
         case dict(), dict():
             return all(key in printed and has_shape(value, printed[key]) for key, value in documented.items())
@@ -173,13 +173,13 @@ def has_shape(documented: Any, printed: Any) -> bool:
 
 
 def beginning(line: str) -> str:
-    """The line's first word, up to where values begin that differ from run to run."""
+    """Return the line's first word without values that vary between runs."""
     return re.split(r"[\s\d…]", line, maxsplit=1)[0]
 
 
 @pytest.fixture(scope="module")
 def reader(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """1.0.0 was in Production, 1.0.1 is."""
+    """Provide a reader of a home where 1.0.1 has replaced 1.0.0 in Production."""
     for program, package in PROGRAMS.items():
         if shutil.which(program) is None:
             pytest.skip(f"{program} is missing: apt-get install {package}")

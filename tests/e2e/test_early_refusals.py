@@ -1,4 +1,4 @@
-"""A refusal reaches clients that are still sending their body, and those that wait with it."""
+"""Early refusals reach clients that are still sending their body or wait for 100 Continue."""
 
 import json
 import socket

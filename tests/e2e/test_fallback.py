@@ -1,4 +1,4 @@
-"""A model without a compiled form is served by its pipeline, by real workers, and everyone is told."""
+"""Real workers serve a model without a compiled form by its pipeline, and report it."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def test_the_pipeline_serves_where_the_compiled_form_does_not_hold(own_home: Tra
 
 @pytest.mark.torture
 def test_a_version_that_stays_out_is_not_tried_again_and_again(own_home: TrainedHome) -> None:
-    """Neither its pipeline nor its compiled form can be loaded."""
+    """Promote a version that can be loaded neither as a pipeline nor as a compiled form."""
     home = own_home.settings.loan_home
     with started_service(home) as service:
         artifact = artifact_of(home)
@@ -66,7 +66,7 @@ def test_a_version_that_stays_out_is_not_tried_again_and_again(own_home: Trained
 
 
 def wait_for_a_look(home: TrainedHome) -> None:
-    """Until the follower has looked again; each worker looks at what it writes down at least once meanwhile."""
+    """Wait for the follower's next poll; every worker reads its state at least once meanwhile."""
 
     def last() -> float:
         desired = cache_of(home).read_desired()

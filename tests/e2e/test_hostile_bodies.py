@@ -1,4 +1,4 @@
-"""Bodies that arrive slowly or never end delay nobody else."""
+"""Bodies that arrive slowly or never end do not delay other clients."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a documented one, says nothing that was sent, and the service decides on."""
+"""Every request gets a documented response that repeats no submitted value, and the service keeps deciding."""
 
 import re
 import select
@@ -21,19 +21,19 @@ CLIENT_GONE = 499
 
 
 class Seen:
-    """What came of the attacks so far."""
+    """Results of the attacks so far."""
 
     def __init__(self) -> None:
         self.sent = 0
         self.statuses: Counter[int] = Counter()
 
     def note(self, statuses: Sequence[int]) -> None:
-        """What one attack led to."""
+        """Add the result of an attack."""
         self.sent += 1
         self.statuses.update(statuses)
 
     def figures(self, growth: str) -> dict[str, Figure]:
-        """As a row of the table."""
+        """Return a row of the table."""
         kinds: Counter[int] = Counter()
         for status, times in self.statuses.items():
             kinds[status // 100] += times
@@ -50,11 +50,11 @@ class Seen:
 
 
 def answers_to(service: Service, attack: Attack) -> list[int]:
-    """The statuses of what comes back, none of which repeats what was sent."""
+    """Return the statuses of the responses after checking that none repeats a submitted value."""
     answer = b""
     also: set[int] = set()
     with socket.create_connection(("127.0.0.1", service.port), timeout=ANSWER_SECONDS) as connection:
-        # A request that is refused before it is all read ends in a reset, which may overtake the answer.
+        # A request that is refused before it was fully read ends in a reset, which may overtake the response.
         try:
             for piece in attack.content:
                 connection.sendall(piece)
@@ -63,7 +63,7 @@ def answers_to(service: Service, attack: Attack) -> list[int]:
         try:
             while True:
                 if CLIENT_GONE not in also and not select.select([connection], [], [], PATIENCE_SECONDS)[0]:
-                    # What is shorter than it says ends here, and what would be kept open.
+                    # Ends bodies that are shorter than declared, and connections that would be kept open.
                     also.add(CLIENT_GONE)
                     connection.shutdown(socket.SHUT_WR)
                 received = connection.recv(65_536)

@@ -26,7 +26,7 @@ BATCH = json.dumps({"instances": [application()] * 2000})
 
 
 class Client:
-    """Sends requests over one connection, and reconnects when the server announces that it will close."""
+    """A client that uses one connection, and reconnects when the server announces that it will close."""
 
     def __init__(self, service: Service, path: str, body: str) -> None:
         self._service = service
@@ -141,7 +141,7 @@ def test_a_killed_follower_is_replaced(service: Service) -> None:
 
 
 def test_a_worker_without_a_metrics_password_decides_and_refuses_metrics(service: Service) -> None:
-    """A full disk, for example, may leave the file empty."""
+    """Start with an empty password file, as a full disk may leave it."""
     file = service.home / "metrics_password"
     password = file.read_text(encoding="utf-8")
 
@@ -165,7 +165,7 @@ def test_a_worker_without_a_metrics_password_decides_and_refuses_metrics(service
 
 
 def test_the_batch_of_a_client_that_hangs_up_is_dropped(service: Service) -> None:
-    """While it waits for a batch process."""
+    """Hang up while the batch waits for a process."""
     wait_until(lambda: len(batch_processes(service)) == 2, "both batch processes")
     stopped = batch_processes(service)
     for pid in stopped:
@@ -199,12 +199,12 @@ def test_a_stop_finishes_accepted_requests_and_closes_idle_connections(service: 
     assert service.process.wait(timeout=20) == 0
     assert time.monotonic() - started < 15
     idle.close()
-    # The recorder ends last, when no process records any more.
+    # The recorder ends last, once no process records decisions.
     wait_until(lambda: children_of(service, "loan_api") == [], "every process to end", seconds=10)
 
 
 def test_a_stop_under_load_answers_everything_that_was_sent(service: Service) -> None:
-    """A connection is either answered or refused."""
+    """Check that every connection is either answered or refused."""
     with load(service) as clients:
         next_versions(clients)
         service.process.send_signal(signal.SIGTERM)

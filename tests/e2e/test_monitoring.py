@@ -1,4 +1,4 @@
-"""The real Prometheus and Alertmanager watch the real service, as `make monitor` starts them."""
+"""Real Prometheus and Alertmanager monitor the real service, as started by `make monitor`."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.support.service import Service, environment, free_port, started_servi
 from tests.support.waiting import wait_until
 
 TURNS, CONNECTIONS = 10, 10
-# A connection's share of a turn: this mixture, twice.
+# Each connection sends this mix twice per round.
 ROWS, SINGLES_FOR_EACH_BATCH = 10, 24
 BATCHES = TURNS * CONNECTIONS * 2
 SINGLES = BATCHES * SINGLES_FOR_EACH_BATCH
@@ -35,7 +35,7 @@ _BATCH = ("/predict/batch", json.dumps({"instances": [application()] * ROWS}))
 
 @dataclass(frozen=True)
 class Monitor:
-    """Prometheus and Alertmanager, and what it takes to ask them."""
+    """Addresses and credentials of Prometheus and Alertmanager."""
 
     prometheus: str
     alertmanager: str
@@ -52,7 +52,7 @@ class Monitor:
         return answer.json()["data"]
 
     def value(self, query: str) -> float | None:
-        """Of an expression with at most one sample."""
+        """Return the value of an expression with at most one sample."""
         samples = self.get("/api/v1/query", query=query)["result"]
         assert len(samples) < 2, samples
         return float(samples[0]["value"][1]) if samples else None
@@ -99,7 +99,7 @@ def monitor(service: Service) -> Iterator[Monitor]:
 
 
 def send(service: Service) -> None:
-    """The requests of a turn; each is answered with 200."""
+    """Send the requests of a round; each gets a 200."""
     requests_of_one = ([_SINGLE] * SINGLES_FOR_EACH_BATCH + [_BATCH]) * 2
 
     def client(_number: int) -> None:
@@ -119,7 +119,7 @@ def send(service: Service) -> None:
 
 @pytest.fixture(scope="module")
 def sent(service: Service, monitor: Monitor) -> None:
-    """5,000 requests are answered; between the turns a worker is killed, the older and the newer by turns."""
+    """Send 5,000 requests in rounds; after each, kill a worker, alternately the older and the newer one."""
     for turn in range(TURNS):
         send(service)
         if turn < TURNS - 1:
@@ -163,7 +163,7 @@ def test_after_kills_prometheus_has_counted_what_was_sent(service: Service, moni
 
 @pytest.mark.usefixtures("sent")
 def test_files_do_not_pile_up(service: Service) -> None:
-    """Many workers have come and gone."""
+    """Check after many workers were replaced."""
     files = list((service.home / "run" / f"metrics-{service.port}").iterdir())
     slots = {file.stem.rpartition("_")[2] for file in files}
     assert slots == {"0", "1"}

@@ -15,7 +15,7 @@ CONFIGURATION = Path(__file__).parent / "conformance" / "schemathesis.toml"
 
 
 def assert_conforms(closed: ClosedService, folder: Path, *options: str) -> None:
-    """Every check passes; a failure shows what was sent, and the seed that sends it again."""
+    """Check that Schemathesis passes. A failure shows the request and the seed that reproduces it."""
     finished = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION),

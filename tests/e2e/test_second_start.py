@@ -1,4 +1,4 @@
-"""A start that fails changes nothing of a service that runs, and says why it failed."""
+"""A failed start does not affect a running service, and explains the failure."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(scope="module")
 def running(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with API keys that has given a decision."""
+    """Run a service with API keys that has made a decision."""
     home = copy_of(trained_home, tmp_path_factory.mktemp("first") / "home").settings.loan_home
     key = add_key(home / "keys.json", "shop", ("score",), datetime.now(UTC))
     with started_service(home, API_KEYS_FILE=str(home / "keys.json")) as service:
@@ -30,7 +30,7 @@ def running(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory)
 
 
 def state_of(service: Service) -> tuple[dict[str, int], set[str]]:
-    """The inodes of what the workers share, and the names of all series."""
+    """Return the inodes of the workers' shared files, and the names of all series."""
     files = {path.name: path.stat().st_ino for path in (service.home / "run").rglob("*") if path.is_file()}
     assert files
     return files, set(service.metrics())
@@ -68,7 +68,7 @@ def test_a_second_serve_on_a_taken_port_changes_nothing_and_explains_once(runnin
 def test_the_same_port_of_another_address_is_refused_with_the_same_home(
     running: Service, command: tuple[str, ...]
 ) -> None:
-    """The two would share metrics and keys."""
+    """Check that two services cannot share metrics and keys."""
     before = state_of(running)
     failed = second_start(running, running.home, *command, HOST="127.0.0.2")
     assert failed.returncode == 1

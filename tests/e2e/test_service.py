@@ -1,4 +1,4 @@
-"""The service as its users meet it: over HTTP, with real workers that live and die."""
+"""The service as users see it: over HTTP, with real workers that are killed and replaced."""
 
 import os
 import signal
@@ -78,13 +78,13 @@ def test_counters_add_up_over_workers_and_survive_their_death(service: Service) 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(send, [5] * 40)) == {200}
     assert decided() == before + 400
-    # A file for each kind of metric and each slot; no more for the workers that came after.
+    # One file per kind of metric and slot; replacements reuse the files.
     files = list((service.home / "run").glob(f"metrics-{service.port}/*.db"))
     assert len(files) <= 4 * WORKERS
 
 
 def test_an_interrupt_stops_it_cleanly(service: Service) -> None:
-    """As a terminal does: every process of the group is interrupted."""
+    """Interrupt every process of the group, as a terminal does."""
     log_before = len(service.log.read_text(encoding="utf-8"))
     lines_before = len(service.log_lines)
     os.killpg(service.process.pid, signal.SIGINT)
@@ -94,7 +94,7 @@ def test_an_interrupt_stops_it_cleanly(service: Service) -> None:
 
 
 def test_it_waits_for_the_first_model(own_home: TrainedHome) -> None:
-    """Started before training, it is alive, not ready, and serves the first model as soon as there is one."""
+    """Start before training: the service is alive but not ready, and serves the first model once it exists."""
     home = own_home.settings.loan_home
     registry = home / "mlflow.db"
     registry.rename(home / "aside.db")

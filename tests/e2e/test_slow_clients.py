@@ -1,4 +1,4 @@
-"""Clients that hardly send or read are disconnected in time and delay nobody else."""
+"""Slow clients are disconnected in time and do not delay others."""
 
 import select
 import socket

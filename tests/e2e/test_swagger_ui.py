@@ -52,7 +52,7 @@ def visit(browser: Browser, service: Service) -> Iterator[Visit]:
 
 @pytest.fixture
 def proxy(service: Service, tmp_path: Path) -> Iterator[str]:
-    """The address of the service behind nginx and a path prefix."""
+    """Provide the address of the service behind nginx with a path prefix."""
     if shutil.which("nginx", path="/usr/sbin") is None:
         pytest.skip("nginx is missing: apt-get install nginx-light")
 

@@ -1,4 +1,4 @@
-"""Whether a service is as well after an attack as it was before."""
+"""Check that a service is unharmed by an attack."""
 
 import json
 import re
@@ -19,21 +19,21 @@ from tools.benchmarks.processes import Process, tree
 
 # The master, the follower and the recorder; each worker has a batch process, which it starts after some seconds.
 _PROCESSES = 3 + 2 * WORKERS
-# What a process may take more than after one valid batch of each format. A batch process may take more until its
-# memory limit meanwhile, but has to return it.
+# Permitted memory growth relative to one valid batch of each format. A batch process may temporarily use more, up to
+# its memory limit, but must release it.
 _MOST_GROWTH_MEGABYTES = 80
 
 
 @dataclass
 class Harm:
-    """What the attack took: the process whose peak grew most, in megabytes; known once it is over."""
+    """The largest growth of a process's peak memory in megabytes, available after the attack."""
 
     growth: str = ""
 
 
 @contextmanager
 def unharmed(closed: ClosedService) -> Iterator[Harm]:
-    """In the end the same processes are there, decide as before, have not grown, and have logged no value."""
+    """Check after the block that the same processes decide as before, have not grown, and logged no values."""
     service = closed.service
     wait_until(lambda: len(_processes(service)) == _PROCESSES, "all processes to be there")
     _decide_in_every_format(closed)
@@ -55,7 +55,7 @@ def unharmed(closed: ClosedService) -> Iterator[Harm]:
 
 
 def _processes(service: Service) -> list[Process]:
-    """All but what announces the service, which ends by itself."""
+    """Return all processes except the announcement, which ends by itself."""
     found = (
         process for process in tree(service.process.pid) if process.kind != "loan_api.entrypoints.server.announcement"
     )
@@ -77,7 +77,7 @@ def _megabytes(process: Process) -> int:
 
 
 def _decide_in_every_format(closed: ClosedService) -> None:
-    """By every process: what each takes for that is not what the attacks take."""
+    """Let every process decide in each format, so that this memory is not attributed to the attack."""
     valid = [(media_type, written[0]) for media_type, written in bodies().items()] * WORKERS * 4
 
     def post(media_type: str, body: bytes) -> int:

@@ -18,7 +18,7 @@ for media_type in _FORMATS:
 
 @schemathesis.hook
 def before_load_schema(_: schemathesis.HookContext, document: dict[str, Any]) -> None:
-    """Schemathesis sends texts of the document in no format that it is given bodies of."""
+    """Remove the document's examples in these formats, as Schemathesis would send them instead of our bodies."""
     content = document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]
     for media_type in _FORMATS:
         content[media_type]["schema"].pop("example", None)
