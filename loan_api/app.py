@@ -52,7 +52,7 @@ from loan_api.settings import Settings, SettingsError, read_settings
 # How often a worker reads the desired version from the cache, which is cheap.
 _LOOK_EVERY_SECONDS = 0.5
 # A longer iteration of the event loop makes the service shed single requests; batches may wait for a while.
-_LONGEST_TURN_SECONDS = 0.25
+_LONGEST_ITERATION_SECONDS = 0.25
 _WAITING_BATCHES = 64
 _WAITING_SECONDS = 10.0
 # The longest wait of the first decision in a group commit for others to join.
@@ -75,6 +75,8 @@ class Adapters:
     now: Callable[[], datetime]
     new_id: Callable[[datetime], str]
     run_forever: Callable[[Callable[[], None]], None]
+    shedder: LoadShedder
+    budget: ByteBudget
 
 
 def real_adapters(settings: Settings, handover: Handover, recording: RecordingObserver) -> Adapters:
@@ -100,6 +102,8 @@ def real_adapters(settings: Settings, handover: Handover, recording: RecordingOb
         now=lambda: datetime.now(UTC),
         new_id=new_id,
         run_forever=run_forever,
+        shedder=LoadShedder(_LONGEST_ITERATION_SECONDS, loop_iteration()),
+        budget=ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS),
     )
 
 
@@ -163,8 +167,6 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         adapters.new_id,
         settings.max_batch_rows,
     )
-    shedder = LoadShedder(_LONGEST_TURN_SECONDS, loop_iteration())
-    budget = ByteBudget(settings.max_held_bytes, _WAITING_BATCHES, _WAITING_SECONDS)
     audit = AuditService(
         adapters.archive,
         adapters.log,
@@ -186,7 +188,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     expose = partial(multiprocess.expose, metrics_registry, tallies, folder)
     document = register_endpoints(
         app,
-        Collaborators(predictions, shedder, budget, health, registry, audit, access, expose),
+        Collaborators(predictions, adapters.shedder, adapters.budget, health, registry, audit, access, expose),
         Limits(settings.max_batch_rows, settings.max_request_bytes),
         (settings.metrics_username, _metrics_password(settings.metrics_password_file)),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive
 from loan_api.settings import read_settings
 from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource
@@ -23,10 +24,12 @@ def make_client(tmp_path: Path) -> MakeClient:
         log: FakeLog | None = None,
         keys: FakeKeySource | None = None,
         archive: Archive | None = None,
+        shedder: LoadShedder | None = None,
+        budget: ByteBudget | None = None,
         **environ: str,
     ) -> FlaskClient:
         settings = read_settings({"LOAN_HOME": str(tmp_path), "MODEL_POLL_SECONDS": "3600"} | environ)
-        return client_of(settings, models=source, log=log, keys=keys, archive=archive)
+        return client_of(settings, models=source, log=log, keys=keys, archive=archive, shedder=shedder, budget=budget)
 
     return make
 

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
+from loan_api.services.admission import ByteBudget, LoadShedder
 from tests.api.conftest import MakeClient
 from tests.support.applications import application
 from tests.support.batch_bodies import WRITERS
@@ -117,14 +118,11 @@ def test_batches_are_counted_in_every_format(
     assert 'loan_prediction_probability_sum{model_version="1.0.0"} 7.5' in text
 
 
-def test_a_worker_that_is_late_sends_single_requests_away_and_nothing_else(
+def test_a_late_worker_refuses_single_requests_only(
     make_client: MakeClient,
     metrics_credentials: Callable[[], tuple[str, str]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("loan_api.app._LONGEST_TURN_SECONDS", -1)
-    monkeypatch.setattr("loan_api.app.loop_iteration", lambda: lambda: 1)
-    client = make_client()
+    client = make_client(shedder=LoadShedder(-1, lambda: 1))
     assert client.post("/predict", json=application()).status_code == 200
     refused = client.post("/predict", json=application())
     assert refused.status_code == 503
@@ -135,12 +133,11 @@ def test_a_worker_that_is_late_sends_single_requests_away_and_nothing_else(
     assert client.get("/metrics", auth=metrics_credentials()).status_code == 200
 
 
-def test_a_batch_for_which_there_is_no_room_is_sent_away(
-    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("loan_api.app._WAITING_BATCHES", 0)
-    monkeypatch.setattr("loan_api.services.admission.ByteBudget._has_room", lambda *_: False)
-    refused = post(make_client(), JSON)
+def test_a_batch_without_room_is_refused(make_client: MakeClient) -> None:
+    budget = ByteBudget(1, queue_length=0, patience=0)
+    with budget.holding() as other:
+        other.grow(1)
+        refused = post(make_client(budget=budget), JSON)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"
 

@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 from loan_api.adapters.keys.followed import NoKeys
 from loan_api.app import Adapters, create_app
 from loan_api.services.access import KeySource
+from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
@@ -29,6 +30,8 @@ def client_of(
     log: FakeLog | None = None,
     archive: Archive | None = None,
     keys: KeySource | None = None,
+    shedder: LoadShedder | None = None,
+    budget: ByteBudget | None = None,
 ) -> FlaskClient:
     """Create a client of a service with a stopped clock, constant ids (`NEW_ID`) and no threads."""
     log = log or FakeLog()
@@ -41,6 +44,8 @@ def client_of(
         now=now,
         new_id=lambda _: NEW_ID,
         run_forever=lambda _: None,
+        shedder=shedder or LoadShedder(1.0, lambda: None),
+        budget=budget or ByteBudget(settings.max_held_bytes, queue_length=0, patience=0),
     )
     return create_app(settings, adapters).test_client()
 
