@@ -1,6 +1,8 @@
 # The project's commands; `make help` lists them. Everything they write is in .venv, LOAN_HOME and the cache of uv.
 
 SHELL := /bin/bash
+# uv leaves compiling to the first import, which must be able to save its work.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help run train monitor sdk test torture check audit bench screenshots format ui boosters lock outdated licences sbom clean
 
