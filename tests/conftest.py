@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.homes import TrainedHome
     from tests.support.postgresql import Server
 
-# Some tests import this module directly.
+# Some tests import onnxruntime without the module that sets this variable.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 

@@ -1,4 +1,4 @@
-"""What the tests with a real MLflow or a real database share."""
+"""Fixtures for tests with a real MLflow or a real database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +12,14 @@ from tests.support.postgresql import Server
 
 @pytest.fixture(autouse=True)
 def _no_artifacts_elsewhere() -> Iterator[None]:
-    """Everything that MLflow writes lies under LOAN_HOME."""
+    """Check that MLflow writes only under LOAN_HOME."""
     yield
     assert not Path("mlruns").exists()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database that is not there yet, or is empty: each test runs on both kinds."""
+    """Provide a missing or empty database; tests run on both kinds."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/folder/decisions.db"
     server: Server = request.getfixturevalue("postgresql")
@@ -28,7 +28,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database at the newest revision, with nothing in it: each test runs on both kinds."""
+    """Provide an empty database at the newest revision; tests run on both kinds."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/new/folder/decisions.db"
         upgrade_database(url)
@@ -39,5 +39,5 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def ledger(migrated_url: str) -> Ledger:
-    """Writes decisions into a database of either kind."""
+    """Provide a ledger that writes decisions into a database; tests run on both kinds."""
     return Ledger(migrated_url)

@@ -89,7 +89,7 @@ def test_a_cause_silences_its_symptoms_and_nothing_else(
 
 
 def in_order(labels: Labels) -> Labels:
-    """As Alertmanager gives them."""
+    """Sort the labels, as Alertmanager does."""
     return dict(sorted(labels.items()))
 
 

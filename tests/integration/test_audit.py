@@ -1,4 +1,4 @@
-"""What auditors see of recorded decisions over HTTP, on both databases: the whole way through `create_app`."""
+"""Audit of recorded decisions over HTTP on both databases, through `create_app`."""
 
 import json
 from datetime import timedelta
@@ -46,7 +46,7 @@ def tell(client: FlaskClient, decision_id: str, outcome: Any) -> Any:
 
 
 def listed(client: FlaskClient, query: str = "") -> list[str]:
-    """The ids of all pages."""
+    """Return the ids on all pages."""
     ids: list[str] = []
     cursor = ""
     while True:

@@ -1,4 +1,4 @@
-"""Batches in a process of their own: the same answers, whatever happens to processes and clients."""
+"""Batches in separate processes get the same answers, whatever happens to processes and clients."""
 
 import json
 import os
@@ -51,7 +51,7 @@ DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 
 
 class FakeRecorder:
-    """Acknowledges everything, or refuses it, and keeps it."""
+    """A recorder that keeps all records, and acknowledges or refuses them."""
 
     def __init__(self) -> None:
         self.queue = ConnectionQueue.make()
@@ -72,7 +72,7 @@ def recorder() -> FakeRecorder:
 
 
 def batch_process(batches: ConnectionQueue, recorder: ConnectionQueue) -> ChildProcess:
-    """One that takes from `batches` and records through `recorder`."""
+    """Return a batch process that receives from `batches` and records through `recorder`."""
     descriptors = batches.receiving.fileno(), recorder.sending.fileno()
     handover = Handover(0.0, Ends(-1, descriptors[0]), Ends(descriptors[1], -1), Ends(-1, -1))
     return ChildProcess("loan_api.entrypoints.processes.batch_process", handover, descriptors)
@@ -80,7 +80,7 @@ def batch_process(batches: ConnectionQueue, recorder: ConnectionQueue) -> ChildP
 
 @dataclass
 class Bench:
-    """A worker's side of the queue, one batch process, and the model that it is to score with."""
+    """A worker's side of the queue, one batch process, and the model to score with."""
 
     processes: BatchProcesses
     own: ChildProcess
@@ -93,7 +93,7 @@ class Bench:
 
 
 class HalfScorer:
-    """Scores every application with one half."""
+    """Scorer with a constant probability of one half."""
 
     name = "half"
 
@@ -188,7 +188,7 @@ def test_other_errors_come_back_as_what_they_are(bench: Bench) -> None:
 def test_the_process_that_scored_with_another_model_scores_with_this_one(
     bench: Bench, twice_trained_home: TrainedHome
 ) -> None:
-    """A job names its own model by its path."""
+    """Switch models in one process, as every job names its model by path."""
     artifacts = list(twice_trained_home.settings.home.artifacts.glob("models/*/artifacts"))
     assert len(artifacts) == 2
     for artifact in artifacts:
@@ -241,7 +241,7 @@ def test_a_batch_that_needs_too_much_memory_is_refused_and_the_process_goes_on(b
 
 @pytest.mark.parametrize("media_type", MEDIA_TYPES)
 def test_the_largest_batch_fits_into_the_memory_limit(bench: Bench, media_type: str) -> None:
-    """Even if every row of it is to be explained."""
+    """Include reasons for every row, the largest case."""
     summary, _ = bench.run(WRITERS[media_type]([application()] * 10_000), accepts=media_type)
     assert summary.rows == 10_000
     invalid = application(cibil_score=0, education="x", loan_term=-1)
@@ -251,7 +251,7 @@ def test_the_largest_batch_fits_into_the_memory_limit(bench: Bench, media_type: 
 
 
 def test_a_batch_that_takes_too_much_cpu_time_is_refused_and_its_process_ends() -> None:
-    """Arrow can spend minutes unpacking one body, in a single call."""
+    """Limit CPU time, as Arrow can spend minutes decompressing a body in a single call."""
     job = BatchJob("x", "half", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
     queue = ConnectionQueue.make()
     parent, lifeline = os.pipe()
@@ -311,11 +311,11 @@ def test_small_batches_need_no_process() -> None:
 
 
 def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> None:
-    """Every process that takes it dies."""
+    """Refuse the batch with a request to retry if every process that takes it dies."""
     queue = ConnectionQueue.make()
 
     class Killer:
-        """Takes every batch and dies of it."""
+        """A batch process that dies of every batch."""
 
         def ensure_running(self) -> None:
             threading.Thread(target=self._take, daemon=True).start()
@@ -349,14 +349,14 @@ def test_a_process_ends_when_its_parent_does() -> None:
 
 
 def test_tables_are_left_to_the_process_however_small_they_are(bench: Bench) -> None:
-    """What reads them weighs too much for a web worker."""
+    """Leave tables to batch processes, as their readers need too much memory for web workers."""
     _, answer = bench.run(batch_of(1), answers=ARROW)
     assert not answer.startswith(b"{")
     queue = ConnectionQueue.make()
     asked: list[bool] = []
 
     class NoticedError(Exception):
-        """The process was asked for."""
+        """The batch process was requested."""
 
     class Process:
         def ensure_running(self) -> None:

@@ -1,4 +1,4 @@
-"""What SQLite has written ahead is moved into its database, and is gone once nobody writes any more."""
+"""SQLite's write-ahead log is checkpointed into the database, and removed once nobody writes any more."""
 
 import sqlite3
 from contextlib import closing
@@ -27,7 +27,7 @@ def batch(number: int) -> BatchRecord:
 
 
 def rows_without_what_is_ahead(file: Path) -> int:
-    """As one reads who has nothing but the file itself."""
+    """Count the rows of the main file alone, without its write-ahead log."""
     copy = file.with_name("copy.db")
     copy.write_bytes(file.read_bytes())
     with closing(sqlite3.connect(f"file:{copy}?immutable=1", uri=True)) as database:

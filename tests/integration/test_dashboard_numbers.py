@@ -1,6 +1,6 @@
-"""The performance that the dashboards compute, evaluated by promtool, is what they say it is.
+"""Performance figures of the dashboards, evaluated by promtool, are correct.
 
-What rules record, such as drift, is tested with the rules.
+Recorded series, such as drift, are tested with their rules.
 """
 
 import shutil
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 VERSION = 'job="loan_api", instance="a", model_version="1.0.0"'
-# predicted, actual: told in the window, and as promised for all decisions in it
+# Counts by (predicted, actual): outcomes reported in the window, and those expected for all decisions in it.
 TOLD = {
     ("approved", "approved"): 70,
     ("approved", "rejected"): 30,
@@ -36,7 +36,7 @@ EXPECTED_APPROVALS = {"approved": 90, "rejected": 20}
 
 
 def queries(panel: str) -> dict[str, str]:
-    """The panel's expressions by their legends, with a version and a window chosen."""
+    """Return the panel's expressions by legend, for one version and window."""
     (found,) = [
         each for row in DASHBOARDS["decisions_and_outcomes.json"].rows for each in row.panels if each.title == panel
     ]
@@ -52,7 +52,7 @@ def chosen(query: Query) -> str:
 
 
 def grown(series: str, by: float) -> dict[str, Any]:
-    """From 0 to `by` in the window, evenly."""
+    """Return a series that rises linearly from 0 to `by` in the window."""
     return {"series": series, "values": f"0+{by / 60}x60"}
 
 
@@ -70,7 +70,7 @@ def input_series() -> list[dict[str, Any]]:
 
 
 def evaluated(expression: str, folder: Path, expected: float) -> None:
-    """Fails unless the expression is `expected`, after an hour and to a ten-thousandth."""
+    """Check that the expression is `expected` after an hour, to within 0.0001."""
     test = {
         "evaluation_interval": "1m",
         "tests": [

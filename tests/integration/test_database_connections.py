@@ -1,4 +1,4 @@
-"""Connection parameters of the user's reach PostgreSQL, poolers work, and each failure names its cause."""
+"""The user's connection parameters reach PostgreSQL, poolers work, and every failure names its cause."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from tests.support.postgresql import Server, running_pooler
 
 @pytest.fixture
 def pooled_url(postgresql: Server) -> Iterator[str]:
-    """An empty database behind PgBouncer in transaction mode."""
+    """Provide an empty database behind PgBouncer in transaction mode."""
     with running_pooler(postgresql, postgresql.new_database()) as url:
         yield url
 
@@ -74,7 +74,7 @@ def test_times_are_read_in_utc_whatever_the_session_says(postgresql: Server) -> 
 
 
 def test_the_decision_log_works_through_a_pooler_in_transaction_mode(pooled_url: str) -> None:
-    """Each transaction may get another server connection, which knows no statement that was prepared before."""
+    """Use many transactions: each may get another server connection, which lacks earlier prepared statements."""
     upgrade_database(pooled_url)
     with ThreadPoolExecutor(4) as pool:
 
@@ -205,7 +205,7 @@ def test_a_pooler_that_does_not_reach_its_database_is_named_as_such(pooled_url: 
 
 
 def _failure(url: str) -> str:
-    """Return the explanation, which is the same for those who write and those who look up."""
+    """Return the explanation, which must be the same for writes and lookups."""
     with pytest.raises(StorageError) as looked_up, connected(url):
         pytest.fail("the database can be used")
     writer = DecisionWriter(url)

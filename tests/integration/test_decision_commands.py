@@ -1,4 +1,4 @@
-"""`decisions export|replay|purge` and `outcomes import`, as they are run, on both databases."""
+"""The commands `decisions export|replay|purge` and `outcomes import` on both databases."""
 
 import csv
 import json
@@ -222,7 +222,7 @@ def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: 
 
 
 def test_a_purge_lets_others_write_meanwhile(ledger: Ledger) -> None:
-    """Many transactions with pauses, rather than one that locks all others out."""
+    """Purge in many transactions with pauses, rather than one that blocks all writers."""
     ledger.moment = datetime(2020, 1, 1, tzinfo=UTC)
     for _ in range(30):
         ledger.batch(*[0.5] * 2000)
@@ -233,7 +233,7 @@ def test_a_purge_lets_others_write_meanwhile(ledger: Ledger) -> None:
         writer = DecisionWriter(ledger.url)
         while not over.is_set():
             record = DecisionRecord(new_id(datetime.now(UTC)), "r", datetime.now(UTC), SECOND, b"{}", 0.5, 1)
-            # The recorder, too, tries again.
+            # The recorder also retries.
             with suppress(DatabaseBusyError):
                 writer.write([record], [])
                 written.append(record.decision_id)
@@ -281,13 +281,13 @@ def test_a_replay_of_nothing_is_not_taken_for_one_without_differences(ledger: Le
 
 
 class TestReplay:
-    """With a really trained model, from a real registry."""
+    """Replay with a trained model from a real registry."""
 
     ROWS, SINGLES, BATCH = 10_000, 1000, 3000
 
     @pytest.fixture
     def recorded(self, ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
-        """Decisions of the version in Production: some one by one, the others in batches."""
+        """Record decisions by the version in Production, some singly and the others in batches."""
         from loan_api.adapters.registry.mlflow_source import MlflowModels
         from loan_api.adapters.registry.replay_models import ReplayModels
 
@@ -326,7 +326,7 @@ class TestReplay:
     def test_another_model_under_the_recorded_version_is_not_taken_for_it(
         self, recorded: Ledger, twice_trained_home: TrainedHome
     ) -> None:
-        """As in a registry that was made anew, where versions are counted from 1 again."""
+        """Use a recreated registry, where version numbers start at 1 again."""
         with open_engine(recorded.url).begin() as connection:
             connection.execute(update(decisions).values(semantic_version="7.0.0"))
         told = run(recorded, "decisions", "replay", **{**twice_trained_home.environ, "DATABASE_URL": recorded.url})

@@ -32,7 +32,7 @@ def ids(found: list[Page]) -> list[str]:
 
 @pytest.mark.parametrize("examined", [1, 2, 3, 5, 8, 60])
 def test_however_little_a_page_examines_nothing_is_left_out(ledger: Ledger, examined: int) -> None:
-    """Batches that do not match use up the budget of a page, and more."""
+    """Use batches without matches that exceed the budget of a page."""
     old = [ledger.single(FIRST) for _ in range(3)]
     others = [ledger.batch(0.1, 0.9, decider=SECOND) for _ in range(6)]
     young = [ledger.single(FIRST) for _ in range(3)]

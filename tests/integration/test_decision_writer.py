@@ -1,4 +1,4 @@
-"""Decisions get into the database whole, once, and again after it was away."""
+"""Decisions are written completely and once, and again after an outage of the database."""
 
 import json
 import resource
@@ -103,7 +103,7 @@ def test_a_connection_that_was_killed_is_made_again(postgresql: Server) -> None:
 
 
 def test_a_server_that_hangs_is_away(postgresql: Server) -> None:
-    """Whoever waited for it without end could not turn to the journal."""
+    """Give up on a frozen server, as a caller that waits forever could not use the journal."""
     url = postgresql.new_database()
     upgrade_database(url)
     writer = DecisionWriter(url, patience=0.1)
@@ -119,7 +119,7 @@ def test_a_server_that_hangs_is_away(postgresql: Server) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """An SQLite database that is migrated."""
+    """Create a migrated SQLite database."""
     upgrade_database(f"sqlite:///{tmp_path}/decisions.db")
     return tmp_path / "decisions.db"
 
@@ -137,7 +137,7 @@ def test_a_locked_file_is_told_soon_and_written_to_again_later(file: Path) -> No
 
 
 def test_whoever_opens_the_file_waits_for_one_who_has_it_for_himself(file: Path) -> None:
-    """As who closes it last has, for a moment."""
+    """Hold an exclusive lock, as the last process to close the file briefly does."""
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN EXCLUSIVE")
@@ -182,7 +182,7 @@ def test_a_file_that_comes_back_has_all_that_it_had(file: Path) -> None:
 
 
 def test_a_file_that_is_gone_or_another_one_is_noticed(file: Path) -> None:
-    """Who has it open would write into nowhere."""
+    """Move the file away: a process that has it open would write to a lost file."""
     writer = DecisionWriter(f"sqlite:///{file}")
     writer.write([decision("d-1")], [])
     kept = file.rename(file.with_name("moved.db"))
@@ -201,7 +201,7 @@ def test_a_file_that_is_gone_or_another_one_is_noticed(file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "a#b", "a%2541", "Kredit-Böck"])
 def test_a_file_is_opened_by_its_own_name(tmp_path: Path, name: str) -> None:
-    """SQLite would take a part of it for something else."""
+    """Use names with characters that are special in SQLite's URIs."""
     url = f"sqlite:///{tmp_path}/{name}.db"
     upgrade_database(url)
     names = {name.replace("%25", "%") + end for end in (".db", ".db.migration-lock")}
@@ -210,7 +210,7 @@ def test_a_file_is_opened_by_its_own_name(tmp_path: Path, name: str) -> None:
 
 
 class Replaces:
-    """A disk on which the file is replaced just before a transaction ends."""
+    """A hook that moves the file away just before a transaction ends."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""A worker's greenlets get their turn while one of them waits for PostgreSQL."""
+"""A worker's greenlets keep running while one of them waits for PostgreSQL."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from loan_api.settings import PROJECT_ROOT
 from tests.support.postgresql import Server
 
-# A greenlet waits for a lock that another one gives up as soon as it sees that; else the statement takes too long.
+# One greenlet waits for a lock that another one releases once it sees the wait; otherwise the statement times out.
 _SCRIPT = """
 from gevent import monkey
 monkey.patch_all()

@@ -1,4 +1,4 @@
-"""Documented commands that change a database for good, which the tests of documents leave out: run on a copy."""
+"""Documented commands that change a database irreversibly, run on a copy; the document tests skip them."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from tests.support.documents import blocks
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with the environment and a new tracking database."""
+    """Create a folder with the virtual environment and a new tracking database."""
     (tmp_path / "instance").mkdir()
     MlflowClient(sqlite_url(Home(tmp_path / "instance").tracking_database)).search_experiments()
     (tmp_path / ".venv").symlink_to(sys.prefix)

@@ -1,4 +1,4 @@
-"""The decision log's schema: up, down, and no difference between migrations and tables."""
+"""Migrations of the decision log: upgrades, downgrades, and agreement with the declared tables."""
 
 import json
 import os
@@ -49,14 +49,14 @@ def test_a_service_that_starts_again_does_not_wait_for_a_lock(tmp_path: Path) ->
 
 @pytest.mark.parametrize("is_empty", [False, True])
 def test_what_is_left_of_a_removed_database_is_kept_out_of_the_next_one(tmp_path: Path, is_empty: bool) -> None:
-    """SQLite would delete it, and with it what was decided last."""
+    """Keep a leftover write-ahead log, as SQLite would delete it together with the latest decisions."""
     file = tmp_path / "decisions.db"
     assert list(upgrade_database(f"sqlite:///{file}")) == []
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(_OLD_ROW)
         database.commit()
-        # As after a kill: nothing is moved into the database at the end.
+        # As after a kill, nothing is checkpointed into the database.
         old = {path.name: path.read_bytes() for path in tmp_path.glob("decisions.db*")}
     for path in tmp_path.glob("decisions.db*"):
         path.unlink()
@@ -111,7 +111,7 @@ def test_a_migration_that_is_cut_short_changes_nothing(database_url: str) -> Non
     command.downgrade(migration_config(database_url), "0001")
     engine = open_engine(database_url)
     with engine.begin() as connection:
-        # Fails only after the decisions were moved.
+        # Fail only after the decisions were moved.
         connection.execute(text("CREATE TABLE outcomes (id INTEGER)"))
         before = _schema(connection)
     with pytest.raises(StorageError):
@@ -186,7 +186,7 @@ def test_a_start_with_another_database_warns_about_the_decisions_left_behind(tmp
 
 
 def test_a_restored_database_becomes_readable_by_its_owner_only(tmp_path: Path) -> None:
-    """The documented copy has the permissions of an ordinary file, and so has its write-ahead log."""
+    """Tighten the permissions of a restored copy and its write-ahead log, which are those of ordinary files."""
     url = f"sqlite:///{tmp_path}/decisions.db"
     upgrade_database(url)
     writer = DecisionWriter(url)

@@ -1,4 +1,4 @@
-"""The history of a decision's outcomes is in order of time, whoever reports and whatever the clocks say."""
+"""A decision's outcomes are in chronological order, regardless of reporters and clock differences."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def test_of_concurrent_reports_the_latest_is_in_force(ledger: Ledger) -> None:
 
 
 def test_no_outcome_is_dated_before_the_one_that_it_replaces(ledger: Ledger) -> None:
-    """Clocks of different hosts differ."""
+    """Report with an earlier clock, as the clocks of hosts differ."""
     archive = DatabaseArchive(ledger.url)
     batch_id = ledger.batch(0.25, 0.75)
     later = START + timedelta(hours=2)

@@ -1,4 +1,4 @@
-"""The passwords in DATABASE_URL and MLFLOW_TRACKING_URI stay there, whatever goes wrong and however much is logged."""
+"""Passwords in DATABASE_URL and MLFLOW_TRACKING_URI never leak, whatever fails and however much is logged."""
 
 import traceback
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.support.homes import run_in_process
 from tests.support.postgresql import Server
 
 PASSWORD = "hunter2"
-# Nobody listens there; no scheme of MLflow's; no number, which MLflow takes for a defect of its own.
+# No listener; an unknown scheme; and an invalid port, which MLflow reports as an internal error.
 TRACKING_URIS = [f"http://u:{PASSWORD}@127.0.0.1:1/", f"htp://u:{PASSWORD}@x", f"http://u:{PASSWORD}@127.0.0.1:x/"]
 
 
@@ -67,7 +67,7 @@ def test_training_does_not_tell_that_of_the_tracking_store(
 def test_nor_does_the_service(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str
 ) -> None:
-    """What the follower of the registry writes is what the log and /health say."""
+    """Check the registry follower's problem, which appears in the log and on /health."""
     caplog.set_level("DEBUG")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

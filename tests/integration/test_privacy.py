@@ -17,7 +17,7 @@ def test_telemetry_is_off_wherever_mlflow_is_used(module: str) -> None:
 
 
 def test_onnxruntime_keeps_nothing_to_report(tmp_path: Path) -> None:
-    """With telemetry enabled, importing it writes a device id under the home folder."""
+    """Check for a device id in the home folder, which an import with telemetry enabled writes."""
     run("import loan_api.scoring.compiled", {"HOME": str(tmp_path)})
     assert list(tmp_path.rglob("*")) == []
 

@@ -1,4 +1,4 @@
-"""Promotion, rollback and history, on a real registry: one version in Production, whatever happens."""
+"""Promotion, rollback and history on a real registry keep exactly one version in Production."""
 
 import dataclasses
 import json
@@ -176,7 +176,7 @@ def test_the_history_goes_on_though_the_clock_was_set_back(two_versions: Trained
 
 
 class Killed(BaseException):
-    """Simulates the end of the process."""
+    """Simulated end of the process."""
 
 
 class DyingClient:

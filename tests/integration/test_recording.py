@@ -1,4 +1,4 @@
-"""Records on their way from several threads, through real connections and a real recorder, into a real database."""
+"""Recording from several threads through real connections and a real recorder into a real database."""
 
 import itertools
 import os
@@ -33,7 +33,7 @@ CLIENTS = 4
 
 @dataclass
 class Noting:
-    """Writes to the real database, and notes what got there, in order."""
+    """A writer to the real database that notes written records in order."""
 
     writer: DecisionWriter
     noted: list[str]
@@ -45,7 +45,7 @@ class Noting:
 
 @dataclass
 class Recording:
-    """A recorder at work, and what its clients were told."""
+    """A running recorder and the acknowledgements that its clients received."""
 
     url: str
     recorder: Recorder
@@ -62,7 +62,7 @@ class Recording:
         return receipt
 
     def progress(self) -> None:
-        """Waits until a hundred more are acknowledged."""
+        """Wait until 100 more records have been acknowledged."""
         before = len(self.acknowledged)
         wait_until(lambda: len(self.acknowledged) >= before + 100, "records to be acknowledged")
 
@@ -73,7 +73,7 @@ class Recording:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[str], Recording]]:
-    """Starts a recorder for a database; it ends once its clients have hung up."""
+    """Start a recorder for a database; it ends once its clients have disconnected."""
     reading, writing = os.pipe()
     threads: list[threading.Thread] = []
     queues: list[ConnectionQueue] = []
@@ -101,7 +101,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Recording]]:
 
 @contextmanager
 def clients(recording: Recording) -> Iterator[None]:
-    """Each records over a connection of its own for as long as the block runs, one decision after the other."""
+    """Run clients during the block; each records one decision after another over its own connection."""
     over = threading.Event()
 
     def run(client: int) -> None:
@@ -121,7 +121,7 @@ def clients(recording: Recording) -> Iterator[None]:
 
 @pytest.fixture
 def outage(database_url: str, request: pytest.FixtureRequest) -> Callable[[], AbstractContextManager[None]]:
-    """The database does not answer while the block runs."""
+    """Make the database unavailable for the duration of the block."""
     file = sqlite_file(database_url)
 
     @contextmanager
@@ -162,7 +162,7 @@ def test_what_is_acknowledged_is_there_once_and_in_order(
 
 
 def test_a_database_that_is_made_later_gets_everything(tmp_path: Path, start: Callable[[str], Recording]) -> None:
-    """Its folder could not even be made when the service started."""
+    """Start with a database folder that cannot be created yet."""
     place = tmp_path / "place"
     place.touch()
     recording = start(f"sqlite:///{place}/decisions.db")

@@ -1,4 +1,4 @@
-"""A training run puts one model into Production that anyone can load and trace."""
+"""A training run puts a loadable and traceable model into Production."""
 
 import csv
 import dataclasses
@@ -78,7 +78,7 @@ class TestRegisteredVersion:
             assert part in package.model_card
 
     def test_nothing_in_its_artifact_is_an_applicant_s(self, trained_home: TrainedHome, tmp_path: Path) -> None:
-        """No golden row or example is a real application."""
+        """Check that no golden row or example is a real application."""
         mlflow.set_tracking_uri(trained_home.settings.mlflow_tracking_uri)
         artifact = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/Production", dst_path=str(tmp_path)))
         kept = applications_frame(ReferencePackage.read(artifact).golden_rows.applications)
@@ -209,7 +209,7 @@ class TestRuns:
 
 
 def test_the_same_again_is_the_same_and_registers_nothing(own_home: TrainedHome) -> None:
-    """The rows may be in another order, in a file of another name."""
+    """Train on the same rows in another order and in a renamed file."""
     assert own_home.settings.dataset_path is not None
     header, *rows = own_home.settings.dataset_path.read_text(encoding="utf-8").splitlines()
     other = own_home.settings.dataset_path.with_name("other.csv")

@@ -1,6 +1,6 @@
-"""What `simulate` sends makes the right alerts fire: the service counts it, promtool lets the time pass.
+"""Traffic from `simulate` fires the right alerts: the service counts it, and promtool simulates the time.
 
-Only how long the answers took is left out: that is of the machine which runs this.
+Response times are excluded, as they depend on the machine.
 """
 
 import base64
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.skipif(
 RULES = sorted((PROJECT_ROOT / "prometheus" / "rules").glob("*.yml"))
 MINUTES = 60
 REQUESTS_A_MINUTE = 24
-# By the labels of a series, its value at each scrape.
+# The value of each series at every scrape.
 Scrapes = dict[str, list[float]]
 
 
 def scraped(home: TrainedHome, scenario: str) -> Scrapes:
-    """Traffic for an hour, scraped each minute, the first time before any of it."""
+    """Simulate an hour of traffic with a scrape per minute, the first one before any traffic."""
     client = client_of(home.settings, models=source_of(home))
     assert home.settings.dataset_path is not None
     random = Random(7)
@@ -63,7 +63,7 @@ def scrape(client: FlaskClient, password_file: Path) -> Iterable[tuple[str, floa
 
 
 def fails_unless(query: str, expected: list[str], scrapes: Scrapes, folder: Path) -> None:
-    """That the query has a sample of value 1 for each of the expected label sets, at the hour's end."""
+    """Check that after the hour the query has a sample of value 1 for each expected label set."""
     groups = [group["name"] for file in RULES for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
     series = [
         {"series": name, "values": " ".join(map(repr, values))}
@@ -72,7 +72,7 @@ def fails_unless(query: str, expected: list[str], scrapes: Scrapes, folder: Path
     samples = [{"labels": labels, "value": 1} for labels in expected]
     test = {
         "rule_files": [str(file) for file in RULES],
-        # What is recorded is there when alerts ask for it.
+        # Evaluate recording rules before the alerts that use them.
         "group_eval_order": sorted(groups, key=lambda name: name.endswith("_alerts")),
         "evaluation_interval": "1m",
         "tests": [

@@ -46,7 +46,7 @@ def client(trained_home: TrainedHome) -> FlaskClient:
 
 
 def raw_applications(path: Path) -> list[dict[str, Any]]:
-    """Read the file's rows as a client would send them, without the project's reader."""
+    """Read the file's rows as a client sends them, without the project's reader."""
     numbers = {number.name for number in NUMBERS}
     with path.open(encoding="utf-8") as file:
         rows = csv.DictReader(file, fieldnames=[*COLUMNS], skipinitialspace=True)
@@ -188,7 +188,7 @@ def test_a_version_for_other_features_is_rejected(two_versions: TrainedHome) -> 
 
 
 def test_a_version_without_a_digest_is_rejected(two_versions: TrainedHome) -> None:
-    """Training did not register it, so its files cannot be verified."""
+    """Reject it, as training did not register it and its files cannot be verified."""
     registry = serve_the_first_then_promote_the_second(two_versions)
     version = find_version(two_versions.client, MODEL, "1.0.1")
     two_versions.client.delete_model_version_tag(MODEL, version.version, TAG_ARTIFACT_DIGEST)
@@ -198,7 +198,7 @@ def test_a_version_without_a_digest_is_rejected(two_versions: TrainedHome) -> No
 
 
 def move_the_threshold_of_the_graph(artifact: Path) -> None:
-    """A graph that answers 0.3 for everything, in place of the right one."""
+    """Replace the graph by one with the constant answer 0.3."""
     form = CompiledForm.read(artifact)
     shutil.rmtree(artifact / "compiled")
     dataclasses.replace(form, graph=constant_graph(len(form.inputs), 0.3)).write(artifact)
@@ -296,7 +296,7 @@ def test_replays_verify_as_the_service_does(own_home: TrainedHome, lacks: str) -
 
 
 class Bomb:
-    """Creates a folder when it is unpickled."""
+    """Object that creates a folder when unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -309,7 +309,7 @@ class Bomb:
 def test_a_pickle_is_not_loaded_even_where_it_was_registered(
     two_versions: TrainedHome, tmp_path: Path, file: str, served: str
 ) -> None:
-    """In place of the compiled form's proof, the pipeline serves; in place of the pipeline, the version is rejected."""
+    """Replace the proof by a pickle: the pipeline serves. Replace the pipeline: the version is rejected."""
     registry = serve_the_first_then_promote_the_second(two_versions)
     artifact = newest_artifact(two_versions)
     bomb = Bomb(tmp_path / "exploded")
@@ -326,7 +326,7 @@ def test_a_pickle_is_not_loaded_even_where_it_was_registered(
 
 
 def test_a_poll_from_before_the_server_started_is_ignored(own_home: TrainedHome) -> None:
-    """Another version may have been promoted since."""
+    """Ignore it, as another version may have been promoted since."""
     registry_of(own_home)
 
     class NoFollower:
@@ -346,7 +346,7 @@ def test_polls_are_dated_by_the_monotonic_clock(own_home: TrainedHome) -> None:
 
 
 def test_a_poll_from_before_the_machine_booted_is_ignored(own_home: TrainedHome) -> None:
-    """The monotonic clock restarts at boot, so an old poll could look recent."""
+    """Ignore it, as the monotonic clock restarts at boot and an old poll could look recent."""
     registry_of(own_home)
     file = cache_of(own_home).folder / "desired.json"
     written = json.loads(file.read_bytes())

@@ -105,7 +105,7 @@ def test_a_run_that_mlflow_would_continue_is_refused_and_the_variable_named(trai
 
 
 def test_an_unreachable_tracking_server_is_one_line(tmp_path: Path) -> None:
-    """MLflow's own attempts would take minutes."""
+    """Fail fast, as MLflow's own retries would take minutes."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -135,7 +135,7 @@ class TestDiff:
         assert result.stdout.startswith("Same data.\n")
         assert "stump, decision_tree, naive_bayes" in result.stdout
         assert "dataset_digest" not in result.stdout
-        # By a candidate's run or its training run, it is the same.
+        # A candidate's run and its training run give the same comparison.
         child = own_home.client.get_model_version(MODEL, "1").run_id
         result = command(own_home, "diff", str(child), older.info.run_id)
         assert result.stdout == "Same data.\nSame parameters.\nSame metrics.\n"
@@ -149,7 +149,7 @@ class TestDiff:
         for row in richer:
             row[place] = str(2 * int(row[place]))
         data.write_text("\n".join([header, *(",".join(row) for row in richer[:-50])]) + "\n", encoding="utf-8")
-        # A run without a winner can be compared, too, and is over before the gate.
+        # A run without a winner can also be compared, and ends before the gate.
         finished = command(own_home, "run", "--candidates", "naive_bayes", "--jobs", "1")
         assert "is no better than the baseline stump" in finished.stderr
         newer, _ = training_runs(own_home.client)
@@ -198,7 +198,7 @@ def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
     process = start(environ)
     home = Path(environ["LOAN_HOME"])
     wait_for(lambda: any((home / "logs").glob("*.log")), process)
-    # Ctrl-C reaches the whole group, a stop only the process.
+    # Ctrl-C reaches the whole process group, SIGTERM only the process.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr

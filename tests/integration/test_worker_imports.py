@@ -1,4 +1,4 @@
-"""What a web worker imports is what it weighs: a compiled model needs none of what made it."""
+"""Imports determine a web worker's memory: serving a compiled model imports no training library."""
 
 import json
 import subprocess

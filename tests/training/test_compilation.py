@@ -1,4 +1,4 @@
-"""A compiled form gives the answers of its pipeline, or does not exist."""
+"""A compiled form gives the same answers as its pipeline, or is not created."""
 
 import json
 import tempfile
@@ -41,7 +41,7 @@ EVERY_KIND = pytest.mark.parametrize(
     [(name, calibration) for name in COMPETITORS if name != NEIGHBOURS for calibration in CALIBRATIONS],
 )
 THRESHOLD = 0.5
-# Enough to see every operation of a large ensemble.
+# Enough for every operation of a large ensemble.
 TREES = 25
 ROWS = 300
 
@@ -49,9 +49,9 @@ ROWS = 300
 SHARES = {"stump", "decision_tree", "random_forest", "extra_trees"}
 BIT_EQUAL = {(name, calibration) for name in SHARES for calibration in ("none", "isotonic")}
 BIT_EQUAL |= {("ada_boost", "isotonic"), ("lightgbm", "isotonic")}
-# XGBoost's own exponential is float32 and now and then off by a last bit of that.
+# XGBoost's own exponential is in float32 and occasionally differs in the last bit.
 SINGLE_PRECISION = {("xgboost", "none"), ("xgboost", "sigmoid")}
-# Rounding that is left in these scores is multiplied by the steepness of the calibration; a proof may refuse them.
+# A steep calibration amplifies the remaining rounding errors of these scores; a proof may reject them.
 STEEP = {("xgboost", "isotonic"), ("naive_bayes", "isotonic")}
 
 
@@ -127,7 +127,7 @@ def test_it_answers_as_the_pipeline(name: str, calibration: Calibration) -> None
         assert actual.dtype == np.float64
         if (name, calibration) in BIT_EQUAL:
             assert np.array_equal(actual, expected)
-            # So no decision can differ, even at a threshold that is one of the probabilities.
+            # So no decision can differ, even if the threshold equals one of the probabilities.
             continue
         allowed = 1e-9
         if (name, calibration) in SINGLE_PRECISION:
@@ -198,9 +198,9 @@ def test_a_tree_that_never_splits_is_compiled() -> None:
 @pytest.mark.parametrize("name", ["stump", "decision_tree", "random_forest", "lightgbm"])
 @pytest.mark.parametrize("way", [-np.inf, np.inf])
 def test_a_threshold_that_is_moved_by_a_last_bit_is_refused(name: str, way: float) -> None:
-    """The first split of the first tree: every row comes by.
+    """Move the first split of the first tree, which every row reaches.
 
-    A threshold that a model compares float32 numbers with is moved by a last bit of those.
+    If the model compares float32 numbers, the threshold moves by the last bit of a float32.
     """
     pipeline = fitted(name)
     inputs, graph = compile_pipeline(pipeline)
@@ -234,7 +234,7 @@ def test_a_leaf_that_is_changed_a_little_is_refused() -> None:
 
 
 def test_a_form_that_decides_differently_is_refused() -> None:
-    """Even if the probabilities are almost equal, the threshold may lie between them."""
+    """Refuse it even if the probabilities are almost equal, as the threshold may lie between them."""
     pipeline = fitted("decision_tree")
     inputs, graph = compile_pipeline(pipeline)
 

@@ -44,7 +44,7 @@ def test_rows_lie_on_both_sides_of_every_split(column: str) -> None:
     splits = SplitPoints(np.repeat(points, 20), np.arange(40))
     rows = rows_with(proof_applications(invented(), {column: splits}), column)
     for point in points:
-        # A derived feature does not take every value: it steps over some.
+        # A derived feature does not take every value.
         nearest = 1e-15 * abs(point) * 4
         assert np.count_nonzero((rows < point) & (rows >= point - nearest)) > 10
         assert np.count_nonzero((rows > point) & (rows <= point + nearest)) > 10
@@ -61,7 +61,7 @@ def test_every_category_and_the_ends_of_every_range_are_there() -> None:
         assert max(rows[number.name]) > number.maximum
     assert np.isfinite(np.array(list(derived_values(rows).values()))).all()
     assert min(rows["cibil_score"]) == 299
-    # Zero would divide by zero.
+    # Zero would cause a division by zero.
     assert min(rows["income_annum"]) == 1
 
 
@@ -85,7 +85,7 @@ def test_rounded_inputs_change_sides_where_rounding_does(threshold: float, stric
 
 
 def test_a_turn_is_tried_on_an_application_that_comes_by_its_split() -> None:
-    """Only values above 1 reach the second split; none reaches the third."""
+    """Use a tree whose second split only values above 1 reach, and whose third none reaches."""
     tree = Tree(
         inputs=np.array([0, 1, 1]),
         thresholds=np.array([1.0, 5.0, 7.0]),

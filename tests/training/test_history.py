@@ -1,4 +1,4 @@
-"""What a rollback goes back to, told by the events alone."""
+"""Target of a rollback, derived from the events alone."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ F: Action = "found"
 
 
 def events(*steps: tuple[Action, str]) -> list[Event]:
-    """One event an hour."""
+    """Return one event per hour."""
     return [
         Event(START + timedelta(hours=hour), action, version, f"1.0.{version}", "someone", done=True)
         for hour, (action, version) in enumerate(steps)

@@ -39,7 +39,7 @@ def test_a_silent_store_is_given_up_after_seconds(scheme: str) -> None:
         started = time.monotonic()
         with pytest.raises(TrackingUnreachableError) as caught:
             check_reachable(f"{scheme}://me:hunter2@127.0.0.1:{port}/runs")
-        # MLflow's own attempts take several minutes.
+        # MLflow's own retries take several minutes.
         assert time.monotonic() - started < 60
     assert str(caught.value) == (
         f"the tracking store at 127.0.0.1:{port} does not answer within 5 s; start it or correct MLFLOW_TRACKING_URI"

@@ -14,7 +14,7 @@ from training.selection.evaluation import Conditions, Evaluation, evaluate_all
 def winner() -> Evaluation:
     if not DEFAULT_DATASET.exists():
         pytest.skip("put loan_approval_dataset.csv into dataset/")
-    # A few of every kind; the rest would not change what is asked here.
+    # A few candidates of every kind suffice; the others would not change the result.
     candidates = select_candidates(["logistic_regression", "decision_tree", "naive_bayes", "lightgbm"])
     split = split_dataset(read_dataset(DEFAULT_DATASET))
     baseline, *evaluations = evaluate_all((BASELINE, *candidates), split, Conditions(42), jobs=1)

@@ -60,7 +60,7 @@ def test_an_absent_worker_is_not_waited_for(connections: ConnectionCounts) -> No
 
 @pytest.fixture
 def second_in_turn(connections: ConnectionCounts, loop: Loop) -> AcceptTurns:
-    """A worker with one connection more than the other."""
+    """Provide a worker with one more connection than the other."""
     connections.opened(0)
     return loop.turns_of(0, connections)
 

@@ -1,4 +1,4 @@
-"""The audit of the locks against a source of advisories, here one that the test plays."""
+"""Audit of the locks against a fake source of advisories."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def lock(tmp_path: Path) -> Path:
 
 @contextmanager
 def advisories(known: dict[str, str]) -> Iterator[str]:
-    """The address of a source that answers as OSV does; it knows an advisory for each of these packages."""
+    """Run a source that responds as OSV does, with an advisory for each of these packages. Yield its address."""
 
     class Source(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -36,7 +36,7 @@ def advisories(known: dict[str, str]) -> Iterator[str]:
             self.wfile.write(answer)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Nobody reads it."""
+            """Log nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Source) as server:
         Thread(target=server.serve_forever).start()

@@ -1,4 +1,4 @@
-"""What is recorded of a batch comes back as it was scored, bit by bit."""
+"""The recorded content of a batch is restored exactly as it was scored."""
 
 from typing import Any
 

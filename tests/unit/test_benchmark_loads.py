@@ -1,4 +1,4 @@
-"""The benchmark's own clients count every answer as what it is, and charge a server for what it delays."""
+"""The benchmark's clients classify every response correctly and include a server's delays in latencies."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ def answer(status: str = "200 OK", head: str = "", body: bytes = BODY) -> bytes:
 
 @contextmanager
 def server(respond: Callable[[int], bytes]) -> Iterator[int]:
-    """A server that answers the nth request (from 0) with `respond(n)` and closes the connection on an empty answer."""
+    """Run a server that sends `respond(n)` for the nth request (from 0), or disconnects if that is empty."""
     numbers = count()
 
     def talk(connection: socket.socket) -> None:

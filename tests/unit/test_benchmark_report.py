@@ -1,4 +1,4 @@
-"""The benchmark judges the median of the rounds, and its page keeps what people have written."""
+"""The benchmark judges the median of the rounds, and its page keeps text outside the markers."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_batches_are_judged_by_the_form_that_mlflow_answers_quickest() -> None:
 
 
 def test_checkouts_are_judged_by_the_median_of_their_pairs() -> None:
-    """A time counts the other way round: half of it is twice as fast."""
+    """Include times, whose ratio is inverted: half the time is twice as fast."""
     rates = [Pair("new against old", SINGLE, 16, this=this, other=100) for this in (96, 98, 200)]
     starts = [Pair("new against old", START, 1, this=2, other=other, is_time=True) for other in (1, 1.5, 4)]
     results = Results({}, 2, "random_forest", pairs=[*rates, *starts])

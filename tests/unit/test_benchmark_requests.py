@@ -1,4 +1,4 @@
-"""The benchmark sends valid applications, and each server gets them in its own form."""
+"""The benchmark sends valid applications, in each server's own format."""
 
 import json
 from pathlib import Path

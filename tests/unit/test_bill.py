@@ -1,4 +1,4 @@
-"""The bill of materials of an image is the image's lock, with licences, in a form that other tools read."""
+"""An image's bill of materials matches its lock, with licences, in a standard format."""
 
 import json
 

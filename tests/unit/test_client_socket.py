@@ -1,4 +1,4 @@
-"""A response is sent in one piece, is given up in time, and reaches a client that is still sending."""
+"""A response is sent in one piece, times out, and reaches a client that is still sending."""
 
 import socket
 import time
@@ -17,7 +17,7 @@ from loan_api.entrypoints.server.accepting import ClientSocket
 
 @pytest.fixture
 def connected() -> Iterator[tuple[ClientSocket, Any]]:
-    """A connection as the worker has it, and the client's end."""
+    """Provide the worker's and the client's end of a connection."""
     ours, theirs = gevent.socket.socketpair()
     with ClientSocket(ours.family, ours.type, ours.proto, fileno=ours.detach()) as client_socket, theirs:
         yield client_socket, theirs
@@ -40,7 +40,7 @@ def test_a_response_that_is_taken_arrives_complete(connected: tuple[ClientSocket
 
 
 def test_a_response_that_is_not_taken_is_given_up(connected: tuple[ClientSocket, Any]) -> None:
-    """With the error of a closed connection, which gunicorn does not log."""
+    """Raise the error of a closed connection, which gunicorn does not log."""
     ours, _ = connected
     ours.send_seconds = 0.05
     with pytest.raises(BrokenPipeError):
@@ -52,7 +52,7 @@ def test_what_is_corked_is_sent_together(connected: tuple[ClientSocket, Any]) ->
     ours.cork()
     ours.sendall(b"head, ")
     ours.sendall(b"body")
-    # Data on a local socket pair is there as soon as it is sent.
+    # Data sent on a local socket pair is available immediately.
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):
         theirs.recv(100)
@@ -86,7 +86,7 @@ def test_a_file_is_sent_after_what_is_corked(connected: tuple[ClientSocket, Any]
 
 @contextmanager
 def over_tcp() -> Iterator[tuple[ClientSocket, socket.socket]]:
-    """A TCP connection, which is reset if it is closed with unread data; the client is not gevent's."""
+    """Provide a TCP connection, which is reset if closed with unread data; the client does not use gevent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         theirs = socket.create_connection(listener.getsockname(), timeout=20)
         accepted, _ = listener.accept()

@@ -53,7 +53,7 @@ CELLS = st.text(st.sampled_from('a", \t\n'), max_size=6)
 
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=4))
 def test_cells_keep_their_content(rows: list[tuple[str, str]]) -> None:
-    """Whatever a strict writer quotes comes back, but for empty rows."""
+    """Check that everything a strict writer quotes is restored, except for empty rows."""
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
     assert [row for _, row in read_csv(text.getvalue().encode())][1:] == [list(row) for row in rows if any(row)]

@@ -1,4 +1,4 @@
-"""Grafana's dashboards are current, say what they show, and ask for what there is."""
+"""Grafana's dashboards are current, describe their panels, and query existing series."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from prometheus.grafana.panels import WHOLE_WIDTH
 
 Json = dict[str, Any]
 
-# What Prometheus itself makes of scrapes and alerts, with their labels beside the target's.
+# Series that Prometheus itself creates for scrapes and alerts, with their labels besides the target's.
 OF_PROMETHEUS = {
     "up": set[str](),
     "scrape_duration_seconds": set[str](),
@@ -28,7 +28,7 @@ OF_PROMETHEUS = {
     "ALERTS": {"alertname", "alertstate", "severity"},
 }
 OF_TARGETS = {"job", "instance"}
-# What Grafana puts in the place of its own variables, as long as it is a duration.
+# Sample values of Grafana's duration variables.
 DURATIONS = {"$__rate_interval": "1m", "$window": "1d"}
 
 RULES = PROJECT_ROOT / "prometheus" / "rules"
@@ -50,7 +50,7 @@ def queries(name: str) -> list[str]:
 
 
 def expressions(name: str) -> list[str]:
-    """Of panels and annotations."""
+    """Return the expressions of panels and annotations."""
     return [*queries(name), *(each["expr"] for each in dashboard(name)["annotations"]["list"])]
 
 
@@ -67,7 +67,7 @@ def as_prometheus_reads(expression: str) -> str:
 
 
 def selectors(expression: str) -> list[tuple[str, set[str]]]:
-    """Each metric that the expression names, and the labels that it selects by."""
+    """Return each metric in the expression with the labels of its selector."""
     found = []
     for name, inside in re.findall(r"([a-zA-Z_:][\w:]*)\{([^}]*)\}", expression):
         found.append((name, set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", re.sub(r'"[^"]*"', '""', inside)))))
@@ -75,7 +75,7 @@ def selectors(expression: str) -> list[tuple[str, set[str]]]:
 
 
 def metrics(expression: str) -> set[str]:
-    """All that is neither a function, a keyword, a label nor a text."""
+    """Return the metrics in the expression: all words except functions, keywords, labels and strings."""
     bare = re.sub(r'"[^"]*"', "", expression)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|offset \w+", " ", bare)
     bare = re.sub(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", bare)
@@ -84,7 +84,7 @@ def metrics(expression: str) -> set[str]:
 
 
 def existing() -> dict[str, set[str] | None]:
-    """Every series that there is, and the labels it has, where they are known."""
+    """Return every existing series with its labels, or None if they are unknown."""
     series: dict[str, set[str] | None] = {}
     for metric in METRICS:
         if metric.kind == "histogram":
@@ -104,7 +104,7 @@ def test_every_file_is_of_a_dashboard() -> None:
 
 @files
 def test_a_file_is_current(name: str) -> None:
-    """Otherwise: `python -m prometheus.grafana`."""
+    """Check the file; `python -m prometheus.grafana` updates it."""
     assert (FOLDER / name).read_text(encoding="utf-8") == content(DASHBOARDS[name])
 
 
@@ -188,7 +188,7 @@ def test_every_query_is_of_the_chosen_job(name: str) -> None:
 
 
 def expressions_of(key: str, name: str) -> list[str]:
-    """Of the rules that record or alert under that name."""
+    """Return the expressions of rules that record or alert under that name."""
     files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULES.glob("*.yml")]
     return [
         rule["expr"] for file in files for group in file["groups"] for rule in group["rules"] if rule.get(key) == name

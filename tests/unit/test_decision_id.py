@@ -1,4 +1,4 @@
-"""An id says when its decision was made, and there is no other like it, whatever the clock does."""
+"""A decision id contains its timestamp and is unique, whatever the clock does."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

@@ -36,7 +36,7 @@ def slow(body: bytes) -> Application | None:
 
 
 def around(feature: Feature) -> st.SearchStrategy[Any]:
-    """Values that are valid, nearly valid, or something else altogether."""
+    """Return values that are valid, almost valid, or of any other kind."""
     anything = st.one_of(
         st.none(), st.booleans(), st.text(max_size=5), st.floats(), st.integers(), st.lists(st.integers(), max_size=2)
     )
@@ -53,7 +53,7 @@ def around(feature: Feature) -> st.SearchStrategy[Any]:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """A valid application of which a few fields are drawn anew, missing, or joined by others."""
+    """Draw a valid application with a few fields replaced, removed or added."""
     drawn: dict[str, Any] = dict(example_application())
     for feature in draw(st.lists(st.sampled_from(FEATURES), max_size=4)):
         drawn[feature.name] = draw(around(feature))

@@ -21,7 +21,7 @@ def values_of(feature: Feature) -> st.SearchStrategy[object]:
 valid_applications = st.fixed_dictionaries({feature.name: values_of(feature) for feature in FEATURES})
 
 
-# The first example pays for importing pandas; a loaded machine would exceed the deadline.
+# The first example includes the import of pandas, which exceeds the deadline on a loaded machine.
 @settings(deadline=None)
 @given(valid_applications)
 def test_every_valid_application_has_finite_derived_features(valid: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""The documents lead where they say, and every command in them is either run or said not to be."""
+"""Links in the documents work, and every command in them is either run or marked as not run."""
 
 from itertools import chain
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 
 
 def test_every_page_is_found_from_the_index() -> None:
-    """Directly, or by a page that the index names."""
+    """Follow links from the index, directly or through a page that it lists."""
     found = {INDEX}
     while new := set(chain.from_iterable(map(_pages_linked_from, found))) - found:
         found |= new
@@ -66,7 +66,7 @@ def _pages_linked_from(page: Path) -> set[Path]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_what_is_typed_stands_in_console_blocks(page: Path) -> None:
-    """Others are not looked at by the test that runs them."""
+    """Require console blocks, as the test that runs commands ignores others."""
     typed = [
         block for block in blocks(page) if block.content.startswith("$ ") or block.language in {"bash", "sh", "shell"}
     ]

@@ -29,5 +29,5 @@ def test_folds_map_to_values_from_the_training_data() -> None:
 
 
 def test_the_digest_covers_the_meaning_of_the_features() -> None:
-    """A change of this digest makes the next model a major version. Make sure that it is intended."""
+    """Pin the digest, as a change makes the next model a major version and must be intended."""
     assert feature_schema_digest() == "779d6e22ac4d63d8c1bd4a333220fd3cf4b4aa9c691a4a446edebcb3b757119e"

@@ -1,4 +1,4 @@
-"""Changes to the file of keys take effect; a broken file leaves the previous keys in force."""
+"""Changes to the key file take effect; a broken file leaves the previous keys in force."""
 
 import logging
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tests.support.fakes import NOW
 
 @dataclass
 class Clock:
-    """A clock that the test moves."""
+    """A clock controlled by the test."""
 
     seconds: float = 100.0
 

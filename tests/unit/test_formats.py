@@ -1,4 +1,4 @@
-"""Every format carries the same applications, with the same validation, and the same decisions back."""
+"""Every format transports the same applications and decisions, with the same validation."""
 
 import csv
 import io
@@ -110,7 +110,7 @@ def test_every_error_is_found_with_its_place(media_type: str) -> None:
 
 @every_format
 def test_nothing_is_lost_silently(media_type: str) -> None:
-    """A missing value is an error in every format, whatever the format calls it."""
+    """Check that a missing value is an error in every format, however the format represents it."""
     assert pointers(media_type, [application(), application(loan_term=None)]) == ["/instances/1/loan_term"]
 
 
@@ -161,7 +161,7 @@ def test_a_cell_that_is_no_number_is_refused(cell: str) -> None:
 
 
 def test_csv_is_read_as_spreadsheets_write_it() -> None:
-    """A byte order mark, carriage returns, spaces and quotes around cells, empty lines."""
+    """Accept a byte order mark, carriage returns, spaces and quotes around cells, and empty lines."""
     text = as_csv([application()]).decode().replace("Graduate", '" Graduate "').replace(",", ", ")
     body = b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() + b"\r\n\r\n"
     assert same(format_of(CSV).decode(body, MAX_ROWS), columns_of([application()]))
@@ -242,7 +242,7 @@ def test_an_application_is_a_line_and_a_line_an_application(body: bytes) -> None
 
 
 def test_a_stream_that_goes_on_after_its_end_is_refused() -> None:
-    """What comes after would be lost otherwise."""
+    """Refuse data after the end of the stream, which would otherwise be ignored silently."""
     body = as_arrow([application()])
     for more in (body, b"zz"):
         with pytest.raises(MalformedBodyError):
@@ -283,7 +283,7 @@ def test_a_false_length_of_a_compressed_buffer_is_refused(claimed: int) -> None:
 
 
 def test_a_dictionary_that_makes_up_its_length_is_refused_unread() -> None:
-    """Asking Arrow for the size of such a batch reads beyond it, and ends the process."""
+    """Refuse it early, as Arrow would read out of bounds and crash when computing the batch's size."""
     with pytest.raises(MalformedBodyError):
         format_of(ARROW).decode(lengths_made_up(), MAX_ROWS)
 
@@ -362,7 +362,7 @@ def test_a_column_without_any_value_is_refused_row_by_row() -> None:
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("honest", [True, False])
 def test_a_file_that_unpacks_to_far_too_much_is_refused(honest: bool, version: str) -> None:
-    """Whatever its metadata claims."""
+    """Refuse it regardless of the sizes that its metadata claims."""
     table = table_of([application(education="x" * 60_000_000)])
     body = file_of(table, compression="zstd", write_statistics=False, data_page_version=version)
     with pytest.raises(BatchTooLargeError, match="unpacks to more"):
@@ -373,7 +373,7 @@ def test_a_file_with_more_at_its_end_than_in_it_is_refused_unread() -> None:
     file = as_parquet([application()])
     length = pq.read_metadata(io.BytesIO(file)).serialized_size
     pages, metadata = file[: -length - 8], file[-length - 8 : -8]
-    # A field that nobody knows, a list of numbers, before the end of the struct.
+    # An unknown field, a list of numbers, before the end of the struct.
     more = metadata[:-1] + (b"\x19\xf5" + varint(900_000) + b"\0" * 900_000) * 6 + b"\0"
     with pytest.raises(MalformedBodyError, match="metadata"):
         format_of(PARQUET).decode(pages + more + len(more).to_bytes(4, "little") + b"PAR1", MAX_ROWS)
@@ -409,7 +409,7 @@ def test_numbers_may_have_any_encoding() -> None:
 
 def test_what_is_not_supported_is_not_called_invalid() -> None:
     body = as_parquet([application()])
-    # The metadata names the codec of each column: field 4, number 1 (Snappy), here 3 (LZO).
+    # Field 4 of the column metadata is the codec: change it from 1 (Snappy) to 3 (LZO).
     unsupported = body.replace(b"\x15\x02\x16", b"\x15\x06\x16")
     assert unsupported != body
     for broken in (unsupported, body[:-4] + b"PARE"):
@@ -451,7 +451,7 @@ def test_a_few_bytes_that_stand_for_many_in_each_row_are_refused(name: str, kind
 
 @contextmanager
 def memory_within(most: int) -> Iterator[None]:
-    """Limit what this process may allocate meanwhile to `most` bytes more than it has allocated already."""
+    """Limit this process to allocating `most` more bytes during the block."""
     held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (held + most, before[1]))

@@ -1,4 +1,4 @@
-"""Readers of bytes raise what they say and quote nothing: the targets of `python -m tests.fuzz`, without a guide."""
+"""Parsers raise only documented errors and quote no values: the targets of `python -m tests.fuzz`, unguided."""
 
 import pytest
 from hypothesis import given, settings

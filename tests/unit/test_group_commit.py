@@ -1,4 +1,4 @@
-"""Requests that come while others are being recorded are recorded together, and each learns what became of its own."""
+"""Requests that arrive during a commit are committed together, and each gets its own result."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def decision(decision_id: str) -> DecisionRecord:
 
 @dataclass
 class FakeRecorder:
-    """Keeps the groups it gets while it is open, or refuses them."""
+    """A recorder that keeps groups while it is open and otherwise refuses them."""
 
     refusal: str | None = None
     is_open: threading.Event = field(default_factory=threading.Event)
@@ -40,7 +40,7 @@ class FakeRecorder:
 
 @dataclass
 class Told:
-    """What an observer is told."""
+    """An observer that counts events."""
 
     recorded_groups: int = 0
     refused: int = 0
@@ -52,7 +52,7 @@ class Told:
         self.refused += records
 
     def state_seen(self, state: LogState) -> None:
-        """Looked at through the log itself."""
+        """Ignore the state, which tests read from the log."""
 
 
 def started(recorder: FakeRecorder, told: Told) -> GroupCommit:

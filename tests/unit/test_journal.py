@@ -1,4 +1,4 @@
-"""The journal keeps what was acknowledged, in order, whatever happens to who writes it."""
+"""The journal keeps acknowledged records in order, whatever happens to the writing process."""
 
 from itertools import accumulate
 from pathlib import Path
@@ -24,7 +24,7 @@ DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 
 
 def records(number: int, singles: int = 1, whole: int = 0, size: int = 50) -> bytes:
-    """Encoded records that differ by their number; zeros are what their batches hold."""
+    """Return encoded records that differ in their number, with batches of zeros."""
     return encode(
         Records(
             [DecisionRecord(f"d-{number}-{n}", "r", NOW, DECIDER, b"{}", 0.5, 0) for n in range(singles)],
@@ -168,7 +168,7 @@ def test_a_damaged_one_is_set_aside_not_cleared(tmp_path: Path) -> None:
 
 
 def test_what_was_refused_is_not_found_later(tmp_path: Path) -> None:
-    """The disk accepts the entries but cannot sync them."""
+    """Use a disk that accepts the entries but fails to sync them."""
     synced = iter([True, False, True])
 
     def sync(_: int) -> None:

@@ -1,11 +1,11 @@
-"""Secrets get neither into git nor into an image."""
+"""Secrets are neither in git nor in an image."""
 
 import re
 import subprocess
 
 from loan_api.settings import PROJECT_ROOT
 
-# Private keys, and tokens whose form gives them away: this service's API keys, and those of clouds, forges and chats.
+# Private keys, and tokens with a recognisable format: API keys of this service, clouds, code hosts and chats.
 KEY_LIKE = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|loan_[A-Za-z0-9_-]{43}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}"
     r"|glpat-[A-Za-z0-9_-]{20}|xox[abprs]-[A-Za-z0-9-]{10}|pypi-[A-Za-z0-9_-]{50}"
@@ -18,7 +18,7 @@ def git(*arguments: str) -> list[str]:
 
 
 def in_the_context() -> list[str]:
-    """What `.dockerignore` lets into the images' build context: nothing but what it names."""
+    """Return the paths in the build context: only those that `.dockerignore` lists."""
     rules = (PROJECT_ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [rule for rule in rules if rule and not rule.startswith("#")]
     assert rules[0] == "*"
@@ -35,13 +35,13 @@ def test_keys_would_be_noticed() -> None:
 
 
 def test_images_are_built_from_what_git_knows() -> None:
-    """What git ignores, such as LOAN_HOME, passwords and the training data, is not within their reach."""
+    """Check that the build context excludes files ignored by git, such as LOAN_HOME, passwords and training data."""
     ignored = git("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "--", *in_the_context())
     assert [path for path in ignored if "__pycache__" not in path] == []
 
 
 def test_images_are_given_nothing_secret_to_be_built() -> None:
-    """Arguments and environment of a build stay readable in the image."""
+    """Check build arguments and environment variables, which remain readable in the image."""
     text = (PROJECT_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     given = re.findall(r"^(?:ARG|ENV)\s+(.*)$", text, re.MULTILINE)
     names = {name for line in given for name in re.findall(r"(\w+)=", line)}

@@ -93,7 +93,7 @@ def test_the_service_does_not_start_with_a_broken_file(path: Path, tmp_path: Pat
 
 
 def test_the_commands_of_the_document_run(path: Path) -> None:
-    """`docs/access.md`, from its first command to its last."""
+    """Run `docs/access.md` from its first command to its last."""
     document = (PROJECT_ROOT / "docs" / "access.md").read_text(encoding="utf-8")
     commands = re.findall(r"python -m loan_api keys ([^#\n|>]*)", document)
     assert {command.split()[0] for command in commands} == {"add", "list", "remove"}

@@ -1,4 +1,4 @@
-"""The manifests: valid, locked down, at one with each other, the image, the settings and Prometheus' configuration."""
+"""The manifests are valid, hardened, and consistent with the image, the settings and Prometheus' configuration."""
 
 import ast
 import re
@@ -32,9 +32,9 @@ Object = dict[str, Any]
 
 FOLDER = PROJECT_ROOT / "deploy" / "kubernetes"
 ROOTS = ("base", "durable", "migration", "training")
-# The oldest that has all that is used (podFailurePolicy), and the newest that there is a schema for.
+# The oldest version with every feature in use (podFailurePolicy), and the newest one with a schema.
 VERSIONS = ("1.31", kubernetes_validate.latest_version())
-# What the Prometheus Operator labels a target with, from where it found it.
+# Labels that the Prometheus Operator adds to a discovered target.
 OPERATOR_LABELS = {"namespace", "service", "pod", "container", "endpoint"}
 MARGIN_SECONDS = 5
 
@@ -53,7 +53,7 @@ def the(root: str, kind: str) -> Object:
 
 
 def pod(root: str) -> Object:
-    """The template of the pods that are run."""
+    """Return the pod template."""
     (found,) = [template for given in rendered(root) if (template := template_of(given)) is not None]
     return found
 
@@ -81,7 +81,7 @@ def api_container() -> Object:
 
 
 def literal(file: str, name: str) -> Any:
-    """What a module sets the name to, without importing it."""
+    """Return the literal that a module assigns to `name`, without importing it."""
     for node in ast.parse((PROJECT_ROOT / file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return ast.literal_eval(node.value)
@@ -98,7 +98,7 @@ every_root = pytest.mark.parametrize("root", ROOTS)
 @every_root
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_object_is_valid(root: str, version: str) -> None:
-    """Without a field that the schema does not know."""
+    """Validate against the schema, without unknown fields."""
     for given in rendered(root):
         if given["apiVersion"].startswith("monitoring.coreos.com/"):
             prometheus_operator.check(given)
@@ -146,7 +146,7 @@ def test_every_pod_may_run_in_a_restricted_namespace(root: str) -> None:
 
 @every_root
 def test_what_is_written_lies_on_volumes(root: str) -> None:
-    """The root file system is read-only."""
+    """Check that written paths are on volumes, as the root file system is read-only."""
     (container,) = pod(root)["spec"]["containers"]
     writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
     (home,) = re.findall(r"LOAN_HOME=(\S+)", dockerfile())
@@ -175,7 +175,7 @@ def test_settings_are_declared_and_accepted(root: str) -> None:
 
 
 def test_files_of_secrets_are_where_the_settings_say() -> None:
-    """In a folder that is mounted whole: a single file would not follow when the secret is changed."""
+    """Require mounted folders, as a mounted single file does not follow changes to the secret."""
     container = api_container()
     (volume,) = [each["projected"] for each in api_pod()["volumes"] if each["name"] == "secrets"]
     (mount,) = [each for each in container["volumeMounts"] if each["name"] == "secrets"]
@@ -243,7 +243,7 @@ def test_a_roll_out_never_has_fewer_pods() -> None:
 
 @pytest.mark.parametrize("root", ["base", "durable"])
 def test_a_pod_is_not_killed_before_it_has_stopped(root: str, tmp_path: Path) -> None:
-    """The time is enough for preStop, requests under way and connections that were accepted last."""
+    """Check that the grace period covers preStop, requests in flight and recently accepted connections."""
     spec = pod(root)["spec"]
     (container,) = spec["containers"]
     *_, script = container["lifecycle"]["preStop"]["exec"]["command"]

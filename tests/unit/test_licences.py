@@ -1,4 +1,4 @@
-"""Every locked package has a licence that may be used, and the page of licences is what comes out of it."""
+"""Every locked package has an allowed licence, and the page of licences is current."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A server takes its address, and its part of LOAN_HOME, or says why it cannot."""
+"""A server acquires its address and its part of LOAN_HOME, or explains why it cannot."""
 
 import os
 import socket
@@ -53,7 +53,7 @@ def test_one_server_at_a_time_has_a_home_and_port(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_outlives_its_master_does_not_keep_the_lock(tmp_path: Path) -> None:
-    """It closes what it inherited, which leaves the lock with the master."""
+    """Close the inherited descriptor in the worker, so that only the master holds the lock."""
     file = tmp_path / "server.lock"
     lock = lock_server(file, 5000)
     child = os.fork()

@@ -1,4 +1,4 @@
-"""The document of metrics is current, and every metric keeps the conventions."""
+"""The metrics document is current, and every metric follows the conventions."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from loan_api.settings import PROJECT_ROOT
 
 
 def test_the_document_of_metrics_is_current() -> None:
-    """`docs/metrics.md` lists every metric with its labels and meaning, in declared order."""
+    """Check that `docs/metrics.md` lists every metric with its labels and meaning, in declared order."""
     rows = [
         f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.description} |"
         for m in METRICS

@@ -1,4 +1,4 @@
-"""MLflow's UI gets its store through the environment, so that no password is in its arguments."""
+"""MLflow's UI gets its store through the environment, so that its arguments contain no password."""
 
 from click import Option
 from mlflow.cli import server

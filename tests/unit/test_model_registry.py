@@ -125,7 +125,7 @@ def test_a_rejected_version_is_retried_after_a_while() -> None:
 
 
 def test_the_same_version_of_another_registry_is_another_model() -> None:
-    """A recreated registry counts its versions from 1 again."""
+    """Distinguish registries, as a recreated one numbers its versions from 1 again."""
     source = FakeModelSource()
     registry, _ = registry_of(source)
     registry.refresh()

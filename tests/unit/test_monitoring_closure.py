@@ -20,7 +20,7 @@ SEVERITIES = {"page", "ticket", "none"}
 # Levels, metric and operations, as in job_route:loan_http_requests:rate5m.
 RECORDED_NAME = re.compile(r"\b[a-z_]+:loan_[a-z_]+:[a-z_0-9]+")
 METRIC_NAME = re.compile(r"(?<![\w:])loan_[a-z_]+(?![\w:])")
-# Where several windows share a line of the document, it says <w>.
+# <w> stands for several windows that share a line of the document.
 WINDOW = re.compile(r"(?<=[a-z])(?:\d+[mhd]|<w>)$")
 
 Rule = dict[str, Any]
@@ -44,18 +44,18 @@ def recorded_names() -> set[str]:
 
 
 def asked_alerts() -> list[Rule]:
-    """What the rule tests ask of alerts: name, time and what is expected."""
+    """Return the rule tests' alert checks: name, time and expected alerts."""
     files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(RULE_TESTS.glob("*.yml"))]
     return list(chain.from_iterable(test.get("alert_rule_test", []) for file in files for test in file["tests"]))
 
 
 def without_texts(expression: str) -> str:
-    """The expression without its quoted texts, which name no series."""
+    """Return the expression without string literals, which name no series."""
     return re.sub(r'"[^"]*"', '""', expression)
 
 
 def base_name(metric: str) -> str:
-    """Of a histogram's series, the histogram's name."""
+    """Return the histogram's name for one of its series."""
     return re.sub(r"_(?:bucket|sum|count)$", "", metric)
 
 
@@ -64,7 +64,7 @@ def document() -> str:
 
 
 def documented_alerts() -> dict[str, set[str]]:
-    """The severities of each alert in the document's table."""
+    """Return the severities of each alert in the document's table."""
     rows = re.findall(r"^\| \[`(\w+)`\]\(runbooks/(\w+)\.md\) \| ([a-z, ]+) \|", document(), flags=re.MULTILINE)
     assert all(name == linked for name, linked, _ in rows)
     return {name: set(severities.split(", ")) for name, _, severities in rows}
@@ -75,7 +75,7 @@ def any_window(recorded: str) -> str:
 
 
 def queries_of(runbook: str) -> str:
-    """The PromQL that the runbook shows."""
+    """Return the PromQL queries in the runbook."""
     return "\n".join(re.findall(r"```promql\n(.*?)```", runbook, flags=re.DOTALL))
 
 
@@ -88,7 +88,7 @@ def test_every_alert_has_a_test_and_the_reverse() -> None:
 
 
 def test_every_alert_is_seen_firing_and_silent() -> None:
-    """The watchdog is never silent."""
+    """Check every alert except the watchdog, which always fires."""
     firing = {test["alertname"] for test in asked_alerts() if test["exp_alerts"]}
     silent = {test["alertname"] for test in asked_alerts() if not test["exp_alerts"]}
     assert firing == alert_names()
@@ -96,7 +96,7 @@ def test_every_alert_is_seen_firing_and_silent() -> None:
 
 
 def test_every_form_of_an_alert_is_seen_firing() -> None:
-    """An alert with several windows or severities is tested in each."""
+    """Require a test for each window and severity of an alert."""
     declared = {(rule["alert"], rule["labels"]["severity"], rule["labels"].get("window")) for rule in alerts()}
     seen = {
         (test["alertname"], alert["exp_labels"]["severity"], alert["exp_labels"].get("window"))
@@ -115,7 +115,7 @@ def test_every_alert_is_documented_with_its_severities_and_the_reverse() -> None
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: "-".join((rule["alert"], rule["labels"].get("window", ""))))
 def test_every_alert_says_what_to_do(rule: Rule) -> None:
-    """And waits for at least two scrapes."""
+    """Also check that it waits for at least two scrapes."""
     assert rule["labels"]["severity"] in SEVERITIES
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     assert rule["annotations"]["summary"].endswith(".")
@@ -133,7 +133,7 @@ def test_every_runbook_has_the_same_sections(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(alert_names()))
 def test_every_runbook_names_only_what_there_is(name: str) -> None:
-    """Metrics, recorded series and other runbooks."""
+    """Check the names of metrics, recorded series and other runbooks."""
     runbook = (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
     declared = {metric.name for metric in METRICS}
     assert set(RECORDED_NAME.findall(runbook)) <= recorded_names()
@@ -152,13 +152,13 @@ def test_rules_use_only_recorded_series() -> None:
 
 
 def test_every_recorded_series_is_documented_and_the_reverse() -> None:
-    """Windows apart."""
+    """Compare the names without their windows."""
     documented = re.findall(r"`([a-z_]+:loan_[a-z_]+:[a-z_0-9]+(?:<w>)?)`", document())
     assert {any_window(name) for name in documented} == {any_window(name) for name in recorded_names()}
 
 
 def test_drift_is_the_same_over_each_window() -> None:
-    """The files differ in the window and in how often they are evaluated."""
+    """Check that the files differ only in the window and the evaluation interval."""
     hour, day = ((RULES / f"drift_{window}.yml").read_text(encoding="utf-8") for window in ("1h", "1d"))
     assert "interval: 1m" in hour
     assert hour.replace("1h", "1d").replace("interval: 1m", "interval: 2m") == day

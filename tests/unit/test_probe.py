@@ -12,7 +12,7 @@ from loan_api.settings import PROJECT_ROOT
 
 
 class Answers(BaseHTTPRequestHandler):
-    """A service that is alive but not ready."""
+    """HTTP handler of a service that is alive but not ready."""
 
     def do_GET(self) -> None:
         """Answer 200 for /health/live and 503 otherwise."""
@@ -25,7 +25,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """The port of a running service."""
+    """Run a service and yield its port."""
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port

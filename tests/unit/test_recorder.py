@@ -1,4 +1,4 @@
-"""Where records go while the database is there, away, and back."""
+"""Destination of records while the database is available, unavailable and available again."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 
 @dataclass
 class FakeDatabase:
-    """Keeps each id once and in order, unless it is away."""
+    """A database that keeps each id once and in order, unless it is unavailable."""
 
     is_away: bool = False
     loses_answers: bool = False
-    # So many writes from now on, the next one fails.
+    # The write after this number of writes fails.
     fails_after: int | None = None
     ids: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -131,7 +131,7 @@ def test_an_entry_that_cannot_be_read_does_not_stop_what_comes(
 def test_a_full_journal_is_told_once_until_it_is_drained(
     database: FakeDatabase, make_recorder: Callable[..., Recorder], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When it is nearly full, it may still take what is small."""
+    """Report it once, although a nearly full journal may still accept small records."""
     recorder = make_recorder(capacity=2000)
 
     def times_told() -> int:
@@ -214,7 +214,7 @@ def test_the_journal_of_a_service_that_dies_is_drained_by_one_that_lives(
     other = Journal(tmp_path / "1.journal", 1000)
     other.append([decisions("a")])
     assert recorder.record([decisions("b")]).state == LogState("database")
-    # Closing the file is what remains of a killed process.
+    # The kernel closes the files of a killed process.
     other.close()
     wait_until(lambda: "a" in database.ids, "the journal to be drained")
     wait_until(lambda: recorder.is_drained, "the recorder to finish")
@@ -244,7 +244,7 @@ def test_a_question_looks_at_the_database(database: FakeDatabase, make_recorder:
 
 
 def test_what_the_draining_thread_finds_stays_said(tmp_path: Path, database: FakeDatabase) -> None:
-    """Two texts that replace each other would fill the log for as long as the database is away."""
+    """Keep one problem text, as alternating texts would fill the log while the database is unavailable."""
     away = FakeDatabase(is_away=True)
     recorder = Recorder(away, Newer(), Journal(tmp_path / "0.journal", 100_000))
     recorder.start()

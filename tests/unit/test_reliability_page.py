@@ -1,4 +1,4 @@
-"""The tables of `docs/reliability.md` are made from what the torture tests tell."""
+"""The tables in `docs/reliability.md` are generated from the torture tests' figures."""
 
 from pathlib import Path
 

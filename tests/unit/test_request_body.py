@@ -1,4 +1,4 @@
-"""Bodies arrive in time and in chunks of bounded size, or are refused."""
+"""Bodies must arrive in time and in chunks of bounded size; others are refused."""
 
 import itertools
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from loan_api.errors import SlowBodyError
 
 @dataclass
 class FakeRequest:
-    """A request with nothing but a body."""
+    """A request with only a body."""
 
     unreader: Any
     body: Any = None
@@ -94,7 +94,7 @@ def test_trailers_that_do_not_end_are_refused() -> None:
 
 
 def test_invalid_trailers_are_an_error_of_the_connection() -> None:
-    """The application responds to those with a 400."""
+    """Raise a connection error, to which the application responds with a 400."""
     parser = RequestParser(Config(), [b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx}\r\n\r\n"], None)
     with pytest.raises(ConnectionError):
         RequestBody(next(parser)).read(10)
@@ -147,7 +147,7 @@ def test_no_more_than_a_batch_is_discarded() -> None:
 
 
 class FakeConnection:
-    """Keeps what is sent."""
+    """A connection that keeps sent data."""
 
     def __init__(self) -> None:
         self.sent = b""

@@ -1,4 +1,4 @@
-"""The pictures in the documents are those that `make screenshots` makes, and documents show them."""
+"""The documents show exactly the screenshots that `make screenshots` takes."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ PICTURE = re.compile(r"!\[(.+)\]\(images/(.+)\.png\)")
 
 
 def shown_in(document: Path) -> dict[str, str]:
-    """The pictures that a document shows, by name, with what is said to who cannot see them."""
+    """Return the names of a document's screenshots with their alternative texts."""
     return {name: text for text, name in PICTURE.findall(document.read_text(encoding="utf-8"))}
 
 

@@ -210,13 +210,13 @@ def test_without_a_file_of_keys_none_is_looked_for() -> None:
 
 
 def test_the_file_of_keys_keeps_its_name_where_it_is_a_link(tmp_path: Path) -> None:
-    """A mounted secret changes by its link being turned to another file."""
+    """Keep the link, as a mounted secret is changed by pointing its link to another file."""
     link = tmp_path / "keys.json"
     link.symlink_to(tmp_path / "first.json")
     assert read_settings({"API_KEYS_FILE": str(link)}).api_keys_file == link
 
 
 def test_the_document_of_settings_is_current() -> None:
-    """`docs/settings.md` lists every setting with its default and meaning, in declared order."""
+    """Check that `docs/settings.md` lists every setting with its default and meaning, in declared order."""
     rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in declared_settings()]
     assert "\n".join(rows) in (PROJECT_ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A worker writes single decisions itself while it can; the recorder does the rest."""
+"""A worker writes single decisions itself if it can; otherwise the recorder does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ QUESTION = Records([], [])
 
 @dataclass
 class Ways:
-    """Counts which way records took."""
+    """Counter of records by their path."""
 
     state: LogState = field(default_factory=lambda: LogState("database"))
     errors: list[StorageError] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Simulated traffic is what its scenario says, and the service takes what is meant to be valid."""
+"""Simulated traffic matches its scenario, and the service accepts all requests meant to be valid."""
 
 import json
 from collections import Counter

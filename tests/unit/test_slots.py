@@ -1,4 +1,4 @@
-"""Worker slots: unique among the living, reused after a death."""
+"""Worker slots are unique among running workers and reused after one ends."""
 
 from contextlib import closing
 from pathlib import Path
@@ -48,7 +48,7 @@ def values_in(file: Path) -> dict[str, float]:
 
 
 def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
-    """By the next worker, who counts from there."""
+    """Let the next worker create it and start from there."""
     folder = tmp_path / "metrics"
     take_slot(folder, 0, 7)
     leave_slot(tmp_path / "gone", 0)

@@ -1,4 +1,4 @@
-"""What the system knows of workers and of the container."""
+"""System metrics of workers and of the container."""
 
 import os
 from pathlib import Path

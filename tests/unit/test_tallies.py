@@ -1,4 +1,4 @@
-"""Tallies of all workers add up, and a worker's successor goes on where it ended."""
+"""Tallies of all workers add up, and a replacement continues its predecessor's."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ WATCHED = WatchedDistribution(reference())
 
 
 def samples(book: TallyBook) -> dict[tuple[str, ...], float]:
-    """By name and label values."""
+    """Return samples by name and label values."""
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in TallyCollector(book).collect()

@@ -1,4 +1,4 @@
-"""Decisions are counted identically singly and in batches."""
+"""Single and batch decisions are counted identically."""
 
 from typing import Any
 

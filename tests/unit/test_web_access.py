@@ -42,7 +42,7 @@ def test_a_readable_copy_becomes_private_when_it_is_rewritten(tmp_path: Path) ->
 
 
 def test_make_monitor_writes_private_files(tmp_path: Path) -> None:
-    """Also over files that an earlier version left readable: `web.yml` holds a password hash."""
+    """Include files that an earlier version left readable, as `web.yml` contains a password hash."""
     for name in ("prometheus.yml", "alertmanager.yml", "web.yml"):
         (tmp_path / name).touch(mode=0o644)
     settings = read_settings({"LOAN_HOME": str(tmp_path / "home")})
