@@ -1,2 +1,2 @@
--- Beside `decisions`, which the image makes itself. Run once, when the volume is empty.
+-- Created in addition to `decisions`, which the image creates itself. Runs once, on an empty volume.
 CREATE DATABASE mlflow;

@@ -102,7 +102,7 @@ def test_many_may_ask_and_tell_at_once_while_decisions_are_made(auditor: Auditor
 
     def one(place: int) -> str:
         decision_id = str(auditor.post("/predict", rows[place])["decision_id"])
-        wait_until(lambda: auditor.get("/health")["checks"]["decision_log"] == "ok", "the log to be well")
+        wait_until(lambda: auditor.get("/health")["checks"]["decision_log"] == "ok", "the decision log to be healthy")
         auditor.tell(decision_id, place % 2)
         auditor.get("/decisions?limit=20")
         return decision_id

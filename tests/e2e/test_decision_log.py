@@ -37,7 +37,7 @@ def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Se
             for pid in chance.sample(found, min(1, len(found))) if (found := victims[turn % 3]()) else []:
                 kill(pid)
         progress(told, decisions=50)
-    wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the decision log to be well")
+    wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the decision log to be healthy")
     assert_all_are_recorded(told, service.home / "decisions.db")
     assert {"429", "500"}.isdisjoint(refusal[:3] for refusal in told.refusals)
 
@@ -125,7 +125,9 @@ def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_d
             progress(told, decisions=50)
             fill(ballast)
             wait_until(lambda: told.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full")
-            wait_until(lambda: requests.get(service.url("/health"), timeout=30).status_code == 503, "health to say so")
+            wait_until(
+                lambda: requests.get(service.url("/health"), timeout=30).status_code == 503, "/health to report it"
+            )
             ballast.unlink()
             wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
             progress(told, decisions=50)

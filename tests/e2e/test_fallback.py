@@ -73,4 +73,4 @@ def wait_for_a_look(home: TrainedHome) -> None:
         return desired.polled_at if desired else 0.0
 
     before = last()
-    wait_until(lambda: last() > before, "another look at the registry")
+    wait_until(lambda: last() > before, "another poll of the registry")

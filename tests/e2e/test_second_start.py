@@ -23,7 +23,7 @@ def running(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory)
     home = copy_of(trained_home, tmp_path_factory.mktemp("first") / "home").settings.loan_home
     key = add_key(home / "keys.json", "shop", ("score",), datetime.now(UTC))
     with started_service(home, API_KEYS_FILE=str(home / "keys.json")) as service:
-        wait_until(service.is_all_there, "the service to be all there")
+        wait_until(service.is_all_there, "every worker to be ready")
         answer = requests.post(service.url("/predict"), json=application(), headers={"X-API-Key": key}, timeout=30)
         assert answer.status_code == 200
         yield service

@@ -106,7 +106,7 @@ def test_it_waits_for_the_first_model(own_home: TrainedHome) -> None:
             except requests.RequestException:
                 return False
 
-        wait_until(answers, "the service to live")
+        wait_until(answers, "the service to be alive")
         assert requests.get(service.url("/health/ready"), timeout=10).status_code == 503
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 503
         (home / "aside.db").rename(registry)

@@ -151,7 +151,7 @@ def test_clients_that_read_no_response_delay_nobody(closed_service: ClosedServic
             open_ones.enter_context(connection)
             select.select([connection], [], [], 20)
         asked = len(latencies)
-        wait_until(lambda: len(latencies) > asked + 20, "some more decisions")
+        wait_until(lambda: len(latencies) > asked + 20, "further decisions")
 
 
 @pytest.mark.torture

@@ -35,7 +35,7 @@ class Harm:
 def unharmed(closed: ClosedService) -> Iterator[Harm]:
     """Check after the block that the same processes decide as before, have not grown, and logged no values."""
     service = closed.service
-    wait_until(lambda: len(_processes(service)) == _PROCESSES, "all processes to be there")
+    wait_until(lambda: len(_processes(service)) == _PROCESSES, "all processes to run")
     _decide_in_every_format(closed)
     before = _decision(closed)
     processes, logged = _processes(service), service.log.stat().st_size

@@ -96,7 +96,7 @@ def test_a_row_that_the_batch_does_not_have_is_not_found(client: FlaskClient, le
     batch_id = ledger.batch(0.2, 0.7)
     for decision_id in (f"{batch_id}:2", f"{ledger.single()}:0"):
         assert client.get(f"/decisions/{decision_id}", headers=KEY).status_code == 404
-    assert tell(client, batch_id, 1).status_code == 404, "an outcome is that of one decision"
+    assert tell(client, batch_id, 1).status_code == 404, "an outcome belongs to one decision"
 
 
 def test_while_decisions_wait_for_the_database_nothing_is_said_to_be_missing(client: FlaskClient, log: FakeLog) -> None:

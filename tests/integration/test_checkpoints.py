@@ -41,13 +41,13 @@ def test_much_is_moved_while_others_write_and_the_rest_when_they_have_ended(file
     checkpoints = Checkpoints(url, file, 0.0)
     writer.write([], [batch(1)])
     checkpoints.check(1.0)
-    assert rows_without_what_is_ahead(file) == 0, "a moment's worth is not moved at once"
+    assert rows_without_what_is_ahead(file) == 0, "a small log is not checkpointed immediately"
     writer.write([], [batch(number) for number in range(2, 8)])
     checkpoints.check(2.0)
     assert rows_without_what_is_ahead(file) == 7
     size = ahead.stat().st_size
     writer.write([], [batch(8)])
-    assert ahead.stat().st_size < size + MEGABYTE, "it starts anew where all was moved"
+    assert ahead.stat().st_size < size + MEGABYTE, "a fully checkpointed log is overwritten from its start"
     checkpoints.check(3.0)
     checkpoints.check(14.0)
     assert rows_without_what_is_ahead(file) == 8

@@ -192,7 +192,7 @@ def test_a_file_that_is_gone_or_another_one_is_noticed(file: Path) -> None:
         writer.write([decision("d-2")], [])
     with pytest.raises(StorageError, match="is missing or cannot be opened"):
         writer.write([decision("d-2")], [])
-    assert not file.exists(), "an empty database must not be made in its place"
+    assert not file.exists(), "no empty database may be created in its place"
     kept.rename(file)
     writer.write([decision("d-2")], [])
     writer.close()

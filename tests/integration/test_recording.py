@@ -185,7 +185,9 @@ def test_a_newer_database_is_left_alone_until_it_is_taken_down(
     recording = start(database_url)
     with closing(recording.connect()) as client:
         recording.record(client, "d-1")
-        wait_until(lambda: "newer one has migrated it" in str(recording.recorder.state.problem), "it to be told")
+        wait_until(
+            lambda: "newer one has migrated it" in str(recording.recorder.state.problem), "the state to report it"
+        )
         assert recording.record(client, "d-2").state.recorded_in == "journal"
     assert recording.ids() == []
     with open_engine(database_url).begin() as connection:

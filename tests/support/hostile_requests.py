@@ -128,7 +128,7 @@ def _json(documented: Documented) -> Iterator[Attack]:
         "deep objects": b'{"a":' * 3_000,
         "deep instances": b'{"instances":' + b"[" * 15_000,
         "deep and closed": b'{"loan_term":' + b"[" * 7_000 + b"]" * 7_000 + b"}",
-        "zeros": b"\0" * 100,
+        "null bytes": b"\0" * 100,
         "a wrong value": text.replace("Graduate", CANARY).encode(),
         "a long value": text.replace("Graduate", CANARY * 1_000).encode(),
         "cut off": VALID.replace(b"Graduate", CANARY.encode())[:-20],
@@ -151,7 +151,7 @@ def _json(documented: Documented) -> Iterator[Attack]:
         huge = [request(method, path, b"", ["Content-Type: application/json"], length=10**9), *[b" " * 65_536] * 300]
         yield Attack(f"a huge body to {path}", huge, frozenset({413, CLOSED}))
     twice = text[:-1] + ', "cibil_score": 400}'
-    yield Attack("a name that is there twice: the last counts", [posted("/predict", twice.encode())], frozenset({200}))
+    yield Attack("a duplicate name: the last one counts", [posted("/predict", twice.encode())], frozenset({200}))
     odd = {f"in {encoding}": text.encode(encoding) for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-32")}
     for name, body in {**odd, "minus zero": text.replace(": 2,", ": -0,").encode()}.items():
         yield Attack(name, [posted("/predict", body)], frozenset({200}))
@@ -162,30 +162,30 @@ def _tables(documented: Documented) -> Iterator[Attack]:
     bomb = parquet_bomb(BOMB_BYTES)
     bodies = [
         (CSV, "a long cell", head + b"x" * 200_000),
-        (CSV, "a quote that is not closed", head + b'"' + b'"" ,' * 50_000),
+        (CSV, "an unclosed quote", head + b'"' + b'"" ,' * 50_000),
         (CSV, "thousands of cells", head + b"," * 100_000),
         (CSV, "thousands of columns", b"a," * 100_000),
         (CSV, "too few cells", head + CANARY.encode() + b",1" * 5),
         (CSV, "wrong cells", head + CANARY.encode() + b",1" * 10),
-        (CSV, "values for a head", (CANARY.encode() + b",1" * 10 + b"\n") * 2),
+        (CSV, "values instead of a header", (CANARY.encode() + b",1" * 10 + b"\n") * 2),
         (CSV, "byte order marks", "\ufeff".encode() * 3 + head),
-        (CSV, "a zero", head + b"\0\n"),
+        (CSV, "a null byte", head + b"\0\n"),
         (NDJSON, "a long line", b"x" * 1_000_000),
         (NDJSON, "a long text", b'"' + CANARY.encode() * 50_000 + b'"'),
         (NDJSON, "thousands of empty objects", b"{}\n" * 20_000),
         (NDJSON, "a million empty lines", b"\n" * 1_000_000),
-        (ARROW, "a dictionary that makes up its length", lengths_made_up()),
+        (ARROW, "a dictionary with a false length", lengths_made_up()),
         (ARROW, "a bomb", arrow_bomb(BOMB_BYTES)),
         (PARQUET, "a bomb", bomb),
-        (PARQUET, "a bomb that says it is none", saying_small_sizes(bomb)),
+        (PARQUET, "a bomb with false sizes", saying_small_sizes(bomb)),
         *(
             (media_type, name, junk)
             for media_type in MEDIA_TYPES
             for name, junk in (
                 ("nothing", b""),
-                ("many ends of Parquet", b"PAR1" * 1_000),
+                ("many Parquet footers", b"PAR1" * 1_000),
                 ("high bytes", b"\xff" * 100),
-                ("a head of Arrow", b"ARROW1\0\0" + b"\xff" * 64),
+                ("an Arrow header", b"ARROW1\0\0" + b"\xff" * 64),
                 ("an archive", b"PK\x03\x04" + b"\0" * 99),
             )
         ),
@@ -229,25 +229,25 @@ def _framing(documented: Documented) -> Iterator[Attack]:
         yield from (
             Attack(f"{name} to {path}", [content], allowed)
             for name, content, allowed in (
-                ("a length beside chunks", send(whole, [kind, chunked], length=5), refused),
+                ("a length with chunks", send(whole, [kind, chunked], length=5), refused),
                 ("chunked twice", send(whole, [kind, "Transfer-Encoding: chunked, chunked"]), HEAD),
                 ("chunked and identity", send(whole, [kind, chunked, "Transfer-Encoding: identity"]), HEAD),
                 (
-                    "a coding of which nobody knows",
+                    "an unsupported coding",
                     send(whole, [kind, "Transfer-Encoding: gzip, chunked"]),
                     frozenset({415}),
                 ),
                 ("an unknown coding", send(whole, [kind, f"Transfer-Encoding: {CANARY}"]), frozenset({501})),
-                ("a chunk of negative length", send(b"-1\r\n" + VALID, [kind, chunked]), refused),
+                ("a negative chunk length", send(b"-1\r\n" + VALID, [kind, chunked]), refused),
                 ("a long extension", send(b"5;" + b"x" * 100_000 + b"\r\n12345\r\n", [kind, chunked]), refused),
                 ("long trailers", send(b"0\r\n" + b"a: b\r\n" * 50_000 + b"\r\n", [kind, chunked]), refused | {422}),
-                ("trailers that are none", send(b"0\r\nx}\r\n\r\n", [kind, chunked]), refused),
+                ("invalid trailers", send(b"0\r\nx}\r\n\r\n", [kind, chunked]), refused),
                 ("tiny chunks", send(b"1\r\n{\r\n" * 10_000 + b"0\r\n\r\n", [kind, chunked]), refused | {413}),
                 *((name, send(VALID, [kind, name]), refused) for name in lengths),
             )
         )
         endless = [send(b"", [kind, chunked]), *[b"10000\r\n" + b" " * 65_536 + b"\r\n"] * 300]
-        yield Attack(f"chunks without end to {path}", endless, frozenset({413, CLOSED}))
+        yield Attack(f"endless chunks to {path}", endless, frozenset({413, CLOSED}))
     lines = (VALID + b"\n") * 3
     cells = (",".join(application()) + "\n" + ",".join(map(str, application().values()))).encode()
     for path, media_type, body in (
@@ -257,18 +257,18 @@ def _framing(documented: Documented) -> Iterator[Attack]:
         ("/predict/batch", CSV, cells),
     ):
         cut = request("POST", path, body, [f"Content-Type: {media_type}"], length=len(body) + 2)
-        yield Attack(f"less than it says to {path}", [cut], frozenset({400}))
+        yield Attack(f"an incomplete body to {path}", [cut], frozenset({400}))
     after = [request("POST", "/predict", b"zz\r\n", [kind, chunked]), request("GET", "/health/live")]
     kept = [piece.replace(b"Connection: close\r\n", b"") for piece in after]
     yield Attack("a request after broken chunks", kept, frozenset({400, CLOSED}))
     long = request("POST", "/predict", b"f" * 5_000 + b"\r\n" + VALID, [kind, chunked])
-    yield Attack("a chunk of impossible length", [long], frozenset({400, 413}))
+    yield Attack("an impossible chunk length", [long], frozenset({400, 413}))
     many = posted("/predict", VALID).replace(b"Connection: close\r\n", b"") * 20
-    yield Attack("many at once, the last one broken", [many + posted("/predict", b"{")], frozenset({200, 400}))
+    yield Attack("pipelined requests, the last one broken", [many + posted("/predict", b"{")], frozenset({200, 400}))
     unread = posted("/predict", f"{CANARY}\r\n".encode(), "text/plain", chunked).replace(b"Connection: close\r\n", b"")
-    yield Attack("a broken rest of a body that was not wanted", [unread], frozenset({415}))
+    yield Attack("a broken rest of a refused body", [unread], frozenset({415}))
     hidden = request("POST", "/predict", VALID, [kind], length=5) + request("GET", "/keys")
-    yield Attack("a request behind a body", [hidden], frozenset({400}))
+    yield Attack("a request smuggled after a body", [hidden], frozenset({400}))
 
 
 def _paths_and_methods(documented: Documented) -> Iterator[Attack]:
@@ -288,7 +288,7 @@ def _paths_and_methods(documented: Documented) -> Iterator[Attack]:
         yield Attack(f"GET {target[:40]}", [request("GET", target)], documented.of("GET", target) | NO_OPERATION)
     for header in ("SCRIPT_NAME: /x", "PATH_INFO: /keys"):
         yield Attack(f"another path by {header}", [request("GET", "/x/keys", b"", [header])], frozenset({404}))
-    yield Attack("a slash too many", [posted("/predict//batch?x=1", VALID)], frozenset({404}))
+    yield Attack("a double slash", [posted("/predict//batch?x=1", VALID)], frozenset({404}))
     for target in ("/health#x", "http://evil/health", f"http://{CANARY}:80/health?{CANARY}"):
         yield Attack(f"GET {target}", [request("GET", target)], documented.of("GET", "/health"))
 
@@ -316,11 +316,11 @@ def _heads(documented: Documented) -> Iterator[Attack]:
 
 
 def _not_http() -> Iterable[Attack]:
-    nothing = {"nothing": b"", "the beginning of a word": b"GE", "the beginning of a head": b"GET / HTTP/1.1\r\nHost:"}
+    nothing = {"nothing": b"", "an incomplete method": b"GE", "an incomplete head": b"GET / HTTP/1.1\r\nHost:"}
     yield from (Attack(name, [content], frozenset({CLOSED, 400})) for name, content in nothing.items())
     for name, content in {
         "empty lines": b"\r\n" * 5_000,
-        "a handshake of TLS": b"\x16\x03\x01" + b"\0" * 500 + b"\r\n\r\n",
+        "a TLS handshake": b"\x16\x03\x01" + b"\0" * 500 + b"\r\n\r\n",
         "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "HTTP/0.9": b"GET /health\r\n\r\n",
         "a control character": request("GET", f"/{CANARY}\x01"),

@@ -1,4 +1,4 @@
-"""Loads for capacity, soak and overload, each in a process of its own."""
+"""Loads for capacity, soak and overload, each in its own process."""
 
 import time
 from contextlib import suppress
@@ -29,7 +29,7 @@ def _tally_of(load: OpenLoop | ClosedLoop) -> Tally:
 
 
 def capacity(port: int, connections: int, seconds: float, batches_per_second: int = 0) -> float:
-    """Return single requests per second in a closed loop beside batches, after a second of warm-up."""
+    """Return single requests per second in a closed loop alongside batches, after a second of warm-up."""
     warm_up = ClosedLoop(port, SINGLES, connections, 1.0)
     done(warm_up.run)
     load = ClosedLoop(port, SINGLES, connections, seconds)

@@ -30,7 +30,7 @@ def scene_on(stage: Stage, logs: Path) -> Iterator[Scene]:
             return running.enter_context(started_service(home, port=port, logs=logs, **stage.environ))
 
         service = start()
-        wait_until(service.is_all_there, "the service to be all there")
+        wait_until(service.is_all_there, "every worker to be ready")
         with load(port) as told:
             yield Scene(stage, service, told, start)
 

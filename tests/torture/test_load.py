@@ -65,7 +65,7 @@ class Overload:
 
 def test_soak(own_home: TrainedHome) -> None:
     with started_service(own_home.settings.loan_home) as service:
-        wait_until(service.is_all_there, "the service to be all there")
+        wait_until(service.is_all_there, "every worker to be ready")
         most = capacity(service.port, CONNECTIONS, 8, BATCHES_PER_SECOND)
         windows = []
         for _ in range(WINDOWS):
@@ -117,7 +117,7 @@ def test_overload(tmp_path: Path) -> None:
     damage(home)
     rounds = []
     with started_service(home) as service:
-        wait_until(service.is_all_there, "the service to be all there")
+        wait_until(service.is_all_there, "every worker to be ready")
         before = capacity(service.port, CONNECTIONS, OVERLOAD_SECONDS / 2)
         for _ in range(OVERLOAD_ROUNDS):
             load = OpenLoop(service.port, SINGLES, int(OVERLOAD * before), OVERLOAD_SECONDS, OVERLOAD_CONNECTIONS)

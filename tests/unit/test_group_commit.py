@@ -70,7 +70,7 @@ def test_what_comes_meanwhile_goes_together() -> None:
     log = started(recorder, told)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(log.record, decision("first"))
-        wait_until(lambda: log._next.records == [], "the first one to be under way")
+        wait_until(lambda: log._next.records == [], "the first commit to be in progress")
         others = [pool.submit(log.record, decision(str(number))) for number in range(6)]
         wait_until(lambda: len(log._next.records) == 6, "the others to be waiting")
         recorder.is_open.set()

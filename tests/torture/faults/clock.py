@@ -89,14 +89,14 @@ def jumps(scene: Scene) -> Iterator[None]:
         scene.progress()
         told = parse_time(scene.health()["timestamp"])
         assert told is not None
-        assert abs(told - clock.now()) < timedelta(minutes=1), "the service goes by that clock"
+        assert abs(told - clock.now()) < timedelta(minutes=1), "the service uses that clock"
         assert [scene.health()["registry"] for _ in range(8)] == ["ok"] * 8
         finished = run_training(scene.stage.home.environ | clock.environ, *command)
         assert finished.returncode == 0, finished.stderr
         wait_until(scene.is_well, "the promotion to be followed")
     yield
     # A worker starts its batch process on the first batch.
-    assert before <= _processes(scene), "nobody was replaced"
+    assert before <= _processes(scene), "no process was replaced"
     times = [line["duration_ms"] for line in scene.service.log_lines if line["message"] == "request"]
     assert times
     assert all(isinstance(each, float) and each >= 0 for each in times)

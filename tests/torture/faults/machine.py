@@ -68,6 +68,6 @@ def no_descriptors(scene: Scene) -> Iterator[None]:
 @fault("metrics directory deleted", "decisions continue; metrics are complete again after a reload")
 def no_metrics(scene: Scene) -> Iterator[None]:
     shutil.rmtree(Home(scene.home).metrics(scene.service.port))
-    assert scene.service.metrics(), "what there is of metrics"
+    assert scene.service.metrics(), "the remaining metrics are served"
     yield
     reload(scene.service)

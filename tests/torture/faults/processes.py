@@ -14,7 +14,7 @@ _TIMES = 3
 
 def _killed_again_and_again(scene: Scene, victims: Callable[[], list[int]]) -> None:
     for _ in range(_TIMES):
-        wait_until(lambda: bool(victims()), "somebody to kill")
+        wait_until(lambda: bool(victims()), "a process to kill")
         kill(victims()[0])
         scene.progress()
 
