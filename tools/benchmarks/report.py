@@ -58,7 +58,7 @@ def with_results(page: str, measured: str) -> str:
     head, opening, rest = page.partition(_OPENING)
     _, closing, tail = rest.partition(_CLOSING)
     if not opening or not closing:
-        raise PageError(f"the page has no markers for the results: add {_OPENING} and {_CLOSING} where they belong")
+        raise PageError(f"the page has no place for the results: add {_OPENING} and {_CLOSING} where they belong")
     return f"{head}{opening}\n{measured.strip()}\n{closing}{tail}"
 
 
