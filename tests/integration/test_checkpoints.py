@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log is checkpointed into the database, and removed once nobody writes any more."""
+"""SQLite's write-ahead log is checkpointed into the database, and removed after the last writer has closed it."""
 
 import sqlite3
 from contextlib import closing
