@@ -222,4 +222,4 @@ def test_what_is_in_the_way_is_named(service: Service, tmp_path: Path) -> None:
     file.touch()
     told = second_monitor(file, service.port)
     assert told.returncode == 1
-    assert told.stderr == f"Error: LOAN_HOME must be a directory; {file} is none\n"
+    assert told.stderr == f"Error: LOAN_HOME must be a directory; {file} is not a directory\n"

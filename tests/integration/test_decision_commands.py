@@ -331,7 +331,7 @@ class TestReplay:
             connection.execute(update(decisions).values(semantic_version="7.0.0"))
         told = run(recorded, "decisions", "replay", **{**twice_trained_home.environ, "DATABASE_URL": recorded.url})
         assert told.exit_code == 1
-        assert "not the 7.0.0 that decided" in told.output
+        assert "is 1.0.1, but 7.0.0 decided" in told.output
 
     def test_what_was_tampered_with_is_found(self, recorded: Ledger, twice_trained_home: TrainedHome) -> None:
         with open_engine(recorded.url).begin() as connection:

@@ -27,6 +27,8 @@ CLOSED = 0
 HEAD = frozenset({400, 417, 431, 501})
 NO_OPERATION = frozenset({404, 405}) | HEAD
 PAGES = ("/docs", "/openapi.json")
+# Both lead to /docs.
+REDIRECTS = frozenset({"/", "/docs/"})
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "CONNECT", "BREW")
 # Exceeds the permitted memory growth of a process.
 BOMB_BYTES = 120_000_000
@@ -71,6 +73,8 @@ class Documented:
         }
         if path in PAGES:
             there["GET"] = frozenset({200})
+        if path in REDIRECTS:
+            there["GET"] = frozenset({302})
         if method == "OPTIONS" and there:
             return HEAD | {200}
         return HEAD | there.get("GET" if method == "HEAD" else method, NO_OPERATION)

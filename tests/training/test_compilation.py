@@ -248,7 +248,7 @@ def test_a_form_that_decides_differently_is_refused() -> None:
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_nearest_neighbours_are_refused(calibration: Calibration) -> None:
-    with pytest.raises(NotCompilableError, match="KNeighborsClassifier is not compiled: which of equally near"):
+    with pytest.raises(NotCompilableError, match="KNeighborsClassifier is not compiled: the choice among equally near"):
         compile_pipeline(fitted(NEIGHBOURS, calibration))
 
 
@@ -272,5 +272,5 @@ def test_a_preprocessing_that_nobody_wrote_down_is_refused() -> None:
 
 
 def test_trees_over_standardised_numbers_are_refused() -> None:
-    with pytest.raises(NotCompilableError, match="cannot be proven"):
+    with pytest.raises(NotCompilableError, match="trees on standardised numbers are not compiled"):
         compiled_form(fit(DecisionTreeClassifier(max_depth=2), scaled=True), THRESHOLD, invented())

@@ -35,14 +35,15 @@ def serve(announce: bool) -> None:
         listener = listen(settings.host, settings.port)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    _prepare(settings, may_be_unavailable=True)
-    if announce:
-        subprocess.Popen([sys.executable, "-m", "loan_api.entrypoints.server.announcement"], cwd=PROJECT_ROOT)
-    # Replace this process, so that signals reach gunicorn's master and nothing imported here uses its memory.
-    listener.set_inheritable(True)
-    os.chdir(PROJECT_ROOT)
-    arguments = (*_GUNICORN, f"fd://{listener.fileno()}", "wsgi:app")
-    os.execv(arguments[0], arguments)  # noqa: S606  # no shell is wanted
+    with listener:
+        _prepare(settings, may_be_unavailable=True)
+        if announce:
+            subprocess.Popen([sys.executable, "-m", "loan_api.entrypoints.server.announcement"], cwd=PROJECT_ROOT)
+        # Replace this process, so that signals reach gunicorn's master and nothing imported here uses its memory.
+        listener.set_inheritable(True)
+        os.chdir(PROJECT_ROOT)
+        arguments = (*_GUNICORN, f"fd://{listener.fileno()}", "wsgi:app")
+        os.execv(arguments[0], arguments)  # noqa: S606  # no shell is wanted
 
 
 def _checked_settings() -> Settings:
