@@ -4,20 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from loan_api.credit.features import feature_schema_digest
 from loan_api.errors import ModelUnavailableError
-from loan_api.scoring.columns import columns_of
-from loan_api.scoring.compiled import CompiledForm, CompiledScorer, read_why_not
+from loan_api.scoring.compiled import CompiledScorer
 from loan_api.scoring.package import GoldenRows, ModelFacts, ReferencePackage
-from loan_api.scoring.parity import disagreement
+from loan_api.scoring.parity import golden_disagreement, proven_scorer
 from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 
 LoadPipeline = Callable[[Path], Any]
-# Enough rows to prove single scoring, and few enough for the pipeline, which takes milliseconds for each.
-_SCORED_SINGLY = 8
 
 
 def load_scorer(
@@ -42,39 +37,15 @@ def load_scorer(
     return _reference(artifact, golden, facts.threshold, load_pipeline), watched, compiled
 
 
-def proven_scorer(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:
-    """Return the compiled scorer in the artifact if its proof holds, otherwise the reason not to use it."""
-    try:
-        why_not = read_why_not(artifact)
-        if why_not is not None:
-            return why_not
-        form = CompiledForm.read(artifact)
-        scorer = form.scorer()
-        found = disagreement(
-            form.proof.probabilities, scorer.probabilities(form.proof.applications), threshold
-        ) or _golden_disagreement(scorer, golden, threshold)
-    except Exception as error:  # noqa: BLE001  # onnxruntime has its own exception types for every kind of damage
-        return f"the compiled form cannot be loaded ({type(error).__name__})"
-    return scorer if found is None else f"the compiled form differs from the pipeline: {found}"
-
-
 def _reference(artifact: Path, golden: GoldenRows, threshold: float, load_pipeline: LoadPipeline) -> Scorer:
     from loan_api.scoring.pipeline import PipelineScorer
 
     try:
         scorer = PipelineScorer(load_pipeline(artifact))
-        found = _golden_disagreement(scorer, golden, threshold)
+        found = golden_disagreement(scorer, golden, threshold)
     except Exception as error:
         # Each library that reads the artifact fails in its own way.
         raise ModelUnavailableError(f"it cannot be loaded ({type(error).__name__})") from error
     if found is not None:
         raise ModelUnavailableError(f"it does not reproduce its registered decisions: {found}")
     return scorer
-
-
-def _golden_disagreement(scorer: Scorer, golden: GoldenRows, threshold: float) -> str | None:
-    """Compare with the golden rows as a batch and singly, since the service scores in both ways."""
-    expected = np.array(golden.probabilities)
-    together = scorer.probabilities(columns_of(golden.applications))
-    alone = np.array([scorer.probability(application) for application in golden.applications[:_SCORED_SINGLY]])
-    return disagreement(expected, together, threshold) or disagreement(expected[:_SCORED_SINGLY], alone, threshold)

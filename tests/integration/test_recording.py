@@ -15,9 +15,9 @@ from sqlalchemy import select, text
 
 from loan_api.adapters.ipc.connection_queue import ConnectionQueue
 from loan_api.adapters.recording.connection import RecorderConnection
+from loan_api.adapters.recording.database_fallback import Recorder
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.recording.protocol import Receipt, Records
-from loan_api.adapters.recording.recorder import Recorder
 from loan_api.adapters.recording.server import RecorderServer
 from loan_api.adapters.storage.database import open_engine, sqlite_file
 from loan_api.adapters.storage.decision_writer import DecisionWriter

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from loan_api.adapters.recording.database_fallback import Recorder
 from loan_api.adapters.recording.journal import Journal, abandoned_journals, free_journal
 from loan_api.adapters.recording.protocol import Records, encode
-from loan_api.adapters.recording.recorder import Recorder
 from loan_api.errors import StorageError
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState
 from tests.support.fakes import NOW

@@ -20,9 +20,8 @@ from loan_api.credit.features import FEATURE_NAMES
 from loan_api.credit.frame import applications_frame
 from loan_api.scoring.columns import Columns, columns_of, rows_of
 from loan_api.scoring.compiled import CompiledScorer, read_why_not
-from loan_api.scoring.loading import proven_scorer
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, TAG_THRESHOLD, ReferencePackage, artifact_digest
-from loan_api.scoring.parity import disagreement
+from loan_api.scoring.parity import disagreement, proven_scorer
 from training.data.split import Split
 from training.registry import clean_process
 from training.selection.metrics import Outcomes, Probabilities, paired_difference

@@ -9,9 +9,9 @@ import socket
 import sys
 
 from loan_api.adapters.ipc.handover import Handover
+from loan_api.adapters.recording.database_fallback import Recorder
 from loan_api.adapters.recording.journal import abandoned_journals, free_journal
 from loan_api.adapters.recording.lifetime import RecorderLock
-from loan_api.adapters.recording.recorder import Recorder
 from loan_api.adapters.recording.server import RecorderServer
 from loan_api.logs import logging_config
 from loan_api.settings import Settings, read_settings
