@@ -42,7 +42,7 @@ def rows_of(columns: Columns, start: int = 0, stop: int | None = None) -> Column
 
 
 def texts(columns: Columns) -> Columns:
-    """Replace category codes by the texts they stand for."""
+    """Replace category codes with the texts they represent."""
     return dict(columns) | {
         category.name: np.array(category.values, dtype=object)[columns[category.name]] for category in CATEGORIES
     }

@@ -73,7 +73,7 @@ def senders(closed: ClosedService) -> Iterator[Slow]:
             yield Slow(connected(closed, whole), rest, BODY_SECONDS, b"408")
         chunked = request(method, path, b"", [key, f"Content-Type: {JSON}", "Transfer-Encoding: chunked"])
         yield Slow(connected(closed, chunked), b"1\r\n \r\n" * 200, BODY_SECONDS, b"408")
-    # Answered at once; the rest of the request is discarded and gets no response of its own.
+    # Answered immediately; the rest of the request is discarded and gets no separate response.
     for path, status in (("/health/live", b"200"), ("/nowhere", b"404")):
         kept = request("GET", path, length=3).replace(b"Connection: close\r\n", b"")
         yield Slow(connected(closed, kept), b"", BODY_SECONDS, status)

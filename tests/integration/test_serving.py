@@ -198,7 +198,7 @@ def test_a_version_without_a_digest_is_rejected(two_versions: TrainedHome) -> No
 
 
 def move_the_threshold_of_the_graph(artifact: Path) -> None:
-    """Replace the graph by one with the constant answer 0.3."""
+    """Replace the graph with one with the constant answer 0.3."""
     form = CompiledForm.read(artifact)
     shutil.rmtree(artifact / "compiled")
     dataclasses.replace(form, graph=constant_graph(len(form.inputs), 0.3)).write(artifact)
@@ -309,7 +309,7 @@ class Bomb:
 def test_a_pickle_is_not_loaded_even_where_it_was_registered(
     two_versions: TrainedHome, tmp_path: Path, file: str, served: str
 ) -> None:
-    """Replace the proof by a pickle: the pipeline serves. Replace the pipeline: the version is rejected."""
+    """Replace the proof with a pickle: the pipeline serves. Replace the pipeline: the version is rejected."""
     registry = serve_the_first_then_promote_the_second(two_versions)
     artifact = newest_artifact(two_versions)
     bomb = Bomb(tmp_path / "exploded")

@@ -30,6 +30,6 @@ def test_dear_wrong_approvals_raise_it() -> None:
 
 @pytest.mark.parametrize(("wrong_approval_cost", "exact"), [(1.0, 0.5), (4.0, 0.8), (0.25, 0.2)])
 def test_where_the_data_does_not_care_it_is_the_exact_one(wrong_approval_cost: float, exact: float) -> None:
-    """Use a perfect tree, which answers 0 and 1, so that every threshold in between costs the same."""
+    """Use a perfect tree, which predicts 0 and 1, so that every threshold in between costs the same."""
     chosen = choose_threshold(np.array([0, 0, 1, 1]), np.array([0.0, 0.0, 1.0, 1.0]), wrong_approval_cost)
     assert chosen == pytest.approx(exact)

@@ -24,7 +24,7 @@ DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 
 
 def records(number: int, singles: int = 1, whole: int = 0, size: int = 50) -> bytes:
-    """Return encoded records that differ in their number, with batches of zeros."""
+    """Return encoded records whose ids contain `number`; the batches hold zeros."""
     return encode(
         Records(
             [DecisionRecord(f"d-{number}-{n}", "r", NOW, DECIDER, b"{}", 0.5, 0) for n in range(singles)],

@@ -39,19 +39,19 @@ def judge(results: Results) -> list[Target]:
 
 
 def single_ratio(singles: Iterable[Single], other: str, connections: int) -> float | None:
-    """Return the median over the rounds of the service's requests/s relative to `other`, or None without both."""
+    """Return the service's requests/s relative to `other` (median over the rounds), or None without both."""
     rates = {(s.server, s.round): s.per_second for s in singles if s.connections == connections}
     return _median_ratio(rates, other)
 
 
 def batch_ratio(batches: Iterable[Batch], other: str, rows: int, connections: int) -> float | None:
-    """Return the median over the rounds of the service's rows/s relative to `other`, or None without both."""
+    """Return the service's rows/s relative to `other` (median over the rounds), or None without both."""
     rates = {(b.server, b.round): b.rows_per_second for b in batches if (b.rows, b.connections) == (rows, connections)}
     return _median_ratio(rates, other)
 
 
 def worker_bytes(results: Results, server: str) -> float:
-    """Return the median over the rounds of the largest worker's memory."""
+    """Return the largest worker's memory (median over the rounds)."""
     return median(m.kinds[WEB_WORKER].heaviest for m in results.memory if m.server == server)
 
 

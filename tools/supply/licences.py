@@ -76,7 +76,7 @@ class UnknownLicenceError(LookupError):
 
 
 def licence_of(package: str) -> str:
-    """Return the licence stated here, or else in the package's metadata. Raises UnknownLicenceError."""
+    """Return the licence stated here, otherwise the one in the package's metadata. Raises UnknownLicenceError."""
     if package in STATED:
         return STATED[package]
     try:

@@ -165,7 +165,7 @@ def sample(output: Path, rows: int, seed: int) -> None:
 
 
 class _Stopped(click.ClickException):
-    """An error with an exit code of its own."""
+    """An error with its own exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

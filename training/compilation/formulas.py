@@ -19,7 +19,7 @@ def logistic_regression(graph: Graph, estimator: Any, inputs: str) -> str:
 def gaussian_nb(graph: Graph, estimator: Any, inputs: str) -> str:
     """Add P(approved): the logistic of the difference of the two classes' joint log likelihoods.
 
-    scikit-learn divides e^likelihood by the sum over both classes, which is equal.
+    scikit-learn divides e^likelihood by the sum over both classes, which is equivalent.
     """
     likelihoods = []
     for prior, mean, variance in zip(estimator.class_prior_, estimator.theta_, estimator.var_, strict=True):

@@ -47,7 +47,7 @@ class TreeEnsemble:
 
 
 def add_sum(graph: Graph, ensemble: TreeEnsemble, inputs: str) -> str:
-    """Add the sum of the leaves (n, 1), float64 or float32 as the ensemble sums, for float64 inputs (n, any)."""
+    """Add the sum of the leaves (n, 1), in the ensemble's precision, for float64 inputs (n, any)."""
     kind = np.float32 if ensemble.single_sum else np.float64
     if ensemble.single_inputs:
         inputs = graph.cast(inputs, np.float32)

@@ -145,7 +145,7 @@ def _make_database(settings: Settings) -> None:
     """Create a missing local database under a temporary name and rename it.
 
     MLflow creates its tables one by one. A process that opens the database meanwhile fails, and so do two that create
-    it at once.
+    it simultaneously.
     """
     database = sqlite_path(settings.mlflow_tracking_uri)
     if database is None:

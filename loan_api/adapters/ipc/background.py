@@ -36,7 +36,7 @@ def run_forever(function: Callable[[], None]) -> None:
 
 
 def wait_until_idle(max_seconds: float) -> None:
-    """Wait until gevent's loop is idle, or `max_seconds` have passed. Without gevent, return at once."""
+    """Wait until gevent's loop is idle, or `max_seconds` have passed. Without gevent, return immediately."""
     from gevent import Timeout, idle, monkey
 
     if monkey.is_module_patched("threading"):

@@ -8,7 +8,7 @@ from time import monotonic
 
 from loan_api.adapters.ipc.handover import Handover
 
-# A child that dies at once must not be restarted in a tight loop.
+# A child that dies immediately must not be restarted in a tight loop.
 _PAUSE_SECONDS = 2.0
 
 

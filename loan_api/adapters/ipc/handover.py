@@ -32,7 +32,7 @@ class Handover:
     lifeline: Ends
     # The file in which workers keep valid API keys for their successors; absent outside gunicorn.
     kept_keys: Path | None = None
-    # Unique among living workers; metrics are kept by slot.
+    # Unique among live workers; metrics are kept by slot.
     slot: int = 0
 
     @classmethod

@@ -6,9 +6,9 @@ import bcrypt
 import yaml
 
 _USERS = "basic_auth_users"
-# The cost that their documentation recommends; they cache successful logins.
+# The cost recommended by their documentation; successful logins are cached.
 _ROUNDS = 10
-# bcrypt ignores the rest.
+# bcrypt ignores further bytes.
 _MOST_BYTES = 72
 
 

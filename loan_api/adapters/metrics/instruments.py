@@ -1,7 +1,7 @@
 """Declarations of all exported metrics; a test compares docs/metrics.md with them.
 
 Most metrics live in the files of the multiprocess mode (`multiprocess.py`), so their gauges declare how to aggregate
-workers. Counts of feature values have files of their own (`tallies.py`). Metrics of processes and of the container are
+workers. Counts of feature values have separate files (`tallies.py`). Metrics of processes and of the container are
 read at each scrape (`system.py`).
 """
 
@@ -29,7 +29,7 @@ class MetricDeclaration:
     description: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    # The aggregation of a gauge over living workers: sum or maximum.
+    # The aggregation of a gauge over live workers: sum or maximum.
     across_workers: Literal["livesum", "livemax", ""] = ""
     # The source of the values: prometheus_client, or one that is read at each scrape.
     source: Literal["client", "tallies", "system"] = "client"

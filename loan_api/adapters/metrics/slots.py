@@ -22,13 +22,13 @@ def metrics_folder() -> Path | None:
 
 
 def reset_folder(folder: Path) -> None:
-    """Empty the folder at the start of a server, before it has workers."""
+    """Empty the folder when a server starts, before it has workers."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
 
 def lowest_free_slot(taken: Iterable[int]) -> int:
-    """Return the lowest slot, from 0, that no living worker has."""
+    """Return the lowest slot, from 0, that no live worker has."""
     occupied = set(taken)
     return next(slot for slot in range(len(occupied) + 1) if slot not in occupied)
 
@@ -62,7 +62,7 @@ def take_slot(folder: Path, slot: int, pid: int) -> None:
     """Give the slot to a process, whose CPU time is added to that of its predecessors."""
     file = folder / _HOLDERS.format(slot)
     holder = _read(file) if file.exists() else Holder(slot, None, 0.0, 0.0)
-    # A full disk has no space for a new file.
+    # On a full disk, the file cannot be created.
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         _write(file, pid, holder.seconds_before + holder.seconds_seen, 0.0)

@@ -204,7 +204,7 @@ class Recorder:
 
 
 def _next_records(journal: Journal, start: int) -> tuple[Records, int]:
-    """Return the entries from `start` that fit into one transaction, and the position behind them."""
+    """Return the entries from `start` that fit into one transaction, and the position after them."""
     decisions: list[DecisionRecord] = []
     whole_batches: list[BatchRecord] = []
     position = start

@@ -32,7 +32,7 @@ class JournalInUseError(Exception):
 class Journal:
     """The journal in one file, locked for this process. Raises JournalInUseError or OSError.
 
-    Its space is allocated at the start, if the file system supports it, so that a full disk does not shorten it.
+    Its space is allocated upfront, if the file system supports it, so that a full disk does not shorten it.
     """
 
     def __init__(self, path: Path, capacity: int, sync: Callable[[int], object] = os.fdatasync) -> None:
@@ -58,11 +58,11 @@ class Journal:
 
     @property
     def unreadable_bytes(self) -> int:
-        """Return how many unreadable bytes lay between or behind the entries when the file was opened."""
+        """Return how many unreadable bytes lay between or after the entries when the file was opened."""
         return sum(end - start for start, end in self._gaps.items())
 
     def append(self, entries: list[bytes]) -> None:
-        """Return once the entries are on disk. Raises JournalFullError, and then none of them was added."""
+        """Return once the entries are on disk. Raises JournalFullError, in which case none was added."""
         content = b"".join(_HEAD.pack(len(entry), zlib.crc32(entry)) + entry for entry in entries)
         if self.end + len(content) > self._capacity:
             raise JournalFullError("The database is unavailable, and the journal that replaces it is full.")
@@ -115,7 +115,7 @@ class Journal:
         return entry if len(entry) == length and zlib.crc32(entry) == checksum else None
 
     def _find_end(self) -> int:
-        """Return the position behind the last byte written, and note unreadable bytes on the way."""
+        """Return the position after the last byte written, and note unreadable bytes on the way."""
         position = written = 0
         while True:
             entry = self._entry(position)
@@ -138,7 +138,7 @@ class Journal:
         return end
 
     def _written_until(self, start: int) -> int:
-        """Return the position behind the last non-zero byte from `start`."""
+        """Return the position after the last non-zero byte from `start`."""
         until = start
         with suppress(OSError):
             # lseek fails once only allocated space follows.

@@ -55,7 +55,7 @@ class SharedRecorder:
         self._process = process
 
     def ensure_running(self) -> None:
-        """Start the recorder if none is running. If two workers do so at once, one process ends immediately."""
+        """Start the recorder if none is running. If two workers do so simultaneously, one process ends immediately."""
         if not self._lock.is_held:
             self._process.ensure_running()
 

@@ -1,7 +1,7 @@
 """Direct writes of single decisions from a worker into SQLite, while no journal has entries.
 
 Sending a group and waiting for the receipt costs two processes as much time as one more decision; a transaction on a
-file costs a tenth of that. Records that the worker cannot write at once are left to the recorder.
+file costs a tenth of that. Records that the worker cannot write immediately are left to the recorder.
 """
 
 from collections.abc import Callable, Sequence

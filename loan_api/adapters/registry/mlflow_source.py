@@ -95,7 +95,7 @@ class MlflowModels:
 
     @cached_property
     def _client(self) -> MlflowClient:
-        """Create the client on first use, because creation opens the store, which may be unavailable at the start."""
+        """Create the client on first use, because creation opens the store, which may be unavailable at startup."""
         mlflow.set_tracking_uri(self._tracking_uri)
         return MlflowClient(tracking_uri=self._tracking_uri)
 

@@ -31,7 +31,7 @@ def open_engine(url: str, *, patience: float = 1.0, waits_for_locks: bool = True
     """Return an engine without a pool, which never creates an SQLite database.
 
     `patience` multiplies the time limits. Without `waits_for_locks`, a lock that another process holds in SQLite is
-    reported at once. SQLite transactions survive a kill; the recorder syncs them to disk within a second.
+    reported immediately. SQLite transactions survive a kill; the recorder syncs them to disk within a second.
     """
     parsed = make_url(url)
     return _sqlite(parsed, patience, waits_for_locks) if _is_sqlite(parsed) else _postgresql(parsed, patience)

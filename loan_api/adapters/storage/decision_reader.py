@@ -104,7 +104,7 @@ def single_decision(row: Row[Any]) -> RecordedDecision:
 
 
 def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]) -> list[RecordedDecision]:
-    """Return the decisions in some rows of a batch, with their `last` outcomes. Raises UnreadableRecordError."""
+    """Return the decisions in these rows of a batch; `last` maps rows to outcomes. Raises UnreadableRecordError."""
     applications, probabilities, predictions = batch_columns(batch.id, batch.rows, batch.content)
     decider = Decider.of_row(batch)
     return [

@@ -32,7 +32,7 @@ def upgrade_database(url: str, *, may_create: bool = True) -> Sequence[Path]:
     """Bring the schema to the newest revision, one process at a time. Return leftovers that were set aside.
 
     Creates a missing SQLite database and its folder if it `may_create` them: a file that goes missing later must be put
-    back, not replaced by an empty one. An SQLite database becomes readable by its owner only. Leftovers are the
+    back, not replaced with an empty one. An SQLite database becomes readable by its owner only. Leftovers are the
     write-ahead log of a removed database. Raises NewerDatabaseError, or StorageError if the database cannot be used.
     """
     from alembic import command

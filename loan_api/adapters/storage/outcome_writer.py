@@ -43,7 +43,7 @@ def write_outcomes(
 ) -> ReportResult:
     """Write the new outcomes among the reports, or nothing if a decision is unknown.
 
-    The last report about a decision counts. Slow work is done before others are excluded; `now` is called after, so
+    The last report about a decision counts. Slow work is done before others are excluded; `now` is called later, so
     that no outcome is dated before the one that it replaces. Raises UnreadableRecordError.
     """
     wanted = {report.name: report.outcome for report in reports}

@@ -31,7 +31,7 @@ def serve(announce: bool) -> None:
 
     settings = _checked_settings()
     try:
-        # First, so that a start on a port that is taken changes nothing.
+        # First, so that starting on a port that is in use changes nothing.
         listener = listen(settings.host, settings.port)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error

@@ -44,7 +44,7 @@ def main() -> None:
     os.nice(_NICENESS)
     settings = read_settings()
     resource.setrlimit(resource.RLIMIT_DATA, (memory_limit(settings), memory_limit(settings)))
-    # Arrow's default allocator reserves 1 GiB of addresses at once, which counts towards the limit.
+    # Arrow's default allocator reserves 1 GiB of address space upfront, which counts towards the limit.
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     logging.config.dictConfig(logging_config(settings.log_level))
     record = _recording(settings, socket.socket(fileno=handover.recorder_queue.sending))

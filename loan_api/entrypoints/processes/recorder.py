@@ -18,7 +18,7 @@ from loan_api.settings import Settings, read_settings
 
 
 def main() -> None:
-    """Record until master and workers are gone; return at once if another recorder is running."""
+    """Record until master and workers are gone; return immediately if another recorder is running."""
     handover = Handover.read()
     if handover is None:
         sys.exit("This process is started by a worker of the service.")

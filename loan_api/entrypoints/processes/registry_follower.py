@@ -15,7 +15,7 @@ from loan_api.settings import Settings, read_settings
 
 
 def main() -> None:
-    """Follow the registry until standard input ends. Return at once if another process already does."""
+    """Follow the registry until standard input ends. Return immediately if another process already does."""
     settings = read_settings()
     cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     with cache.followed() as is_follower:

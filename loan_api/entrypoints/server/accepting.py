@@ -27,7 +27,7 @@ _PIECE_BYTES = 65_536
 class ClientSocket(gevent.socket.socket):
     """A connection that is read only after the event loop has polled all connections.
 
-    gevent's own socket returns available data at once. A client whose next request is always ready would then be
+    gevent's socket returns available data immediately. A client whose next request is always ready would then be
     served until it pauses, ahead of clients that the loop has found in the meantime.
     """
 
@@ -52,7 +52,7 @@ class ClientSocket(gevent.socket.socket):
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send or buffer `data`. Raises BrokenPipeError if the client does not take it in time.
 
-        gevent's own waits forever, and its timeout follows the wall clock.
+        gevent's version waits forever, and its timeout follows the wall clock.
         """
         if self._corked is not None:
             self._corked += data

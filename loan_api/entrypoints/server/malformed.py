@@ -1,6 +1,6 @@
 """The response to malformed requests, which never reach a view. It neither returns nor logs their content.
 
-gunicorn's own response and log quote the request. The master imports this module, so it depends only on the standard
+gunicorn's usual response and log quote the request. The master imports this module, so it depends only on the standard
 library, gunicorn, and modules of the service that import nothing else.
 """
 

@@ -20,7 +20,7 @@ _DISCARDED_BYTES = 16_777_216
 class RequestBody(Body):  # type: ignore[misc]  # gunicorn has no types
     """A request body that must arrive within `seconds` and is passed on in pieces as it arrives.
 
-    gunicorn's own waits forever, also for the end of a chunk header, reads a kilobyte at a time, and copies it several
+    gunicorn's body waits forever, even for the end of a chunk header, reads a kilobyte at a time, and copies it several
     times. If the client waits for `100 Continue`, it is sent over `connection`, but only once the application starts
     to read: a refusal comes first, and is then the last response on the connection.
     """

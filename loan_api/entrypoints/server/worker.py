@@ -29,8 +29,8 @@ _RECEIVE_BYTES = 65_536
 class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Accepts connections in turn with other workers and serves its connections in turn.
 
-    A stopping worker still responds on open connections and closes idle ones; gunicorn's own waits for idle connections
-    until `graceful_timeout`.
+    A stopping worker still responds on open connections and closes idle ones; gunicorn's worker waits for idle
+    connections until `graceful_timeout`.
     """
 
     # Set between the fork and the start.
@@ -45,7 +45,7 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until stopped.
 
-        gunicorn's own accepts one connection per iteration of the event loop, however long that takes.
+        gunicorn's worker accepts one connection per iteration of the event loop, however long that takes.
         """
         self.connections.join(self.slot)
         turns = AcceptTurns(self.connections, self.slot, loop_iteration())
