@@ -28,7 +28,7 @@ def read_or_make_password(path: Path) -> str:
 
 
 def check_password_file(path: Path) -> None:
-    """Raise OSError or ValueError unless `read_or_make_password` can use `path`; create nothing but its folder."""
+    """Raise OSError or ValueError unless `read_or_make_password` can use `path`; create nothing."""
     if not path.exists():
         check_writable(path.parent)
         return

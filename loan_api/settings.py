@@ -312,9 +312,9 @@ def read_settings(
 
 
 def check_writable(folder: Path) -> None:
-    """Raise OSError unless files can be created in `folder`, which is created if necessary."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Raise OSError unless files can be created in `folder`, or in its nearest existing parent."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
     # Permissions are not conclusive: the file system may be read-only, and root ignores them.
-    probe = folder / f".writable-{os.getpid()}"
+    probe = existing / f".writable-{os.getpid()}"
     probe.touch()
     probe.unlink()

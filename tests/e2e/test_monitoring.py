@@ -23,10 +23,11 @@ from tests.support.homes import TrainedHome, copy_of
 from tests.support.service import Service, environment, free_port, started_service
 from tests.support.waiting import wait_until
 
-TURNS, CONNECTIONS = 10, 10
+# Few connections, so that no request is refused while a killed worker is replaced on a slow machine.
+TURNS, CONNECTIONS = 10, 4
 # Each connection sends this mix twice per round.
 ROWS, SINGLES_FOR_EACH_BATCH = 10, 24
-BATCHES = TURNS * CONNECTIONS * 2
+BATCHES = TURNS * CONNECTIONS * 5
 SINGLES = BATCHES * SINGLES_FOR_EACH_BATCH
 _JSON = {"Content-Type": "application/json"}
 _SINGLE = ("/predict", json.dumps(application()))
@@ -100,7 +101,7 @@ def monitor(service: Service) -> Iterator[Monitor]:
 
 def send(service: Service) -> None:
     """Send the requests of a round; each gets a 200."""
-    requests_of_one = ([_SINGLE] * SINGLES_FOR_EACH_BATCH + [_BATCH]) * 2
+    requests_of_one = ([_SINGLE] * SINGLES_FOR_EACH_BATCH + [_BATCH]) * 5
 
     def client(_number: int) -> None:
         connection = HTTPConnection("127.0.0.1", service.port, timeout=60)

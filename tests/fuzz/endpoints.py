@@ -44,7 +44,7 @@ def ask(content: bytes) -> None:
             _look_at(message, app, documented)
             if message.should_close():
                 return
-            message.body.pass_over()
+            message.body.discard()
     except (NoMoreData, ParseException, StopIteration):
         # The client has disconnected, or gets an error without parsing (loan_api/entrypoints/server/malformed.py).
         return

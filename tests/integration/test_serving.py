@@ -222,7 +222,10 @@ def cut_the_graph(artifact: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (move_the_threshold_of_the_graph, "the compiled form is not the pipeline: probabilities are off by up to 0.7"),
+        (
+            move_the_threshold_of_the_graph,
+            "the compiled form differs from the pipeline: probabilities are off by up to 0.7",
+        ),
         (remove_the_compiled_form, "the model was registered without a compiled form"),
         (cut_the_graph, "the compiled form cannot be loaded"),
     ],

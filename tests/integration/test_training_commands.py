@@ -197,7 +197,7 @@ def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
 ) -> None:
     process = start(environ)
     home = Path(environ["LOAN_HOME"])
-    wait_for(lambda: any((home / "logs").glob("*.log")), process)
+    wait_for(lambda: any(log.stat().st_size for log in (home / "logs").glob("*.log")), process)
     # Ctrl-C reaches the whole process group, SIGTERM only the process.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, stderr = process.communicate(timeout=60)

@@ -145,7 +145,7 @@ def test_a_read_only_loan_home_is_reported(tmp_path: Path) -> None:
 def test_the_checks_at_start_leave_nothing_behind(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert read_settings({"LOAN_HOME": str(home)}, START_CHECKS).loan_home == home
-    assert list(home.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
