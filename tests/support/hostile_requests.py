@@ -86,7 +86,7 @@ class Documented:
     @property
     def everything(self) -> frozenset[int]:
         """Return the statuses allowed if the operation is unknown."""
-        return NO_OPERATION.union([200, CLOSED], *self._statuses.values())
+        return NO_OPERATION.union([200, 302, CLOSED], *self._statuses.values())
 
 
 def _filled(path: str) -> str:
