@@ -316,5 +316,8 @@ def check_writable(folder: Path) -> None:
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     # Permissions are not conclusive: the file system may be read-only, and root ignores them.
     probe = existing / f".writable-{os.getpid()}"
-    probe.touch()
+    try:
+        probe.touch()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(existing)) from error
     probe.unlink()

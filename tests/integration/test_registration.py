@@ -261,7 +261,7 @@ def test_a_tracking_store_that_cannot_be_used_is_one_line(tmp_path: Path) -> Non
 def test_a_home_that_cannot_be_made_is_one_line() -> None:
     finished = run_in_process({"LOAN_HOME": "/proc/no/such/place", "MLFLOW_TRACKING_URI": ""}, "history")
     assert finished.exit_code == 1
-    assert finished.stderr == "Error: LOAN_HOME cannot be used: No such file or directory (/proc/no)\n"
+    assert finished.stderr == "Error: LOAN_HOME cannot be used: No such file or directory (/proc)\n"
 
 
 def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Path) -> None:
