@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import exists, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.adapters.storage.database import REVISION, open_engine, sqlite_file
+from loan_api.adapters.storage.database import REVISION, open_engine
 from loan_api.adapters.storage.failures import storage_error
 from loan_api.adapters.storage.file_watch import BESIDE, set_aside_leftovers
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import StorageError
-from loan_api.home import sqlite_url
+from loan_api.home import sqlite_path, sqlite_url
 from loan_api.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def migration_config(url: str, migrations: Path = MIGRATIONS) -> "Config":
 
 def hidden_decisions(url: str, default: Path) -> bool:
     """Return whether `default`, an SQLite database other than the one at `url`, holds decisions."""
-    file = sqlite_file(url)
+    file = sqlite_path(url)
     if not default.exists() or (file is not None and file.resolve() == default.resolve()):
         return False
     try:
@@ -93,7 +93,7 @@ def _known_revision(url: str) -> str | None:
 @contextmanager
 def _locked(url: str, *, may_create: bool) -> Iterator[Sequence[Path]]:
     """Keep other processes from creating an SQLite database during the block. Yield leftovers that were set aside."""
-    file = sqlite_file(url)
+    file = sqlite_path(url)
     if file is not None:
         if may_create:
             file.parent.mkdir(parents=True, exist_ok=True)
