@@ -1,17 +1,16 @@
 """Applicants drawn at random from the data set."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from loan_api.credit.features import CATEGORIES, FEATURE_NAMES
+from loan_api.credit.features import FEATURE_NAMES, NUMBERS
+from loan_api.formats.csv_text import other_separator, read_csv
 
 _LABEL = "loan_status"
 _GOOD = "Approved"
-_CATEGORY_NAMES = frozenset(category.name for category in CATEGORIES)
 
 
 @dataclass(frozen=True)
@@ -31,24 +30,40 @@ class Applicants:
 
     @classmethod
     def read(cls, file: Path, random: Random) -> "Applicants":
-        """Read applicants from a CSV like that of training. Raises ValueError if it lacks columns or rows."""
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            rows = [
-                {str(name).strip(): str(cell).strip() for name, cell in row.items()} for row in csv.DictReader(opened)
-            ]
-        missing = [name for name in (*FEATURE_NAMES, _LABEL) if not rows or name not in rows[0]]
-        if missing:
-            raise ValueError(f"{file.name} lacks rows with {', '.join(missing)}")
-        return cls([_applicant(row) for row in rows], random)
+        """Read applicants from a CSV like that of training. Raises ValueError, with the line, if it is not one."""
+        try:
+            return cls(_applicants(file.read_bytes()), random)
+        except ValueError as error:
+            raise ValueError(f"{file.name}: {error}") from error
 
     def draw(self) -> Applicant:
         """Draw one applicant."""
         return self._random.choice(self._applicants)
 
 
-def _applicant(row: dict[str, str]) -> Applicant:
-    values = {name: row[name] if name in _CATEGORY_NAMES else _number(row[name]) for name in FEATURE_NAMES}
-    return Applicant(values, int(row[_LABEL] == _GOOD))
+def _applicants(content: bytes) -> list[Applicant]:
+    numbered = read_csv(content)
+    header = [name.strip() for name in next(numbered, (1, []))[1]]
+    if separator := other_separator(header, FEATURE_NAMES):
+        raise ValueError(f"The cells are separated by {separator}. Separate them by commas.")
+    missing = [name for name in (*FEATURE_NAMES, _LABEL) if name not in header]
+    if missing:
+        raise ValueError(f"The header lacks {', '.join(missing)}.")
+    applicants = [_applicant(line, dict(zip(header, row, strict=False))) for line, row in numbered]
+    if not applicants:
+        raise ValueError("There are no applicants.")
+    return applicants
+
+
+def _applicant(line: int, cells: Mapping[str, str]) -> Applicant:
+    try:
+        application: dict[str, Any] = {name: cells[name].strip() for name in FEATURE_NAMES}
+        application |= {number.name: _number(application[number.name]) for number in NUMBERS}
+        return Applicant(application, int(cells[_LABEL].strip() == _GOOD))
+    except KeyError:
+        raise ValueError(f"Line {line} has fewer cells than the header.") from None
+    except ValueError:
+        raise ValueError(f"Line {line} contains a text instead of a number.") from None
 
 
 def _number(text: str) -> float | int:
