@@ -6,7 +6,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["loan_api", "training.data", "fuzz"]):
+with atheris.instrument_imports(include=["loan_api", "training.data", "tests.fuzz"]):
     from tests.fuzz.targets import targets
 
     # Import all format modules here, as modules imported later would not be instrumented.
