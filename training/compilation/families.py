@@ -34,6 +34,12 @@ def add_probability(graph: Graph, estimator: Any, inputs: str) -> str:
     raise NotCompilableError(f"{family} is not compiled: {_REFUSED.get(family, 'it has no compiled form')}")
 
 
+def add_bounds(graph: Graph, bounded: Any, probability: str) -> str:
+    """Add the probability (n, 1) clipped to the bounds of a fitted BoundedClassifier."""
+    raised = graph.add("Max", probability, graph.constant(float(bounded.bound_)))
+    return graph.add("Min", raised, graph.constant(float(1 - bounded.bound_)))
+
+
 def uncalibrated(estimator: Any) -> Any:
     """Return the fitted estimator inside any calibrations. Raises NotCompilableError for a calibrated ensemble."""
     while type(estimator).__name__ == "CalibratedClassifierCV":
@@ -84,6 +90,7 @@ _Family = Callable[[Graph, Any, str], str]
 _LOG_ODDS: Mapping[str, _Family] = {
     "LogisticRegression": formulas.logistic_regression,
     "AdaBoostClassifier": _ada_boost,
+    "HistGradientBoostingClassifier": _tree_sum,
     "LGBMClassifier": _tree_sum,
 }
 # SVC yields no probability.

@@ -19,12 +19,17 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
+from loan_api.credit.bounds import BoundedClassifier
 from loan_api.credit.decision import DEFAULT_THRESHOLD
+from loan_api.credit.form import Form
+from loan_api.credit.reference import edges_of, feature_histograms
+from loan_api.scoring.pipeline import PipelineScorer, frame_columns
 from training.data.split import FOLDS, Split
 from training.selection.calibration import Calibration, Folds, calibrated, choose_calibration
 from training.selection.candidates import Candidate
 from training.selection.metrics import Probabilities, measure
-from training.selection.pipeline import build_pipeline
+from training.selection.monotonicity import violations
+from training.selection.pipeline import build_pipeline, monotonicity
 from training.selection.plots import draw_plots
 from training.selection.threshold import choose_threshold
 
@@ -50,7 +55,8 @@ class Evaluation:
     `metrics`: `cv_NAME_mean` and `cv_NAME_std` are cross-validated on the training part at a threshold of 0.5; `NAME`
     is measured on the holdout at `threshold`. `timings` are seconds. `out_of_fold` (a value per training row) and
     `holdout` (a value per held-out row) are probabilities of unseen applications. `importance` is the Brier score lost
-    on the holdout when a feature is shuffled (mean, standard deviation). `plots` are PNG files by name.
+    on the holdout when a feature is shuffled (mean, standard deviation). `violations` are the largest moves against
+    declared effects, by feature. `plots` are PNG files by name.
     """
 
     candidate: Candidate
@@ -63,6 +69,7 @@ class Evaluation:
     out_of_fold: Probabilities
     holdout: Probabilities
     importance: Mapping[str, tuple[float, float]]
+    violations: Mapping[str, float]
     plots: Mapping[str, bytes]
 
 
@@ -106,9 +113,10 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
     calibration, probabilities = choose_calibration(outcomes, scores, probabilities, folds)
     threshold = choose_threshold(outcomes, probabilities, conditions.wrong_approval_cost)
 
-    estimator = calibrated(candidate.build(conditions.seed), calibration, splitter)
+    unfitted = build_estimator(candidate, split.form, conditions.seed)
+    estimator = BoundedClassifier(calibrated(unfitted, calibration, splitter))
     decider = FixedThresholdClassifier(estimator, threshold=threshold, pos_label=1, response_method="predict_proba")
-    pipeline = build_pipeline(decider, scaled=candidate.scaled)
+    pipeline = _pipeline(candidate, split.form, decider)
     started = perf_counter()
     pipeline.fit(split.train_applications, split.train_outcomes)
     fit_seconds = perf_counter() - started
@@ -123,14 +131,27 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
         threshold=threshold,
         metrics=_cross_validated(outcomes, probabilities, folds) | measure(held_out_outcomes, holdout, threshold),
         timings={"fit_seconds": fit_seconds, **_time_scoring(pipeline, split.holdout_applications)},
-        parameters={
-            key: value for key, value in candidate.build(conditions.seed).get_params().items() if value is not None
-        },
+        parameters={key: value for key, value in unfitted.get_params().items() if value is not None},
         out_of_fold=probabilities,
         holdout=holdout,
         importance=importance,
+        violations=violations(
+            split.form,
+            PipelineScorer(split.form, pipeline).probabilities,
+            frame_columns(split.form, split.train_applications),
+            edges_of(feature_histograms(split.form, split.train_applications)),
+        ),
         plots=draw_plots(split, probabilities, holdout, threshold, importance),
     )
+
+
+def build_estimator(candidate: Candidate, form: Form, seed: int) -> Any:
+    """Return the candidate's unfitted estimator, constrained by the effects of the form."""
+    return candidate.build(seed, monotonicity(form, imputed=not candidate.accepts_missing))
+
+
+def _pipeline(candidate: Candidate, form: Form, estimator: Any) -> Pipeline:
+    return build_pipeline(form, estimator, scaled=candidate.scaled, imputed=not candidate.accepts_missing)
 
 
 def _predict_out_of_fold(
@@ -143,7 +164,7 @@ def _predict_out_of_fold(
     rows = len(split.train_outcomes)
     scores, probabilities = np.empty(rows), np.empty(rows)
     for training_rows, fold_rows in folds:
-        pipeline = build_pipeline(candidate.build(seed), scaled=candidate.scaled)
+        pipeline = _pipeline(candidate, split.form, build_estimator(candidate, split.form, seed))
         pipeline.fit(split.train_applications.iloc[training_rows], split.train_outcomes.iloc[training_rows])
         unseen = split.train_applications.iloc[fold_rows]
         probabilities[fold_rows] = pipeline.predict_proba(unseen)[:, 1]
