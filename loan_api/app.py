@@ -32,7 +32,6 @@ from loan_api.adapters.recording.shortcut import Shortcut
 from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.storage.archive import DatabaseArchive
-from loan_api.adapters.storage.database import sqlite_file
 from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.credit.form import Form, FormError, parse_form, read_form
 from loan_api.entrypoints.http.endpoints import Collaborators, Limits, register_endpoints
@@ -40,6 +39,7 @@ from loan_api.entrypoints.http.headers import protect_answers
 from loan_api.entrypoints.http.problems import register_problem_handlers
 from loan_api.entrypoints.http.requests import foreseeable_answers, observe_requests
 from loan_api.formats.applications import ApplicationCodec
+from loan_api.home import sqlite_path
 from loan_api.secrets import read_or_make_password
 from loan_api.services.access import Access, KeySource
 from loan_api.services.admission import ByteBudget, LoadShedder
@@ -131,7 +131,7 @@ def _decision_log(settings: Settings, handover: Handover, observer: RecordingObs
     recorder = SharedRecorder(RecorderLock(settings.home.recorder_lock(handover.server_start)), process)
     queue = ConnectionQueue.of(handover.recorder_queue)
     record = RecorderConnection(queue.sending, recorder.ensure_running).record
-    if sqlite_file(settings.database_url) is not None:
+    if sqlite_path(settings.database_url) is not None:
         record = Shortcut(DecisionWriter(settings.database_url, patience=_SHORTCUT_PATIENCE).write, record).record
     return GroupCommit(
         record,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-_SQLITE_URL = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
+_SQLITE_URL = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)(?P<path>[^?]+)")
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,6 @@ def sqlite_url(file: Path) -> str:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file of an SQLite database, or None if `url` names another kind of database."""
+    """Return the file of an SQLite database; None for one in memory or on a server."""
     match = _SQLITE_URL.match(url)
     return Path(unquote(match["path"])) if match else None

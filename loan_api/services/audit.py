@@ -44,8 +44,8 @@ class ReportedOutcome:
     """An outcome (1 good, 0 bad), and when and by which API key or file it was reported."""
 
     outcome: int
-    told_at: datetime
-    told_by: str | None
+    reported_at: datetime
+    reported_by: str | None
 
 
 @dataclass(frozen=True)

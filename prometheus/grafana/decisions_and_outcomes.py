@@ -13,16 +13,16 @@ def _sum(metric: str, *labels: str) -> str:
     return f"(sum(increase({metric}{{{', '.join((_MODEL, *labels))}}}[$window])) or vector(0))"
 
 
-def _told(*labels: str) -> str:
+def _reported(*labels: str) -> str:
     return _sum("loan_outcomes_total", *labels)
 
 
-def _promised(*labels: str) -> str:
+def _expected(*labels: str) -> str:
     """Return the expected outcomes of all decisions in the window."""
     return _sum("loan_expected_outcomes_total", *labels)
 
 
-def _promised_of_told(*labels: str) -> str:
+def _expected_of_reported(*labels: str) -> str:
     """Return the expected approvals among the decisions with outcomes reported in the window."""
     return _sum("loan_outcome_expected_approvals_total", *labels)
 
@@ -34,15 +34,19 @@ def _by_bin(metric: str, *labels: str) -> str:
 _PREDICTED, _ACTUAL = 'predicted="approved"', 'actual="approved"'
 _PREDICTED_NOT, _ACTUAL_NOT = 'predicted="rejected"', 'actual="rejected"'
 _FAIR = "A realised value below that expected for the same decisions means that the model is overconfident"
-_REALISED, _EXPECTED_OF_TOLD, _EXPECTED_OF_ALL = (
+_REALISED, _EXPECTED_OF_SAME, _EXPECTED_OF_ALL = (
     "realised",
     "expected, same decisions",
     "expected, all decisions",
 )
 
-_REALISED_ACCURACY = f"({_told(_PREDICTED, _ACTUAL)} + {_told(_PREDICTED_NOT, _ACTUAL_NOT)}) / ({_told()} > 0)"
-_EXPECTED_RIGHT = f"{_promised_of_told(_PREDICTED)} + {_told(_PREDICTED_NOT)} - {_promised_of_told(_PREDICTED_NOT)}"
-_EXPECTED_ACCURACY = f"({_EXPECTED_RIGHT}) / ({_told()} > 0)"
+_REALISED_ACCURACY = (
+    f"({_reported(_PREDICTED, _ACTUAL)} + {_reported(_PREDICTED_NOT, _ACTUAL_NOT)}) / ({_reported()} > 0)"
+)
+_EXPECTED_RIGHT = (
+    f"{_expected_of_reported(_PREDICTED)} + {_reported(_PREDICTED_NOT)} - {_expected_of_reported(_PREDICTED_NOT)}"
+)
+_EXPECTED_ACCURACY = f"({_EXPECTED_RIGHT}) / ({_reported()} > 0)"
 
 _DECISIONS = Row(
     "Decisions",
@@ -151,7 +155,7 @@ _OUTCOMES = Row(
             "Outcomes reported in the window",
             "Number of reported outcomes. With fewer than a few hundred, the panels below are unreliable.",
             "short",
-            (Query(_told(), "outcomes"),),
+            (Query(_reported(), "outcomes"),),
             "stat",
             width=4,
             thresholds=(100, 500),
@@ -163,7 +167,7 @@ _OUTCOMES = Row(
             "Outcomes reported in the window for each decision made in it. If it falls, a client has "
             "stopped reporting outcomes.",
             "percentunit",
-            (Query(f"{_told()} / ({_sum('loan_predictions_total')} > 0)", "told"),),
+            (Query(f"{_reported()} / ({_sum('loan_predictions_total')} > 0)", "reported"),),
             "stat",
             width=4,
             no_value="nothing decided",
@@ -189,7 +193,7 @@ _OUTCOMES = Row(
             "rejected: a loan that should not have been granted.",
             "short",
             tuple(
-                Query(_told(f'predicted="{predicted}"', f'actual="{actual}"'), f"{predicted}, {actual} was right")
+                Query(_reported(f'predicted="{predicted}"', f'actual="{actual}"'), f"{predicted}, {actual} was right")
                 for predicted in ("approved", "rejected")
                 for actual in ("approved", "rejected")
             ),
@@ -208,9 +212,9 @@ _PERFORMANCE = Row(
             "percentunit",
             (
                 Query(_REALISED_ACCURACY, _REALISED),
-                Query(_EXPECTED_ACCURACY, _EXPECTED_OF_TOLD),
+                Query(_EXPECTED_ACCURACY, _EXPECTED_OF_SAME),
                 Query(
-                    f"({_promised(_PREDICTED, _ACTUAL)} + {_promised(_PREDICTED_NOT, _ACTUAL_NOT)}) / ({_promised()} > "
+                    f"({_expected(_PREDICTED, _ACTUAL)} + {_expected(_PREDICTED_NOT, _ACTUAL_NOT)}) / ({_expected()} > "
                     "0)",
                     _EXPECTED_OF_ALL,
                 ),
@@ -224,9 +228,9 @@ _PERFORMANCE = Row(
             "Share of approvals that were right. " + _FAIR + " and grants loans that it should not.",
             "percentunit",
             (
-                Query(f"{_told(_PREDICTED, _ACTUAL)} / ({_told(_PREDICTED)} > 0)", _REALISED),
-                Query(f"{_promised_of_told(_PREDICTED)} / ({_told(_PREDICTED)} > 0)", _EXPECTED_OF_TOLD),
-                Query(f"{_promised(_PREDICTED, _ACTUAL)} / ({_promised(_PREDICTED)} > 0)", _EXPECTED_OF_ALL),
+                Query(f"{_reported(_PREDICTED, _ACTUAL)} / ({_reported(_PREDICTED)} > 0)", _REALISED),
+                Query(f"{_expected_of_reported(_PREDICTED)} / ({_reported(_PREDICTED)} > 0)", _EXPECTED_OF_SAME),
+                Query(f"{_expected(_PREDICTED, _ACTUAL)} / ({_expected(_PREDICTED)} > 0)", _EXPECTED_OF_ALL),
             ),
             minimum=None,
             maximum=1,
@@ -240,9 +244,9 @@ _PERFORMANCE = Row(
             "recall is overestimated.",
             "percentunit",
             (
-                Query(f"{_told(_PREDICTED, _ACTUAL)} / ({_told(_ACTUAL)} > 0)", _REALISED),
-                Query(f"{_promised_of_told(_PREDICTED)} / ({_promised_of_told()} > 0)", _EXPECTED_OF_TOLD),
-                Query(f"{_promised(_PREDICTED, _ACTUAL)} / ({_promised(_ACTUAL)} > 0)", _EXPECTED_OF_ALL),
+                Query(f"{_reported(_PREDICTED, _ACTUAL)} / ({_reported(_ACTUAL)} > 0)", _REALISED),
+                Query(f"{_expected_of_reported(_PREDICTED)} / ({_expected_of_reported()} > 0)", _EXPECTED_OF_SAME),
+                Query(f"{_expected(_PREDICTED, _ACTUAL)} / ({_expected(_ACTUAL)} > 0)", _EXPECTED_OF_ALL),
             ),
             minimum=None,
             maximum=1,
@@ -256,7 +260,7 @@ _PERFORMANCE = Row(
             (
                 Query(f"({_EXPECTED_ACCURACY}) - ({_REALISED_ACCURACY})", "gap"),
                 Query(
-                    f"2.326 * sqrt(({_EXPECTED_ACCURACY}) * (1 - ({_EXPECTED_ACCURACY})) / ({_told()} > 0))",
+                    f"2.326 * sqrt(({_EXPECTED_ACCURACY}) * (1 - ({_EXPECTED_ACCURACY})) / ({_reported()} > 0))",
                     "by chance at most",
                 ),
             ),
@@ -269,7 +273,7 @@ _PERFORMANCE = Row(
             "Mean squared difference between approval probability and outcome: 0 is perfect, 0.25 is a coin toss. A "
             "rise at constant accuracy means that the probabilities are miscalibrated.",
             "short",
-            (Query(f"{_sum('loan_outcome_squared_error_total')} / ({_told()} > 0)", "Brier score"),),
+            (Query(f"{_sum('loan_outcome_squared_error_total')} / ({_reported()} > 0)", "Brier score"),),
             width=8,
             thresholds=(0.25,),
             decimals=3,

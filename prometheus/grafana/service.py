@@ -11,7 +11,7 @@ _FAST_BUCKET = f'le="{FAST_SECONDS}"'
 
 _HERE = 'job="$job", instance=~"$instance"'
 # Exclude probes and scrapes, which would outnumber the clients' requests.
-_ASKED = f'{_HERE}, route!~"/health.*|/metrics"'
+_CLIENTS = f'{_HERE}, route!~"/health.*|/metrics"'
 _DECIDED = f'{_HERE}, route=~"/predict.*"'
 _SINGLE = f'{_HERE}, route="/predict"'
 _BURN_WINDOWS = ("5m", "1h", "6h", "3d")
@@ -24,8 +24,8 @@ def _requests(selector: str, window: str = "$__rate_interval") -> str:
 
 
 def _error_ratio(window: str) -> str:
-    failed = _requests(f'{_ASKED}, status=~"5.."', window)
-    return f"({failed} or vector(0)) / ({_requests(_ASKED, window)} > 0)"
+    failed = _requests(f'{_CLIENTS}, status=~"5.."', window)
+    return f"({failed} or vector(0)) / ({_requests(_CLIENTS, window)} > 0)"
 
 
 def _slow_ratio(window: str) -> str:
@@ -47,7 +47,7 @@ _NOW = Row(
             "Requests",
             "Requests per second, without probes and scrapes. Investigate values that are unusual for the time of day.",
             "reqps",
-            (Query(_requests(_ASKED), "requests"),),
+            (Query(_requests(_CLIENTS), "requests"),),
             "stat",
             width=4,
             height=4,
@@ -120,7 +120,7 @@ _TRAFFIC = Row(
             "reqps",
             (
                 Query(
-                    f"sum by (route) (rate(loan_http_requests_total{{{_ASKED}}}[$__rate_interval]))",
+                    f"sum by (route) (rate(loan_http_requests_total{{{_CLIENTS}}}[$__rate_interval]))",
                     "{{route}}",
                 ),
             ),
@@ -132,7 +132,7 @@ _TRAFFIC = Row(
             "reqps",
             (
                 Query(
-                    f"sum by (status) (rate(loan_http_requests_total{{{_ASKED}}}[$__rate_interval]))",
+                    f"sum by (status) (rate(loan_http_requests_total{{{_CLIENTS}}}[$__rate_interval]))",
                     "{{status}}",
                 ),
             ),
@@ -144,8 +144,8 @@ _TRAFFIC = Row(
             "percentunit",
             (
                 Query(
-                    f'sum by (route) (rate(loan_http_requests_total{{{_ASKED}, status=~"5.."}}[$__rate_interval])) '
-                    f"/ (sum by (route) (rate(loan_http_requests_total{{{_ASKED}}}[$__rate_interval])) > 0)",
+                    f'sum by (route) (rate(loan_http_requests_total{{{_CLIENTS}, status=~"5.."}}[$__rate_interval])) '
+                    f"/ (sum by (route) (rate(loan_http_requests_total{{{_CLIENTS}}}[$__rate_interval])) > 0)",
                     "{{route}}",
                 ),
             ),
@@ -201,7 +201,7 @@ _LATENCY = Row(
             "99th percentile by route",
             "Batches take longer the more applications they have. Investigate values above the usual level.",
             "s",
-            (Query(_quantile(0.99, _ASKED, "route"), "{{route}}"),),
+            (Query(_quantile(0.99, _CLIENTS, "route"), "{{route}}"),),
         ),
         Panel(
             "Single predictions, all durations",

@@ -106,7 +106,7 @@ class TestInvalid:
             response = client.post(path, data=body, content_type="application/json")
             assert pointers(response) == [""]
 
-    def test_all_errors_are_told_at_once(self, client: FlaskClient) -> None:
+    def test_all_errors_are_reported_at_once(self, client: FlaskClient) -> None:
         response = client.post("/predict", json=application_without("education") | {"cibil_score": 5, "extra": 1})
         assert sorted(pointers(response)) == ["/cibil_score", "/education", "/extra"]
         assert response.json["detail"] == "3 errors in the request."

@@ -157,12 +157,12 @@ def test_the_outcome_series_of_the_served_model_start_at_zero(
 ) -> None:
     samples = scrape(client, metrics_credentials)
     version = "1.0.0"
-    told = [
+    counts = [
         samples[labelled("loan_outcomes_total", predicted=predicted, actual=actual, model_version=version)]
         for predicted in ("approved", "rejected")
         for actual in ("approved", "rejected")
     ]
-    assert told == [0, 0, 0, 0]
+    assert counts == [0, 0, 0, 0]
     assert samples[labelled("loan_outcome_squared_error_total", model_version=version)] == 0
     scores = labelled("loan_outcome_scores_total", bin="11 [0.9, 1]", actual="approved", model_version=version)
     assert samples[scores] == 0

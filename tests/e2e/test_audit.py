@@ -39,7 +39,7 @@ class Auditor:
         samples = self.service.metrics().items()
         return sum(value for name, value in samples if name.startswith("loan_outcomes_total"))
 
-    def tell(self, decision_id: str, outcome: int) -> Any:
+    def report(self, decision_id: str, outcome: int) -> Any:
         url = self.service.url(f"/decisions/{decision_id}/outcome")
         response = requests.put(url, json={"outcome": outcome}, headers=self._headers, timeout=30)
         assert response.status_code == 200, response.text
@@ -59,7 +59,7 @@ def auditor(request: pytest.FixtureRequest, home: Path) -> Iterator[Auditor]:
         yield Auditor(service, key, {"DATABASE_URL": url})
 
 
-def test_what_was_decided_is_found_told_about_counted_and_replayed(auditor: Auditor, home: Path) -> None:
+def test_decisions_are_found_reported_on_counted_and_replayed(auditor: Auditor, home: Path) -> None:
     rows = applications(BATCH_ROWS)
     single = auditor.post("/predict", rows[0])
     batch = auditor.post("/predict/batch", {"instances": rows})
@@ -71,15 +71,15 @@ def test_what_was_decided_is_found_told_about_counted_and_replayed(auditor: Audi
     row_id = f"{batch['batch_id']}:{BATCH_ROWS - 1}"
     assert auditor.get(f"/decisions/{row_id}")["probability"] == batch["predictions"][-1]["probability"]
 
-    assert auditor.tell(single["decision_id"], 1 - single["prediction"])["outcomes"][0]["told_by"] == "all"
-    told = [{"decision_id": f"{batch['batch_id']}:{row}", "outcome": 1} for row in range(BATCH_ROWS)]
-    assert auditor.post("/outcomes", {"outcomes": told}) == {"new": BATCH_ROWS, "known": 0}
-    assert auditor.post("/outcomes", {"outcomes": told}) == {"new": 0, "known": BATCH_ROWS}
+    assert auditor.report(single["decision_id"], 1 - single["prediction"])["outcomes"][0]["told_by"] == "all"
+    reports = [{"decision_id": f"{batch['batch_id']}:{row}", "outcome": 1} for row in range(BATCH_ROWS)]
+    assert auditor.post("/outcomes", {"outcomes": reports}) == {"new": BATCH_ROWS, "known": 0}
+    assert auditor.post("/outcomes", {"outcomes": reports}) == {"new": 0, "known": BATCH_ROWS}
     assert auditor.counted_outcomes() == BATCH_ROWS + 1
-    (home / "told.csv").write_text(f"decision_id,outcome\n{row_id},0\n", encoding="utf-8")
+    (home / "outcomes.csv").write_text(f"decision_id,outcome\n{row_id},0\n", encoding="utf-8")
     port = {"PORT": str(auditor.service.port)}
     assert "1 outcomes were new" in run_command(
-        home, "-m", "loan_api", "outcomes", "import", str(home / "told.csv"), **auditor.environ, **port
+        home, "-m", "loan_api", "outcomes", "import", str(home / "outcomes.csv"), **auditor.environ, **port
     )
     assert auditor.counted_outcomes() == BATCH_ROWS + 2
 
@@ -91,7 +91,7 @@ def test_what_was_decided_is_found_told_about_counted_and_replayed(auditor: Audi
         if page["next_cursor"] is None:
             break
         cursor = f"&cursor={page['next_cursor']}"
-    assert ids == [told_of["decision_id"] for told_of in told] + [single["decision_id"]]
+    assert ids == [report["decision_id"] for report in reports] + [single["decision_id"]]
     assert run_command(home, "-m", "loan_api", "decisions", "replay", **auditor.environ) == (
         f"{BATCH_ROWS + 1} decisions replayed, 0 differences.\n"
     )
@@ -103,7 +103,7 @@ def test_many_may_ask_and_tell_at_once_while_decisions_are_made(auditor: Auditor
     def one(place: int) -> str:
         decision_id = str(auditor.post("/predict", rows[place])["decision_id"])
         wait_until(lambda: auditor.get("/health")["checks"]["decision_log"] == "ok", "the decision log to be healthy")
-        auditor.tell(decision_id, place % 2)
+        auditor.report(decision_id, place % 2)
         auditor.get("/decisions?limit=20")
         return decision_id
 
@@ -112,8 +112,8 @@ def test_many_may_ask_and_tell_at_once_while_decisions_are_made(auditor: Auditor
     assert [auditor.get(f"/decisions/{each}")["outcome"] for each in ids] == [place % 2 for place in range(len(rows))]
 
 
-def test_the_same_outcome_told_by_many_at_once_is_kept_once(auditor: Auditor) -> None:
+def test_an_outcome_reported_by_many_at_once_is_stored_once(auditor: Auditor) -> None:
     decision_id = auditor.post("/predict", applications(1)[0])["decision_id"]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: auditor.tell(decision_id, 1), range(24)))
+        list(pool.map(lambda _: auditor.report(decision_id, 1), range(24)))
     assert len(auditor.get(f"/decisions/{decision_id}")["outcomes"]) == 1

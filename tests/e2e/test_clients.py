@@ -96,7 +96,7 @@ def test_a_client_decides_shows_what_is_wrong_and_looks_up_as_its_guide_says(
 
 
 @pytest.mark.parametrize("language", ["python", "typescript"])
-def test_without_a_key_the_example_of_its_readme_is_told_why_it_is_refused(
+def test_without_a_key_the_example_in_the_readme_explains_the_refusal(
     closed_service: ClosedService, folder: Path, request: pytest.FixtureRequest, language: str
 ) -> None:
     program: Programs = request.getfixturevalue(language)

@@ -31,26 +31,26 @@ def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Se
         lambda: processes_of(service, "loan_api.entrypoints.processes.recorder"),
         lambda: processes_of(service, "loan_api.entrypoints.processes.batch_process"),
     ]
-    with load(service.port) as told:
+    with load(service.port) as acknowledged:
         for turn in range(KILLS):
-            progress(told, decisions=50)
+            progress(acknowledged, decisions=50)
             for pid in chance.sample(found, min(1, len(found))) if (found := victims[turn % 3]()) else []:
                 kill(pid)
-        progress(told, decisions=50)
+        progress(acknowledged, decisions=50)
     wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the decision log to be healthy")
-    assert_all_are_recorded(told, service.home / "decisions.db")
-    assert {"429", "500"}.isdisjoint(refusal[:3] for refusal in told.refusals)
+    assert_all_are_recorded(acknowledged, service.home / "decisions.db")
+    assert {"429", "500"}.isdisjoint(refusal[:3] for refusal in acknowledged.refusals)
 
 
 def test_a_killed_master_and_all_that_goes_with_it_lose_nothing(kept_service: KeptService) -> None:
     service = kept_service.running()
-    with load(service.port) as told:
-        progress(told, decisions=200)
+    with load(service.port) as acknowledged:
+        progress(acknowledged, decisions=200)
         kill(service.process.pid)
         service.process.wait()
     for module in ("loan_api.entrypoints.processes.recorder", "loan_api.entrypoints.processes.batch_process"):
         wait_until(lambda name=module: not processes_of(service, name), f"{module} to end by itself")  # type: ignore[misc]
-    assert_all_are_recorded(told, service.home / "decisions.db")
+    assert_all_are_recorded(acknowledged, service.home / "decisions.db")
     with load(kept_service.running().port) as later:
         progress(later, decisions=20)
     assert_all_are_recorded(later, service.home / "decisions.db")
@@ -58,8 +58,8 @@ def test_a_killed_master_and_all_that_goes_with_it_lose_nothing(kept_service: Ke
 
 def test_killing_everything_at_once_loses_nothing(kept_service: KeptService) -> None:
     service = kept_service.running()
-    with load(service.port) as told:
-        progress(told, decisions=200)
+    with load(service.port) as acknowledged:
+        progress(acknowledged, decisions=200)
         everyone = [service.process.pid, *service.workers]
         everyone += [
             pid
@@ -70,14 +70,14 @@ def test_killing_everything_at_once_loses_nothing(kept_service: KeptService) -> 
             kill(pid)
         service.process.wait()
     assert kept_service.running().is_ready()
-    assert_all_are_recorded(told, service.home / "decisions.db")
+    assert_all_are_recorded(acknowledged, service.home / "decisions.db")
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(10, marks=pytest.mark.torture)])
 def test_a_locked_database_stops_nobody(service: Service, seconds: int) -> None:
     """Lock the database: the journal takes over and is drained afterwards, and every decision is stored once."""
-    with load(service.port) as told:
-        progress(told, decisions=50)
+    with load(service.port) as acknowledged:
+        progress(acknowledged, decisions=50)
         with locked(service.home / "decisions.db"):
             wait_until(lambda: checks_of(service)["decision_log"] != "ok", "the journal to take over")
             response = requests.get(service.url("/health"), timeout=30)
@@ -85,20 +85,20 @@ def test_a_locked_database_stops_nobody(service: Service, seconds: int) -> None:
             assert service.metrics()["loan_decision_log_degraded"] == 1
             with pytest.raises(AssertionError, match=f"waited {seconds} s"):
                 wait_until(lambda: checks_of(service)["decision_log"] == "ok", "a lock to end early", seconds)
-            progress(told, decisions=50)
+            progress(acknowledged, decisions=50)
         wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
-        progress(told, decisions=50)
-    assert_all_are_recorded(told, service.home / "decisions.db")
-    assert told.refusals == {}
+        progress(acknowledged, decisions=50)
+    assert_all_are_recorded(acknowledged, service.home / "decisions.db")
+    assert acknowledged.refusals == {}
 
 
 def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
     """Kill all processes: decisions that only the journal has are in the database after the next start."""
     service = kept_service.running()
     database = service.home / "decisions.db"
-    with load(service.port) as told, locked(database):
+    with load(service.port) as acknowledged, locked(database):
         wait_until(lambda: checks_of(service)["decision_log"] != "ok", "the journal to take over")
-        progress(told, decisions=100)
+        progress(acknowledged, decisions=100)
         for pid in [
             service.process.pid,
             *service.workers,
@@ -108,7 +108,7 @@ def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
         service.process.wait()
     again = kept_service.running()
     wait_until(lambda: checks_of(again)["decision_log"] == "ok", "the journal to be drained")
-    assert_all_are_recorded(told, database)
+    assert_all_are_recorded(acknowledged, database)
 
 
 @pytest.fixture
@@ -121,18 +121,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_disk: Path) -> None:
     url, ballast = f"sqlite:///{small_disk}/decisions.db", small_disk / "ballast"
     with started_service(own_service_home, DATABASE_URL=url, DECISION_JOURNAL_BYTES=str(2 * 2**20)) as service:
-        with load(service.port) as told:
-            progress(told, decisions=50)
+        with load(service.port) as acknowledged:
+            progress(acknowledged, decisions=50)
             fill(ballast)
-            wait_until(lambda: told.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full")
+            wait_until(
+                lambda: acknowledged.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full"
+            )
             wait_until(
                 lambda: requests.get(service.url("/health"), timeout=30).status_code == 503, "/health to report it"
             )
             ballast.unlink()
             wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
-            progress(told, decisions=50)
-        assert_all_are_recorded(told, small_disk / "decisions.db")
-        assert all(refusal.endswith(":not-recorded") for refusal in told.refusals), told.refusals
+            progress(acknowledged, decisions=50)
+        assert_all_are_recorded(acknowledged, small_disk / "decisions.db")
+        assert all(refusal.endswith(":not-recorded") for refusal in acknowledged.refusals), acknowledged.refusals
 
 
 def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small_disk: Path, tmp_path: Path) -> None:
@@ -141,24 +143,26 @@ def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small
     home = copy_of(trained_home, small_disk / "home").settings.loan_home
     ballast = small_disk / "ballast"
     with started_service(home, logs=tmp_path, DECISION_JOURNAL_BYTES=str(2 * 2**20)) as service:
-        with load(service.port) as told:
-            progress(told, decisions=50)
+        with load(service.port) as acknowledged:
+            progress(acknowledged, decisions=50)
             workers = service.workers
             fill(ballast)
-            wait_until(lambda: told.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full")
+            wait_until(
+                lambda: acknowledged.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full"
+            )
             assert service.workers == workers
             for pid in workers:
                 kill(pid)
             wait_until(lambda: len(set(service.workers) - set(workers)) == WORKERS, "new workers")
-            before = told.refusals["503 urn:loan-api:problem:not-recorded"]
-            wait_until(lambda: told.refusals["503 urn:loan-api:problem:not-recorded"] > before + 20, "answers")
+            before = acknowledged.refusals["503 urn:loan-api:problem:not-recorded"]
+            wait_until(lambda: acknowledged.refusals["503 urn:loan-api:problem:not-recorded"] > before + 20, "answers")
             successors = service.workers
             assert service.metrics()["loan_workers"] == WORKERS
             assert service.workers == successors
             ballast.unlink()
             wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
-            progress(told, decisions=50)
-        assert_all_are_recorded(told, home / "decisions.db")
+            progress(acknowledged, decisions=50)
+        assert_all_are_recorded(acknowledged, home / "decisions.db")
 
 
 def test_it_can_be_switched_off_on_purpose(own_service_home: Path) -> None:

@@ -208,19 +208,21 @@ def second_monitor(home: Path, port: int, **ports: str) -> subprocess.CompletedP
 def test_two_do_not_write_to_one_home(service: Service, monitor: Monitor) -> None:
     before = (monitor.folder / "prometheus.yml").read_text(encoding="utf-8")
     ports = {"PROMETHEUS_PORT": str(free_port()), "ALERTMANAGER_PORT": str(free_port())}
-    told = second_monitor(service.home, service.port, **ports)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith(f"Error: {monitor.folder} is in use by another `make monitor`")
+    result = second_monitor(service.home, service.port, **ports)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {monitor.folder} is in use by another `make monitor`")
     assert (monitor.folder / "prometheus.yml").read_text(encoding="utf-8") == before
 
 
 def test_what_is_in_the_way_is_named(service: Service, tmp_path: Path) -> None:
     taken = {"PROMETHEUS_PORT": str(free_port()), "ALERTMANAGER_PORT": str(service.port)}
-    told = second_monitor(tmp_path, service.port, **taken)
-    assert told.returncode == 1
-    assert told.stderr.startswith(f"Error: port {service.port} is in use; set ALERTMANAGER_PORT to choose another port")
+    result = second_monitor(tmp_path, service.port, **taken)
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        f"Error: port {service.port} is in use; set ALERTMANAGER_PORT to choose another port"
+    )
     file = tmp_path / "file"
     file.touch()
-    told = second_monitor(file, service.port)
-    assert told.returncode == 1
-    assert told.stderr == f"Error: LOAN_HOME must be a directory; {file} is not a directory\n"
+    result = second_monitor(file, service.port)
+    assert result.returncode == 1
+    assert result.stderr == f"Error: LOAN_HOME must be a directory; {file} is not a directory\n"

@@ -97,7 +97,7 @@ def test_it_waits_for_the_first_model(own_home: TrainedHome) -> None:
     """Start before training: the service is alive but not ready, and serves the first model once it exists."""
     home = own_home.settings.loan_home
     registry = home / "mlflow.db"
-    registry.rename(home / "aside.db")
+    registry.rename(home / "moved.db")
     with started_service(home, ready=False) as service:
 
         def answers() -> bool:
@@ -109,6 +109,6 @@ def test_it_waits_for_the_first_model(own_home: TrainedHome) -> None:
         wait_until(answers, "the service to be alive")
         assert requests.get(service.url("/health/ready"), timeout=10).status_code == 503
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 503
-        (home / "aside.db").rename(registry)
+        (home / "moved.db").rename(registry)
         wait_until(service.is_ready, "the first model to be served")
         assert requests.post(service.url("/predict"), json=application(), timeout=10).status_code == 200

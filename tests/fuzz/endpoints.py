@@ -79,12 +79,12 @@ def seeds() -> Sequence[bytes]:
     """Return a request for each operation, with a body if it accepts one."""
     _, documented = _service()
     asked = [request(method, path) for method in ("GET", "DELETE") for path in documented.paths]
-    told = [posted(path, body, method=method) for method, path in documented.with_body for body in single_bodies()]
+    posts = [posted(path, body, method=method) for method, path in documented.with_body for body in single_bodies()]
     batches = [posted("/predict/batch", each, kind) for kind, some in bodies().items() for each in some]
     chunked = request(
         "POST", "/predict", b"2\r\n{}\r\n0\r\n\r\n", ["Content-Type: application/json", "Transfer-Encoding: chunked"]
     )
-    return [*asked, *told, *batches, chunked]
+    return [*asked, *posts, *batches, chunked]
 
 
 class _NoSocket:

@@ -111,9 +111,9 @@ def test_the_last_word_stands_and_all_are_kept(client: FlaskClient, ledger: Ledg
     for decision_id in (ledger.single(), f"{batch_id}:1"):
         for outcome in (1, 1, 0, 0.0):
             assert tell(client, decision_id, outcome).status_code == 200
-        told = get(client, f"/decisions/{decision_id}")
-        assert told["outcome"] == 0
-        assert [(each["outcome"], each["told_by"]) for each in told["outcomes"]] == [(1, "auditor"), (0, "auditor")]
+        found = get(client, f"/decisions/{decision_id}")
+        assert found["outcome"] == 0
+        assert [(each["outcome"], each["told_by"]) for each in found["outcomes"]] == [(1, "auditor"), (0, "auditor")]
     assert get(client, f"/decisions/{batch_id}:0")["outcome"] is None
 
 
@@ -127,16 +127,16 @@ def test_an_outcome_is_zero_or_one_and_nothing_else(client: FlaskClient, ledger:
     assert get(client, f"/decisions/{decision_id}")["outcomes"] == []
 
 
-def test_many_outcomes_are_told_together_or_not_at_all(client: FlaskClient, ledger: Ledger) -> None:
+def test_bulk_outcomes_are_all_stored_or_none(client: FlaskClient, ledger: Ledger) -> None:
     ids = [ledger.single(), f"{ledger.batch(0.2, 0.7)}:1", ledger.single()]
-    told = [{"decision_id": each, "outcome": 1} for each in ids]
-    wrong = [*told[:2], {"decision_id": UNKNOWN, "outcome": 0}]
+    reports = [{"decision_id": each, "outcome": 1} for each in ids]
+    wrong = [*reports[:2], {"decision_id": UNKNOWN, "outcome": 0}]
     response = client.post("/outcomes", json={"outcomes": wrong}, headers=KEY)
     assert response.status_code == 422
     assert [error["pointer"] for error in response.json["errors"]] == ["/outcomes/2/decision_id"]
     assert [get(client, f"/decisions/{each}")["outcome"] for each in ids] == [None] * 3
-    assert client.post("/outcomes", json={"outcomes": told[:2]}, headers=KEY).json == {"new": 2, "known": 0}
-    assert client.post("/outcomes", json={"outcomes": told}, headers=KEY).json == {"new": 1, "known": 2}
+    assert client.post("/outcomes", json={"outcomes": reports[:2]}, headers=KEY).json == {"new": 2, "known": 0}
+    assert client.post("/outcomes", json={"outcomes": reports}, headers=KEY).json == {"new": 1, "known": 2}
     assert [get(client, f"/decisions/{each}")["outcome"] for each in ids] == [1] * 3
 
 
@@ -169,7 +169,6 @@ def test_decisions_are_listed_by_what_is_asked_for(client: FlaskClient, ledger: 
         "outcome=1": [rows[1]],
         f"from={minute}": [*rows, rejected],
         f"to={minute}": [approved],
-        f"from={minute}&to={minute}": [],
     }.items():
         assert listed(client, query) == expected, query
 
@@ -184,6 +183,8 @@ def test_decisions_are_listed_by_what_is_asked_for(client: FlaskClient, ledger: 
         ("outcome=maybe", "/outcome"),
         ("limit=0", "/limit"),
         ("limit=501", "/limit"),
+        ("from=2024-03-14&to=2024-03-13", "/to"),
+        ("from=2024-03-13&to=2024-03-13T00:00:00Z", "/to"),
         ("limit=٣", "/limit"),
         ("cursor=!", "/cursor"),
         ("request_id=", "/request_id"),
@@ -233,7 +234,7 @@ def test_who_may_only_score_sees_nothing(client: FlaskClient, ledger: Ledger) ->
     assert client.post("/outcomes", json={"outcomes": []}, headers={"X-API-Key": "shop"}).status_code == 403
 
 
-def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
+def test_an_unavailable_database_is_reported(tmp_path: Path) -> None:
     archive = DatabaseArchive(f"sqlite:///{tmp_path}/nowhere.db")
     keys = FakeKeySource([api_key("auditor", "audit")])
     client = client_of(read_settings({"LOAN_HOME": str(tmp_path)}), archive=archive, keys=keys)

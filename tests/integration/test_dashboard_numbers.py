@@ -20,13 +20,13 @@ pytestmark = pytest.mark.skipif(
 
 VERSION = 'job="loan_api", instance="a", model_version="1.0.0"'
 # Counts by (predicted, actual): outcomes reported in the window, and those expected for all decisions in it.
-TOLD = {
+REPORTED = {
     ("approved", "approved"): 70,
     ("approved", "rejected"): 30,
     ("rejected", "approved"): 10,
     ("rejected", "rejected"): 90,
 }
-PROMISED = {
+EXPECTED = {
     ("approved", "approved"): 800,
     ("approved", "rejected"): 100,
     ("rejected", "approved"): 150,
@@ -58,7 +58,7 @@ def grown(series: str, by: float) -> dict[str, Any]:
 
 def input_series() -> list[dict[str, Any]]:
     series = []
-    for metric, counts in (("loan_outcomes_total", TOLD), ("loan_expected_outcomes_total", PROMISED)):
+    for metric, counts in (("loan_outcomes_total", REPORTED), ("loan_expected_outcomes_total", EXPECTED)):
         for (predicted, actual), number in counts.items():
             labels = f'{VERSION}, predicted="{predicted}", actual="{actual}"'
             series.append(grown(f"{metric}{{{labels}}}", number))

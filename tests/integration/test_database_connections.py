@@ -212,8 +212,8 @@ def _failure(url: str) -> str:
     with pytest.raises(StorageError) as written:
         writer.write([], [])
     writer.close()
-    told = str(looked_up.value)
-    assert told == str(written.value)
+    message = str(looked_up.value)
+    assert message == str(written.value)
     for secret in ("secret", "hunter2", "stranger", "127.0.0.1"):
-        assert secret not in told
-    return told
+        assert secret not in message
+    return message

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,8 +49,8 @@ def outcome_of(ledger: Ledger, decision_id: str) -> int | None:
 
 def test_an_export_has_a_row_for_each_decision(ledger: Ledger, tmp_path: Path) -> None:
     single, batch_id = ledger.single(request_id="=one,two"), ledger.batch(0.1, 0.9, decider=SECOND)
-    (tmp_path / "told.csv").write_text(f"decision_id,outcome\n{batch_id}:1,0\n", encoding="utf-8")
-    assert run(ledger, "outcomes", "import", tmp_path / "told.csv").exit_code == 0
+    (tmp_path / "outcomes.csv").write_text(f"decision_id,outcome\n{batch_id}:1,0\n", encoding="utf-8")
+    assert run(ledger, "outcomes", "import", tmp_path / "outcomes.csv").exit_code == 0
     for name in ("all.csv", "all.parquet"):
         exported = run(ledger, "decisions", "export", tmp_path / name)
         assert exported.output == f"3 decisions written to {tmp_path / name}.\n"
@@ -84,9 +83,9 @@ def test_an_export_takes_what_is_asked_for_and_is_whole_or_not_there(ledger: Led
 @pytest.mark.parametrize("command", ["export", "replay"])
 def test_a_span_that_contains_no_time_is_an_error(tmp_path: Path, command: str, earlier: str) -> None:
     arguments = [str(tmp_path / "none.csv")] if command == "export" else []
-    told = CliRunner().invoke(cli, ["decisions", command, *arguments, "--to", earlier, "--from", "2024-03-13"])
-    assert told.exit_code == 2
-    assert "'--to': must be later than --from" in " ".join(told.output.split())
+    result = CliRunner().invoke(cli, ["decisions", command, *arguments, "--to", earlier, "--from", "2024-03-13"])
+    assert result.exit_code == 2
+    assert "'--to': must be later than --from" in " ".join(result.output.split())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,16 +94,16 @@ def test_an_export_is_for_its_owner_and_names_a_folder_that_is_missing(ledger: L
     for name in ("all.csv", "all.parquet"):
         assert run(ledger, "decisions", "export", tmp_path / name).exit_code == 0
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
-        told = run(ledger, "decisions", "export", tmp_path / "missing" / name)
+        result = run(ledger, "decisions", "export", tmp_path / "missing" / name)
         expected = f"Error: the folder cannot be written to: {tmp_path / 'missing'} (No such file or directory)\n"
-        assert (told.exit_code, told.output) == (1, expected)
+        assert (result.exit_code, result.output) == (1, expected)
 
 
 def test_an_export_says_that_more_decisions_wait(ledger: Ledger, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal" / "0.journal", 2**20)
-    for told in (False, True):
+    for expected in (False, True):
         exported = run(ledger, "decisions", "export", tmp_path / "all.csv", LOAN_HOME=str(tmp_path))
-        assert (exported.exit_code, "are still in the journal" in exported.output) == (0, told)
+        assert (exported.exit_code, "are still in the journal" in exported.output) == (0, expected)
         journal.append([b"a decision"])
     journal.close()
 
@@ -114,9 +113,9 @@ def test_an_export_names_what_is_damaged_and_has_the_rest(ledger: Ledger, tmp_pa
     with open_engine(ledger.url).begin() as connection:
         connection.execute(update(decisions).where(decisions.c.id == singles[1]).values(features={"loan_term": None}))
         connection.execute(update(batches).where(batches.c.id == whole[0]).values(content=b""))
-    told = run(ledger, "decisions", "export", tmp_path / "all.csv")
-    assert told.exit_code == 1
-    assert told.output.splitlines() == [
+    result = run(ledger, "decisions", "export", tmp_path / "all.csv")
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
         f"4 decisions written to {tmp_path / 'all.csv'}.",
         "Error: 2 records are damaged and were left out:",
         f"  {singles[1]}",
@@ -129,7 +128,7 @@ def test_an_export_names_what_is_damaged_and_has_the_rest(ledger: Ledger, tmp_pa
 
 def test_an_import_may_be_repeated(ledger: Ledger, tmp_path: Path) -> None:
     single, batch_id = ledger.single(), ledger.batch(0.1, 0.9)
-    file = tmp_path / "told.csv"
+    file = tmp_path / "outcomes.csv"
     file.write_text(f"decision_id,outcome\n{single}, 1\n\n{batch_id}:0,0\n", encoding="utf-8")
     assert run(ledger, "outcomes", "import", file).output == "2 outcomes were new, 0 were known already.\n"
     assert run(ledger, "outcomes", "import", file).output == "0 outcomes were new, 2 were known already.\n"
@@ -138,40 +137,50 @@ def test_an_import_may_be_repeated(ledger: Ledger, tmp_path: Path) -> None:
 
 def test_an_import_names_each_wrong_line_and_takes_nothing(ledger: Ledger, tmp_path: Path) -> None:
     single = ledger.single()
-    file = tmp_path / "told.csv"
+    file = tmp_path / "outcomes.csv"
     file.write_text(
         f"decision_id,outcome\n{single},1\nnobody,1\n{single}:7,1\n{single},2\n\n{single}\n", encoding="utf-8"
     )
-    told = run(ledger, "outcomes", "import", file)
-    assert told.exit_code == 1
-    assert told.output.splitlines() == [
-        "Error: nothing of told.csv was imported:",
-        "  line 3: expected the id of a decision and 0 or 1",
-        "  line 4: no decision with this id is recorded",
-        "  line 5: expected the id of a decision and 0 or 1",
-        "  line 7: expected the id of a decision and 0 or 1",
+    result = run(ledger, "outcomes", "import", file)
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "Error: nothing of outcomes.csv was imported:",
+        "  line 3 must contain the id of a decision and 0 or 1",
+        "  line 4 names a decision that is not recorded",
+        "  line 5 must contain the id of a decision and 0 or 1",
+        "  line 7 must contain the id of a decision and 0 or 1",
     ]
     assert outcome_of(ledger, single) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"018e3765,1\n", b"outcome\n1\n", b"decision_id,outcome\n\xff,1\n"])
-def test_a_file_that_is_no_list_of_outcomes_is_told_in_a_line(ledger: Ledger, tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "told.csv").write_bytes(content)
-    told = run(ledger, "outcomes", "import", tmp_path / "told.csv")
-    assert told.exit_code == 1
-    assert re.fullmatch("Error: told.csv (must begin with the line|is not valid CSV).*\n", told.output)
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "outcomes.csv must begin with the line decision_id,outcome"),
+        (b"018e3765,1\n", "outcomes.csv must begin with the line decision_id,outcome"),
+        (b"outcome\n1\n", "outcomes.csv must begin with the line decision_id,outcome"),
+        (b"decision_id;outcome\n", "the cells of outcomes.csv are separated by semicolons; separate them by commas"),
+        (b"decision_id,outcome\n\xff,1\n", "nothing of outcomes.csv was imported:\n  line 2 is not UTF-8 text"),
+    ],
+)
+def test_a_file_without_outcomes_is_refused_with_the_cause(
+    ledger: Ledger, tmp_path: Path, content: bytes, problem: str
+) -> None:
+    (tmp_path / "outcomes.csv").write_bytes(content)
+    result = run(ledger, "outcomes", "import", tmp_path / "outcomes.csv")
+    assert (result.exit_code, result.output) == (1, f"Error: {problem}\n")
 
 
 @pytest.mark.parametrize(
     "content", ['"{id},1\n{id},1\n', '{id},"1"1\n', "x" * 200_000 + ",1\n", '{id},"' + "1\n" * 99_999]
 )
 @pytest.mark.parametrize("before", ["", "decision_id,outcome\n", "decision_id,outcome\n{id},0\n\n"])
-def test_where_a_file_is_no_table_any_more_is_told(ledger: Ledger, tmp_path: Path, content: str, before: str) -> None:
+def test_the_first_line_that_is_not_csv_is_named(ledger: Ledger, tmp_path: Path, content: str, before: str) -> None:
     single = ledger.single()
-    (tmp_path / "told.csv").write_text((before + content).replace("{id}", single), encoding="utf-8")
-    told = run(ledger, "outcomes", "import", tmp_path / "told.csv")
-    assert (told.exit_code, len(told.output.splitlines())) == (1, 2)
-    assert f"  line {before.count(chr(10)) + 1}: not valid CSV from here on" in told.output
+    (tmp_path / "outcomes.csv").write_text((before + content).replace("{id}", single), encoding="utf-8")
+    result = run(ledger, "outcomes", "import", tmp_path / "outcomes.csv")
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 2)
+    assert f"  line {before.count(chr(10)) + 1} is not valid CSV\n" in result.output
     assert outcome_of(ledger, single) is None
 
 
@@ -195,9 +204,9 @@ def test_an_import_is_written_a_little_at_a_time(ledger: Ledger) -> None:
 def test_of_several_lines_about_one_decision_the_last_counts(ledger: Ledger, tmp_path: Path) -> None:
     ids = [ledger.single(), ledger.single()]
     lines = [f"{each},0" for each in ids] + [f"{ids[0]},1"]
-    (tmp_path / "told.csv").write_text("\n".join(["decision_id,outcome", *lines]), encoding="utf-8")
+    (tmp_path / "outcomes.csv").write_text("\n".join(["decision_id,outcome", *lines]), encoding="utf-8")
     for expected in ("2 outcomes were new, 1 were known already.\n", "0 outcomes were new, 3 were known already.\n"):
-        assert run(ledger, "outcomes", "import", tmp_path / "told.csv").output == expected
+        assert run(ledger, "outcomes", "import", tmp_path / "outcomes.csv").output == expected
     assert [outcome_of(ledger, each) for each in ids] == [1, 0]
 
 
@@ -208,8 +217,8 @@ def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: 
     ledger.moment = months_before(now, 25) + timedelta(hours=1)
     young = [ledger.single(), f"{ledger.batch(0.1, 0.9)}:1"]
     lines = "".join(f"{each},1\n" for each in (*old, *young))
-    (tmp_path / "told.csv").write_text(f"decision_id,outcome\n{lines}", encoding="utf-8")
-    assert run(ledger, "outcomes", "import", tmp_path / "told.csv").exit_code == 0
+    (tmp_path / "outcomes.csv").write_text(f"decision_id,outcome\n{lines}", encoding="utf-8")
+    assert run(ledger, "outcomes", "import", tmp_path / "outcomes.csv").exit_code == 0
     counted = "3 single decisions and 1 batches (2 decisions) from before"
     assert run(ledger, "decisions", "purge", "--older-than", "99999").exit_code == 2
     dry = run(ledger, "decisions", "purge", "--dry-run")
@@ -317,11 +326,11 @@ class TestReplay:
 
     def test_what_was_recorded_comes_out_the_same(self, recorded: Ledger, twice_trained_home: TrainedHome) -> None:
         environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
-        told = run(recorded, "decisions", "replay", **environ)
-        assert told.output == f"{self.ROWS} decisions replayed, 0 differences.\n"
-        assert told.exit_code == 0
-        told = run(recorded, "decisions", "replay", "--limit", "100", "--with", "1.0.0", **environ)
-        assert told.output.endswith("100 decisions replayed, 0 differences.\n"), told.output
+        result = run(recorded, "decisions", "replay", **environ)
+        assert result.output == f"{self.ROWS} decisions replayed, 0 differences.\n"
+        assert result.exit_code == 0
+        result = run(recorded, "decisions", "replay", "--limit", "100", "--with", "1.0.0", **environ)
+        assert result.output.endswith("100 decisions replayed, 0 differences.\n"), result.output
 
     def test_another_model_under_the_recorded_version_is_not_taken_for_it(
         self, recorded: Ledger, twice_trained_home: TrainedHome
@@ -329,20 +338,20 @@ class TestReplay:
         """Use a recreated registry, where version numbers start at 1 again."""
         with open_engine(recorded.url).begin() as connection:
             connection.execute(update(decisions).values(semantic_version="7.0.0"))
-        told = run(recorded, "decisions", "replay", **{**twice_trained_home.environ, "DATABASE_URL": recorded.url})
-        assert told.exit_code == 1
-        assert "is 1.0.1, but 7.0.0 decided" in told.output
+        result = run(recorded, "decisions", "replay", **{**twice_trained_home.environ, "DATABASE_URL": recorded.url})
+        assert result.exit_code == 1
+        assert "is 1.0.1, but 7.0.0 decided" in result.output
 
     def test_what_was_tampered_with_is_found(self, recorded: Ledger, twice_trained_home: TrainedHome) -> None:
         with open_engine(recorded.url).begin() as connection:
             victim = connection.scalar(decisions.select().with_only_columns(decisions.c.id).limit(1))
             connection.execute(update(decisions).where(decisions.c.id == victim).values(probability=0.123456))
         environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
-        told = run(recorded, "decisions", "replay", **environ)
-        assert told.exit_code == 1
-        assert told.output.splitlines()[0].startswith(f"{victim}  recorded ")
-        assert "(0.123456000)" in told.output.splitlines()[0]
-        assert told.output.splitlines()[-1] == f"{self.ROWS} decisions replayed, 1 differences."
+        result = run(recorded, "decisions", "replay", **environ)
+        assert result.exit_code == 1
+        assert result.output.splitlines()[0].startswith(f"{victim}  recorded ")
+        assert "(0.123456000)" in result.output.splitlines()[0]
+        assert result.output.splitlines()[-1] == f"{self.ROWS} decisions replayed, 1 differences."
         missing = run(recorded, "decisions", "replay", "--with", "9.9.9", **environ)
         assert missing.exit_code == 1
         assert "there is no version 9.9.9" in missing.output

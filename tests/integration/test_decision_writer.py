@@ -124,7 +124,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "decisions.db"
 
 
-def test_a_locked_file_is_told_soon_and_written_to_again_later(file: Path) -> None:
+def test_a_locked_file_is_reported_soon_and_written_to_again_later(file: Path) -> None:
     writer = DecisionWriter(f"sqlite:///{file}")
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -25,19 +25,20 @@ def wait_for_the_lock():
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(1)"))
 
-way = {"in the loop": lambda function: function(), "aside": run_in_thread}[os.environ["WAY"]]
+way = {"in the loop": lambda function: function(), "in a thread": run_in_thread}[os.environ["WAY"]]
 with engine.connect() as holder:
     holder.execute(text("SELECT pg_advisory_lock(1)"))
     waiting = gevent.spawn(way, wait_for_the_lock)
-    while not holder.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")):
-        gevent.sleep(0.01)
+    with gevent.Timeout(20):
+        while not holder.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")):
+            gevent.sleep(0.01)
     holder.execute(text("SELECT pg_advisory_unlock(1)"))
 waiting.get(timeout=20)
 """
 
 
-@pytest.mark.parametrize("way", ["in the loop", "aside"])
-def test_who_waits_for_an_answer_holds_up_nobody(postgresql: Server, way: str) -> None:
+@pytest.mark.parametrize("way", ["in the loop", "in a thread"])
+def test_a_greenlet_that_waits_for_an_answer_blocks_no_other(postgresql: Server, way: str) -> None:
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", _SCRIPT],
         cwd=PROJECT_ROOT,

@@ -64,9 +64,9 @@ def test_what_is_left_of_a_removed_database_is_kept_out_of_the_next_one(tmp_path
     if is_empty:
         file.touch()
     environ = {"LOAN_HOME": str(tmp_path / "home"), "DATABASE_URL": f"sqlite:///{file}"}
-    told = CliRunner().invoke(cli, ["init"], env=environ)
+    result = CliRunner().invoke(cli, ["init"], env=environ)
     [kept] = tmp_path.glob("decisions.db-wal.left-*")
-    assert (told.exit_code, told.output.count(kept.name)) == (0, 1)
+    assert (result.exit_code, result.output.count(kept.name)) == (0, 1)
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("SELECT count(*) FROM decisions").fetchone() == (0,)
     file.write_bytes(old["decisions.db"])
@@ -136,8 +136,8 @@ def test_several_that_start_at_once_make_one_schema(database_url: str, tmp_path:
         subprocess.Popen(command_line, cwd=PROJECT_ROOT, env=environ, stderr=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    told = [process.communicate(timeout=60)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * 4, told
+    errors = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, errors
     test_an_upgraded_database_is_what_the_tables_declare(database_url)
 
 
@@ -158,10 +158,10 @@ def test_a_database_that_a_newer_version_has_migrated_is_refused(database_url: s
         upgrade_database(database_url)
     environ = {"LOAN_HOME": str(tmp_path / "home"), "DATABASE_URL": database_url}
     for verb in ("init", "serve"):
-        told = CliRunner().invoke(cli, [verb], env=environ)
-        assert told.exit_code == 1
-        assert told.output.startswith("Error: the database is at revision 9999")
-        assert "secret" not in told.output
+        result = CliRunner().invoke(cli, [verb], env=environ)
+        assert result.exit_code == 1
+        assert result.output.startswith("Error: the database is at revision 9999")
+        assert "secret" not in result.output
 
 
 @pytest.mark.parametrize("is_empty", [False, True])
@@ -172,17 +172,17 @@ def test_a_start_with_another_database_warns_about_the_decisions_left_behind(tmp
         Ledger(default).batch(0.25)
 
     def start(url: str) -> str:
-        told = CliRunner().invoke(cli, ["init"], env={"LOAN_HOME": str(tmp_path), "DATABASE_URL": url})
-        assert told.exit_code == 0
-        return told.output
+        result = CliRunner().invoke(cli, ["init"], env={"LOAN_HOME": str(tmp_path), "DATABASE_URL": url})
+        assert result.exit_code == 0
+        return result.output
 
     assert start(default) == ""
-    told = start(f"sqlite:///{tmp_path}/new.db")
+    output = start(f"sqlite:///{tmp_path}/new.db")
     if is_empty:
-        assert told == ""
+        assert output == ""
     else:
-        assert told.startswith(f"Warning: {tmp_path}/decisions.db holds earlier decisions")
-        assert f"export them with DATABASE_URL={default}" in told
+        assert output.startswith(f"Warning: {tmp_path}/decisions.db holds earlier decisions")
+        assert f"export them with DATABASE_URL={default}" in output
 
 
 def test_a_restored_database_becomes_readable_by_its_owner_only(tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_a_restored_database_becomes_readable_by_its_owner_only(tmp_path: Path) 
     assert sorted(path.name for path in restored) == ["decisions.db", "decisions.db-shm", "decisions.db-wal"]
     for path in restored:
         path.chmod(0o644)
-    told = CliRunner().invoke(cli, ["init"], env={"LOAN_HOME": str(tmp_path), "DATABASE_URL": url})
+    result = CliRunner().invoke(cli, ["init"], env={"LOAN_HOME": str(tmp_path), "DATABASE_URL": url})
     writer.close()
-    assert told.exit_code == 0
+    assert result.exit_code == 0
     assert {path.stat().st_mode & 0o777 for path in restored if path.exists()} == {0o600}
 
 

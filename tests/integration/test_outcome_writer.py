@@ -21,7 +21,7 @@ def test_of_concurrent_reports_the_latest_is_in_force(ledger: Ledger) -> None:
     for name in names:
         history = archive.outcomes(name)
         assert len(history) == 2
-        assert history[0].told_at < history[1].told_at
+        assert history[0].reported_at < history[1].reported_at
 
 
 def test_no_outcome_is_dated_before_the_one_that_it_replaces(ledger: Ledger) -> None:
@@ -34,5 +34,5 @@ def test_no_outcome_is_dated_before_the_one_that_it_replaces(ledger: Ledger) -> 
     new = archive.report(both, lambda: START + timedelta(hours=1), "behind").new
     assert [each.waited for each in new] == [2 * 3600, 3600]
     history = archive.outcomes(DecisionName(batch_id, 0))
-    assert [(each.outcome, each.told_at) for each in history] == [(0, later), (1, later)]
-    assert [each.told_at for each in archive.outcomes(DecisionName(batch_id, 1))] == [START + timedelta(hours=1)]
+    assert [(each.outcome, each.reported_at) for each in history] == [(0, later), (1, later)]
+    assert [each.reported_at for each in archive.outcomes(DecisionName(batch_id, 1))] == [START + timedelta(hours=1)]

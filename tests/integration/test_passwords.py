@@ -43,8 +43,8 @@ def test_neither_errors_nor_logs_hold_it(
 def test_migrations_do_not_tell_it(postgresql: Server, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level("DEBUG")
     environ = {"LOAN_HOME": str(tmp_path), "DATABASE_URL": postgresql.new_database()}
-    told = CliRunner().invoke(cli, ["init"], env=environ)
-    assert (told.exit_code, told.output) == (0, "")
+    result = CliRunner().invoke(cli, ["init"], env=environ)
+    assert (result.exit_code, result.output) == (0, "")
     assert ":secret@" not in caplog.text
 
 
@@ -57,10 +57,10 @@ def test_training_does_not_tell_that_of_the_tracking_store(
 ) -> None:
     caplog.set_level("DEBUG")
     environ = {"LOAN_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    told = run_in_process(environ, *arguments)
-    assert told.exit_code == 1
-    assert told.stderr.startswith(("Error: the tracking store at 127.0.0.1:", "Error: MLFLOW_TRACKING_URI "))
-    assert PASSWORD not in told.output + caplog.text
+    result = run_in_process(environ, *arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(("Error: the tracking store at 127.0.0.1:", "Error: MLFLOW_TRACKING_URI "))
+    assert PASSWORD not in result.output + caplog.text
 
 
 @pytest.mark.parametrize("uri", TRACKING_URIS)

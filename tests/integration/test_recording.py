@@ -19,10 +19,11 @@ from loan_api.adapters.recording.database_fallback import Recorder
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.recording.protocol import Receipt, Records
 from loan_api.adapters.recording.server import RecorderServer
-from loan_api.adapters.storage.database import open_engine, sqlite_file
+from loan_api.adapters.storage.database import open_engine
 from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.adapters.storage.migration import upgrade_database
 from loan_api.adapters.storage.tables import decisions
+from loan_api.home import sqlite_path
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
 from tests.integration.test_decision_writer import decision
 from tests.support.postgresql import Server
@@ -122,7 +123,7 @@ def clients(recording: Recording) -> Iterator[None]:
 @pytest.fixture
 def outage(database_url: str, request: pytest.FixtureRequest) -> Callable[[], AbstractContextManager[None]]:
     """Make the database unavailable for the duration of the block."""
-    file = sqlite_file(database_url)
+    file = sqlite_path(database_url)
 
     @contextmanager
     def locked() -> Iterator[None]:

@@ -8,11 +8,11 @@ from loan_api.settings import PROJECT_ROOT
 from tests.support.homes import TrainedHome
 
 _WORKER = """
-import json, os, sys, time
+import json, os, sys
 from loan_api.app import create_app
+from tests.support.waiting import wait_until
 client = create_app().test_client()
-while client.get("/health/ready").status_code != 200:
-    time.sleep(0.1)
+wait_until(lambda: client.get("/health/ready").status_code == 200, "the model to be loaded", seconds=60)
 from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
 statuses = [client.post("/predict", json=dict(ASSESSMENT_SINGLE)).status_code]
 statuses += [client.post("/predict/batch", json=dict(ASSESSMENT_BATCH)).status_code]
@@ -30,7 +30,7 @@ def test_a_worker_with_a_compiled_model_imports_no_machine_learning_libraries(ow
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     found = json.loads(finished.stdout)
     assert found["statuses"] == [200, 200]

@@ -229,7 +229,7 @@ def _framing(documented: Documented) -> Iterator[Attack]:
     for method, path in documented.with_body:
         send = partial(request, method, path)
         refused = frozenset({400, CLOSED})
-        lengths = [f"Content-Length: {told}" for told in ("-1", "+7", "0x7", "7, 7", "\xb2", "1" * 5_000)]
+        lengths = [f"Content-Length: {length}" for length in ("-1", "+7", "0x7", "7, 7", "\xb2", "1" * 5_000)]
         yield from (
             Attack(f"{name} to {path}", [content], allowed)
             for name, content, allowed in (

@@ -20,8 +20,8 @@ def read_tables(lines: Iterable[str]) -> Tables:
     """Return tables and rows in order of first appearance; the latest version of a row wins."""
     tables: Tables = {}
     for line in lines:
-        told = json.loads(line)
-        tables.setdefault(told["table"], {})[told["name"]] = told["figures"]
+        record = json.loads(line)
+        tables.setdefault(record["table"], {})[record["name"]] = record["figures"]
     return tables
 
 

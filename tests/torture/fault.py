@@ -68,7 +68,7 @@ class Scene:
 
     stage: Stage
     service: Service
-    told: Acknowledged
+    acknowledged: Acknowledged
     restart: Callable[[], Service]
 
     @property
@@ -78,17 +78,17 @@ class Scene:
 
     def progress(self) -> None:
         """Wait until clients have received some more decisions."""
-        progress(self.told, decisions=50)
+        progress(self.acknowledged, decisions=50)
 
     def wait_for_attempts(self) -> None:
         """Wait until some more requests have ended, successfully or not."""
-        before = len(self.told.attempts)
-        wait_until(lambda: len(self.told.attempts) > before + 50, "requests")
+        before = len(self.acknowledged.attempts)
+        wait_until(lambda: len(self.acknowledged.attempts) > before + 50, "requests")
 
     def wait_for_refusals(self) -> None:
         """Wait until some more requests have been refused."""
-        before = sum(attempt.is_refusal for attempt in self.told.attempts)
-        wait_until(lambda: sum(attempt.is_refusal for attempt in self.told.attempts) > before + 20, "refusals")
+        before = sum(attempt.is_refusal for attempt in self.acknowledged.attempts)
+        wait_until(lambda: sum(attempt.is_refusal for attempt in self.acknowledged.attempts) > before + 20, "refusals")
 
     def health(self) -> dict[str, str]:
         """Return the checks of `/health`."""

@@ -35,12 +35,14 @@ class Observations:
         }
 
 
-def observed(told: Acknowledged, found: int, allowed: frozenset[str], ended: float, well: float) -> Observations:
+def observed(
+    acknowledged: Acknowledged, found: int, allowed: frozenset[str], ended: float, well: float
+) -> Observations:
     """Summarise a finished load, `found` of whose decisions are in the database.
 
     `ended` is the end of the fault and `well` the first healthy answer, both in monotonic seconds.
     """
-    attempts = told.attempts
+    attempts = acknowledged.attempts
     bad = [each for each in attempts if each.problem is not None]
     others = [each.problem for each in bad if not each.is_refusal and each.problem]
     last = max((each.ended for each in bad), default=ended)
@@ -50,7 +52,7 @@ def observed(told: Acknowledged, found: int, allowed: frozenset[str], ended: flo
         refused=len(bad) - len(others),
         broken=sum(problem in allowed for problem in others),
         failed={problem: others.count(problem) for problem in set(others) - allowed},
-        acknowledged=len(told.decisions) + len(told.batches) * BATCH_ROWS,
+        acknowledged=len(acknowledged.decisions) + len(acknowledged.batches) * BATCH_ROWS,
         found=found,
         worst_seconds=max(each.ended - each.began for each in attempts if each.problem is None),
         recovery_seconds=max(well, last) - ended,

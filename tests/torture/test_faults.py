@@ -31,8 +31,8 @@ def scene_on(stage: Stage, logs: Path) -> Iterator[Scene]:
 
         service = start()
         wait_until(service.is_all_there, "every worker to be ready")
-        with load(port) as told:
-            yield Scene(stage, service, told, start)
+        with load(port) as acknowledged:
+            yield Scene(stage, service, acknowledged, start)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -47,9 +47,9 @@ def test_fault(fault: Fault, two_registered: TrainedHome, tmp_path: Path) -> Non
             well = monotonic()
             scene.progress()
             assert scene.service.metrics(), "no metrics after recovery"
-        found = assert_all_are_recorded(scene.told, stage.url)
+        found = assert_all_are_recorded(scene.acknowledged, stage.url)
         fault.afterwards(scene)
-    seen = observed(scene.told, found, fault.allowed, ended, well)
+    seen = observed(scene.acknowledged, found, fault.allowed, ended, well)
     record_figures(fault.name, {"guarantee": fault.guarantee, **seen.figures()})
     assert seen.found == seen.acknowledged
     assert seen.failed == {}

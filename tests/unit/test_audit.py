@@ -48,8 +48,8 @@ def advisories(known: dict[str, str]) -> Iterator[str]:
 
 def run(lock: Path, source: str, *arguments: str) -> tuple[int, str]:
     options = ["--lock", str(lock), *arguments, "--", "-s", "osv", "--osv-url", source]
-    told = CliRunner().invoke(audit, options)
-    return told.exit_code, told.output
+    result = CliRunner().invoke(audit, options)
+    return result.exit_code, result.output
 
 
 def test_an_advisory_of_a_locked_package_fails(lock: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -65,11 +65,11 @@ def test_without_any_it_passes(lock: Path) -> None:
 
 def test_a_source_that_knows_nothing_is_no_good_news(lock: Path) -> None:
     with advisories({}) as source:
-        code, told = run(lock, source)
-    assert (code, told) == (2, "NOT AUDITED: the source of security advisories cannot be reached.\n")
+        code, output = run(lock, source)
+    assert (code, output) == (2, "NOT AUDITED: the source of security advisories cannot be reached.\n")
 
 
 def test_where_no_source_is_within_reach_the_checks_can_go_on(lock: Path) -> None:
     nobody = "http://127.0.0.1:9/v1/query"
-    code, told = run(lock, nobody, "--where-reachable")
-    assert (code, told) == (0, "NOT AUDITED: the source of security advisories cannot be reached.\n")
+    code, output = run(lock, nobody, "--where-reachable")
+    assert (code, output) == (0, "NOT AUDITED: the source of security advisories cannot be reached.\n")

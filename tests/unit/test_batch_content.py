@@ -52,7 +52,7 @@ def test_a_record_explains_itself() -> None:
     assert np.frombuffer(probability["data"], np.dtype(probability["type"])).tolist() == [0.25]
 
 
-def test_damage_and_later_forms_are_told() -> None:
+def test_damage_and_later_forms_are_reported() -> None:
     content = pack(columns_of([application()]), np.array([0.25]), np.array([0], dtype=np.int8))
     later = msgspec.msgpack.decode(content) | {"version": 2}
     for broken in (content[:-1], b"", msgspec.msgpack.encode({"version": 1}), msgspec.msgpack.encode(later)):

@@ -28,10 +28,10 @@ def server(respond: Callable[[int], bytes]) -> Iterator[int]:
     def talk(connection: socket.socket) -> None:
         with connection, suppress(ConnectionError):
             while connection.recv(1 << 16):
-                told = respond(next(numbers))
-                if not told:
+                answer = respond(next(numbers))
+                if not answer:
                     return
-                connection.sendall(told)
+                connection.sendall(answer)
 
     def accept() -> None:
         while True:
@@ -68,7 +68,7 @@ def test_a_refused_request_does_not_prolong_the_load() -> None:
     assert tally.refused == 1
 
 
-def test_failures_are_told_by_status_or_problem() -> None:
+def test_failures_are_counted_by_status_or_problem() -> None:
     answers = {0: answer("500 Oops"), 1: answer("503 No reason"), 2: b""}
     with server(lambda n: answers.get(n, answer())) as port:
         tally = ClosedLoop(port, (REQUEST,), connections=1, seconds=0.3).run()
@@ -96,12 +96,12 @@ def test_latency_counts_from_when_a_request_was_due() -> None:
         return answer()
 
     with server(stall_once) as port:
-        told = OpenLoop(port, (REQUEST,), rate=50, seconds=0.2, connections=1).run()
-    latencies = sorted(told.answers.latencies)
+        result = OpenLoop(port, (REQUEST,), rate=50, seconds=0.2, connections=1).run()
+    latencies = sorted(result.answers.latencies)
     assert len(latencies) == 10
     # The last one was due at 0.18 s and waited for the first one's end.
     assert latencies[0] > 0.1
-    assert told.lag_milliseconds < 100
+    assert result.lag_milliseconds < 100
 
 
 def test_percentile_of_few_values() -> None:

@@ -52,18 +52,18 @@ def test_checkouts_are_judged_by_the_median_of_their_pairs() -> None:
     assert [row[-2:] for row in shown] == [("0.98 times", "0.96 to 2.00"), ("0.75 times", "0.50 to 2.00")]
 
 
-def test_only_what_was_measured_is_told() -> None:
+def test_only_measured_results_are_reported() -> None:
     assert tables(Results({}, 2, "random_forest")) == []
     measured = Results({}, 2, "random_forest", singles=singles(SERVICE, 100))
     assert [table.title for table in tables(measured)] == ["Targets", "Single requests"]
 
 
 def test_wrk_tells_its_result_last() -> None:
-    told = read_result(
+    result = read_result(
         'Running 1s test\n  90 requests\n\n{"microseconds": 2000000, "answers": 100, "p50": 1500, "p99": 9000,'
         ' "status": 10, "connect": 1, "read": 2, "write": 3, "timeout": 4}\n'
     )
-    assert (told.per_second, told.p50_milliseconds, told.p99_milliseconds, told.failed) == (45.0, 1.5, 9.0, 20)
+    assert (result.per_second, result.p50_milliseconds, result.p99_milliseconds, result.failed) == (45.0, 1.5, 9.0, 20)
 
 
 def test_the_page_keeps_what_is_outside_of_its_markers() -> None:
@@ -76,7 +76,7 @@ def test_a_page_without_markers_is_left_alone() -> None:
         with_results("# All by hand\n", "new")
 
 
-def test_workers_are_told_from_all_else() -> None:
+def test_workers_are_distinguished_from_other_processes() -> None:
     gunicorn = ("python", "-m", "gunicorn", "wsgi:app")
     master = Process(1, gunicorn)
     worker = Process(2, gunicorn, master)

@@ -211,7 +211,7 @@ def test_dashboards_and_alerts_draw_the_same_lines() -> None:
             assert f"* {1 - promised:.4g})" in expression
 
 
-def test_metrics_are_told_from_the_rest_of_an_expression() -> None:
+def test_metrics_are_distinguished_from_the_rest_of_an_expression() -> None:
     expression = (
         'sum by (le) (rate(a_bucket{job="x"}[5m])) / on (b) group_left (c) (job:d:rate5m > bool 0) or abs(-e offset 1h)'
     )

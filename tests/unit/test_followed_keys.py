@@ -113,11 +113,11 @@ def test_another_problem_is_logged_again(
 
 
 def test_the_same_file_back_again_is_no_problem_any_more(followed: FollowedKeys, path: Path, clock: Clock) -> None:
-    aside = path.with_name("aside")
-    path.rename(aside)
+    moved = path.with_name("moved")
+    path.rename(moved)
     clock.seconds += 1.01
     assert followed.problem is not None
-    aside.rename(path)
+    moved.rename(path)
     clock.seconds += 1.01
     assert followed.problem is None
 

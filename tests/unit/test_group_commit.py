@@ -39,7 +39,7 @@ class FakeRecorder:
 
 
 @dataclass
-class Told:
+class FakeObserver:
     """An observer that counts events."""
 
     recorded_groups: int = 0
@@ -55,19 +55,19 @@ class Told:
         """Ignore the state, which tests read from the log."""
 
 
-def started(recorder: FakeRecorder, told: Told) -> GroupCommit:
-    log = GroupCommit(recorder.record, lambda: None, told)
+def started(recorder: FakeRecorder, observer: FakeObserver) -> GroupCommit:
+    log = GroupCommit(recorder.record, lambda: None, observer)
     log.start()
     return log
 
 
 def test_it_knows_how_things_are_once_it_is_started() -> None:
-    assert started(FakeRecorder(), Told()).state == WELL
+    assert started(FakeRecorder(), FakeObserver()).state == WELL
 
 
 def test_what_comes_meanwhile_goes_together() -> None:
-    recorder, told = FakeRecorder(), Told()
-    log = started(recorder, told)
+    recorder, observer = FakeRecorder(), FakeObserver()
+    log = started(recorder, observer)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(log.record, decision("first"))
         wait_until(lambda: log._next.records == [], "the first commit to be in progress")
@@ -77,16 +77,16 @@ def test_what_comes_meanwhile_goes_together() -> None:
         for each in (first, *others):
             each.result(10)
     assert [sorted(group) for group in recorder.groups] == [["first"], ["0", "1", "2", "3", "4", "5"]]
-    assert told.recorded_groups == 2
+    assert observer.recorded_groups == 2
 
 
-def test_a_refusal_is_told_to_everyone_it_concerns() -> None:
-    recorder, told = FakeRecorder(refusal="The journal is full."), Told()
+def test_a_refusal_reaches_every_caller_in_its_group() -> None:
+    recorder, observer = FakeRecorder(refusal="The journal is full."), FakeObserver()
     recorder.is_open.set()
-    log = started(recorder, told)
+    log = started(recorder, observer)
     with pytest.raises(NotRecordedError, match="The journal is full"):
         log.record(decision("a"))
-    assert (log.state.recorded_in, told.refused) == ("nowhere", 1)
+    assert (log.state.recorded_in, observer.refused) == ("nowhere", 1)
     recorder.refusal = None
     log.record(decision("b"))
     assert (log.state, recorder.groups) == (WELL, [["b"]])

@@ -144,7 +144,7 @@ def test_whatever_is_damaged_the_other_entries_are_read(
     found.close()
 
 
-def test_a_damaged_one_is_set_aside_not_cleared(tmp_path: Path) -> None:
+def test_a_damaged_journal_is_quarantined_rather_than_cleared(tmp_path: Path) -> None:
     path = tmp_path / "0.journal"
     kept = [records(1), records(2, 0, 1, size=3 * 2**20), records(3)]
     journal = Journal(path, 2**24)
@@ -156,10 +156,10 @@ def test_a_damaged_one_is_set_aside_not_cleared(tmp_path: Path) -> None:
     before = path.read_bytes()
     journal = Journal(path, 2**24)
     assert (entries_of(journal), journal.unreadable_bytes) == ([kept[0], kept[2]], len(kept[1]) + 8)
-    aside = journal.clear()
-    assert aside is not None
-    assert aside.name.startswith("0.journal.damaged-")
-    assert aside.read_bytes() == before
+    quarantined = journal.clear()
+    assert quarantined is not None
+    assert quarantined.name.startswith("0.journal.damaged-")
+    assert quarantined.read_bytes() == before
     assert (journal.is_empty, journal.unreadable_bytes, entries_of(journal)) == (True, 0, [])
     with pytest.raises(JournalInUseError):
         Journal(path, 2**24)

@@ -128,21 +128,21 @@ def test_an_entry_that_cannot_be_read_does_not_stop_what_comes(
     assert recorder.state.recorded_in == "journal"
 
 
-def test_a_full_journal_is_told_once_until_it_is_drained(
+def test_a_full_journal_is_logged_once_until_it_is_drained(
     database: FakeDatabase, make_recorder: Callable[..., Recorder], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Report it once, although a nearly full journal may still accept small records."""
     recorder = make_recorder(capacity=2000)
 
-    def times_told() -> int:
+    def times_logged() -> int:
         return [line.message for line in caplog.records].count("journal full")
 
-    for told in (1, 2):
+    for expected in (1, 2):
         database.is_away = True
         for number in range(3):
             assert recorder.record([batch("large", size=3000)]).refusal is not None
             assert recorder.record([batch(f"small-{number}")]).refusal is None
-        assert times_told() == told
+        assert times_logged() == expected
         database.is_away = False
         wait_until(lambda: recorder.is_drained, "the journal to be drained")
 
@@ -168,10 +168,10 @@ def test_what_is_damaged_costs_nothing_else(
     wait_until(lambda: recorder.is_drained, "the journal to be drained")
     recorder.record([decisions("d")])
     assert (database.ids, recorder.state) == ([*ids, "d"], LogState("database"))
-    [aside] = tmp_path.glob("0.journal.damaged-*")
-    assert aside.read_bytes() == before
-    told = [(line.message, line.__dict__["file"]) for line in caplog.records]
-    assert told == [("journal damaged", "0.journal"), ("damaged journal set aside", aside.name)]
+    [quarantined] = tmp_path.glob("0.journal.damaged-*")
+    assert quarantined.read_bytes() == before
+    logged = [(line.message, line.__dict__["file"]) for line in caplog.records]
+    assert logged == [("journal damaged", "0.journal"), ("damaged journal quarantined", quarantined.name)]
     unreadable = len(decisions("a")) + 8 if ids else left.end
     assert caplog.records[0].__dict__["unreadable_bytes"] == unreadable
 

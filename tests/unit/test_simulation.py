@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -46,8 +47,21 @@ def test_drift_lowers_what_the_model_looks_at(applicants: Applicants) -> None:
     assert mean_score("drift") < mean_score("steady") - 80
 
 
-def test_a_file_that_is_no_data_set_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda lines: ["a,b", "1,2"], "The header lacks "),
+        (lambda lines: [line.replace(",", ";") for line in lines], "The cells are separated by semicolons"),
+        (lambda lines: lines[:1], "There are no applicants"),
+        (lambda lines: [*lines[:2], "", "1,2"], "Line 4 has fewer cells than the header"),
+        (lambda lines: [*lines[:2], lines[2].replace(",", ",x")], "Line 3 contains a text instead of a number"),
+        (lambda lines: [*lines[:2], '"' + lines[2]], "Line 3 is not valid CSV"),
+    ],
+)
+def test_a_file_that_is_not_a_dataset_is_refused_with_its_line(
+    change: Callable[[list[str]], list[str]], problem: str, tmp_path: Path
+) -> None:
     file = tmp_path / "other.csv"
-    file.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match=r"other\.csv lacks rows with"):
+    file.write_text("\n".join(change(SAMPLE_DATASET.read_text().splitlines()[:4])))
+    with pytest.raises(ValueError, match=rf"^other\.csv: {problem}"):
         Applicants.read(file, Random(1))

@@ -65,16 +65,16 @@ def measure_singles(server: Server, material: Material, plan: Plan, number: int)
     with running(server) as live:
         warm_up(live, material, plan)
         for connections in plan.single_connections:
-            told = run_wrk(server.single_url, bodies, connections, plan.single_seconds)
+            result = run_wrk(server.single_url, bodies, connections, plan.single_seconds)
             measured.append(
                 Single(
                     number,
                     server.name,
                     connections,
-                    told.per_second,
-                    told.p50_milliseconds,
-                    told.p99_milliseconds,
-                    told.failed,
+                    result.per_second,
+                    result.p50_milliseconds,
+                    result.p99_milliseconds,
+                    result.failed,
                 )
             )
     return measured

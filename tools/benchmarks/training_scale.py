@@ -42,10 +42,10 @@ def _measure(rows: int) -> tuple[float, int, list[str]]:
                 peak = max(peak, _memory_of_tree(process.pid))
                 time.sleep(_SAMPLING_SECONDS)
         seconds = time.monotonic() - started
-        told = (home / "output").read_text(encoding="utf-8")
+        log = (home / "output").read_text(encoding="utf-8")
     if process.returncode != 0:
-        raise SystemExit(f"training on {rows} rows failed:\n{told}")
-    return seconds, peak, [line.split()[0] for line in told.splitlines() if "is left out" in line]
+        raise SystemExit(f"training on {rows} rows failed:\n{log}")
+    return seconds, peak, [line.split()[0] for line in log.splitlines() if "is left out" in line]
 
 
 def _memory_of_tree(pid: int) -> int:

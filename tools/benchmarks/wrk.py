@@ -33,8 +33,8 @@ def is_installed() -> bool:
 def wrk_version() -> str:
     """Return wrk's version."""
     # wrk prints its version, then fails because no URL is given.
-    told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
-    return told.stdout.partition("[")[0].strip()
+    version = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
+    return version.stdout.partition("[")[0].strip()
 
 
 def run_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -> WrkResult:
@@ -51,11 +51,11 @@ def run_wrk(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -
 
 def read_result(output: str) -> WrkResult:
     """Parse the result, the last line that the script prints."""
-    told = json.loads(output.splitlines()[-1])
-    failed = sum(told[kind] for kind in ("status", "connect", "read", "write", "timeout"))
+    summary = json.loads(output.splitlines()[-1])
+    failed = sum(summary[kind] for kind in ("status", "connect", "read", "write", "timeout"))
     return WrkResult(
-        per_second=(told["answers"] - told["status"]) / (told["microseconds"] / 1e6),
-        p50_milliseconds=told["p50"] / 1000,
-        p99_milliseconds=told["p99"] / 1000,
+        per_second=(summary["answers"] - summary["status"]) / (summary["microseconds"] / 1e6),
+        p50_milliseconds=summary["p50"] / 1000,
+        p99_milliseconds=summary["p99"] / 1000,
         failed=failed,
     )

@@ -23,9 +23,9 @@ def source_answers(options: Sequence[str]) -> bool:
     with tempfile.TemporaryDirectory(prefix="loan-audit-") as folder:
         lock = Path(folder, "known_bad.txt")
         lock.write_text(f"{_KNOWN_BAD}\n", encoding="utf-8")
-        told = _pip_audit(lock, "--no-deps", "--format", "json", *options, capture=True)
+        report = _pip_audit(lock, "--no-deps", "--format", "json", *options, capture=True)
     try:
-        return any(dependency.get("vulns") for dependency in json.loads(told.stdout)["dependencies"])
+        return any(dependency.get("vulns") for dependency in json.loads(report.stdout)["dependencies"])
     except ValueError:
         return False
 

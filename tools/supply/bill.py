@@ -20,8 +20,8 @@ def bill_of(lock: Path) -> dict[str, Any]:
     """Return every package of the lock with version, hashes and licence. The result is reproducible."""
     command = [sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", str(lock), "--of", "JSON"]
     command += ["--pyproject", str(PROJECT_ROOT / "pyproject.toml"), "--output-reproducible", "--no-validate"]
-    told = subprocess.run(command, check=True, capture_output=True)
-    bill: dict[str, Any] = json.loads(told.stdout)
+    generated = subprocess.run(command, check=True, capture_output=True)
+    bill: dict[str, Any] = json.loads(generated.stdout)
     for component in bill["components"]:
         # The description only repeats the line of the lock; the hashes have their own field.
         del component["description"]

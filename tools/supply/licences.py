@@ -80,15 +80,15 @@ def licence_of(package: str) -> str:
     if package in STATED:
         return STATED[package]
     try:
-        told = metadata(package)
+        declared = metadata(package)
     except PackageNotFoundError:
         raise UnknownLicenceError(f"{package} is not installed, and STATED has no licence for it") from None
     for field in ("License-Expression", "License"):
         try:
-            return canonicalize_license_expression((told.get_all(field) or [""])[0])
+            return canonicalize_license_expression((declared.get_all(field) or [""])[0])
         except InvalidLicenseExpression:
             continue
-    classified = {_CLASSIFIERS[each] for each in told.get_all("Classifier") or () if each in _CLASSIFIERS}
+    classified = {_CLASSIFIERS[each] for each in declared.get_all("Classifier") or () if each in _CLASSIFIERS}
     if len(classified) != 1:
         raise UnknownLicenceError(f"{package} does not declare its licence; look it up and add it to STATED")
     return classified.pop()

@@ -136,13 +136,13 @@ def _error_of(reply: Refused | NotDone) -> Exception:
     if isinstance(reply, Refused):
         counts = {(field, reason): times for field, reason, times in reply.counts}
         return RequestRefusedError(Refusals(reply.total, counts, reply.shown))
-    if reply.why == "malformed":
-        return MalformedBodyError(reply.says)
-    if reply.why == "too_large":
-        return BatchTooLargeError(reply.says)
-    if reply.why == "not_recorded":
-        return NotRecordedError(reply.says)
-    return BatchFailedError(f"a batch process failed with {reply.says}")
+    if reply.reason == "malformed":
+        return MalformedBodyError(reply.message)
+    if reply.reason == "too_large":
+        return BatchTooLargeError(reply.message)
+    if reply.reason == "not_recorded":
+        return NotRecordedError(reply.message)
+    return BatchFailedError(f"a batch process failed with {reply.message}")
 
 
 def _write(file: IO[bytes], piece: bytes) -> None:

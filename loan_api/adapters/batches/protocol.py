@@ -32,10 +32,10 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class NotDone(msgspec.Struct, frozen=True, tag=True):
-    """The reason why the batch was not decided, in a sentence that is safe to show unless `why` is `failed`."""
+    """The reason why the batch was not decided, in a sentence that is safe to show unless `reason` is `failed`."""
 
-    why: Literal["malformed", "too_large", "not_recorded", "failed"]
-    says: str
+    reason: Literal["malformed", "too_large", "not_recorded", "failed"]
+    message: str
 
 
 Reply = Decided | Refused | NotDone

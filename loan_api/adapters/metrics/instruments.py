@@ -297,7 +297,7 @@ class OutcomeInstruments:
     """The instruments for reported outcomes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.told = _counter(OUTCOMES, registry)
+        self.reported = _counter(OUTCOMES, registry)
         self.scores = _counter(OUTCOME_SCORES, registry)
         self.expected_approvals = _counter(OUTCOME_EXPECTED_APPROVALS, registry)
         self.squared_error = _counter(OUTCOME_SQUARED_ERROR, registry)

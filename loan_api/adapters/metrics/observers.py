@@ -179,7 +179,7 @@ def make_outcome_series(instruments: OutcomeInstruments, model_version: str) -> 
     """Create the outcome series of a model version."""
     for first in _NAMES:
         for actual in _NAMES:
-            instruments.told.labels(first, actual, model_version)
+            instruments.reported.labels(first, actual, model_version)
         for score in _SCORES:
             instruments.scores.labels(score, first, model_version)
             instruments.expected_approvals.labels(score, first, model_version)
@@ -195,20 +195,20 @@ class OutcomeMetrics:
     def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
         """Count new outcomes by decision and by approval probability."""
         made = self._instruments
-        told: _Sums = defaultdict(float)
+        reported: _Sums = defaultdict(float)
         scores: _Sums = defaultdict(float)
         expected: _Sums = defaultdict(float)
         squared_error: _Sums = defaultdict(float)
         for one in new:
             predicted, actual, version = _NAMES[one.prediction], _NAMES[one.outcome], one.model_version
             score = _SCORES[SCORE_BINS.position(one.probability)]
-            told[predicted, actual, version] += 1
+            reported[predicted, actual, version] += 1
             scores[score, actual, version] += 1
             expected[score, predicted, version] += one.probability
             squared_error[version,] += (one.probability - one.outcome) ** 2
             made.lag.observe(one.waited)
         for counter, sums in (
-            (made.told, told),
+            (made.reported, reported),
             (made.scores, scores),
             (made.expected_approvals, expected),
             (made.squared_error, squared_error),

@@ -200,9 +200,9 @@ def _open(file: Path, head: bytes, size: int) -> "memoryview[float]":
     """Map the numbers of the file, which is created if it is missing or has another head."""
     start = _NUMBER_BYTES + len(head)
     if not file.exists() or _parts(file.read_bytes())[0] != head:
-        aside = file.with_suffix(".new")
-        aside.write_bytes(len(head).to_bytes(_NUMBER_BYTES, "little") + head + bytes(size * _NUMBER_BYTES))
-        aside.replace(file)
+        temporary = file.with_suffix(".new")
+        temporary.write_bytes(len(head).to_bytes(_NUMBER_BYTES, "little") + head + bytes(size * _NUMBER_BYTES))
+        temporary.replace(file)
     descriptor = os.open(file, os.O_RDWR)
     try:
         mapped = mmap.mmap(descriptor, 0)

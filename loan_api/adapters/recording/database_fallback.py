@@ -187,9 +187,9 @@ class Recorder:
                 if position == journal.end:
                     # Not earlier: after a failure, draining starts again from the first entry.
                     self._waiting -= rows
-                    aside = journal.clear()
-                    if aside is not None:
-                        _log.error("damaged journal set aside", extra={"file": aside.name})
+                    quarantined = journal.clear()
+                    if quarantined is not None:
+                        _log.error("damaged journal quarantined", extra={"file": quarantined.name})
                     if journal is self._journal:
                         self._settle()
                     return

@@ -90,13 +90,13 @@ class Journal:
             yield entry, start
 
     def clear(self) -> Path | None:
-        """Delete all entries. A damaged file is set aside instead; return its new path."""
-        aside = self._set_aside() if self._gaps else None
+        """Delete all entries. Quarantine a damaged file instead, and return its new path."""
+        quarantined = self._quarantine() if self._gaps else None
         os.ftruncate(self._file, 0)
         self._allocate()
         os.fsync(self._file)
         self.end = 0
-        return aside
+        return quarantined
 
     def close(self) -> None:
         """Release the file; remove it if it is empty."""
@@ -151,18 +151,18 @@ class Journal:
                 start = stop
         return until
 
-    def _set_aside(self) -> Path:
+    def _quarantine(self) -> Path:
         """Rename the file and start a new one."""
         new = self.path.with_name(f"{self.path.name}.new")
-        aside = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+        quarantined = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
         file = _locked(new)
         # The path must never be free: another process would create it.
-        aside.hardlink_to(self.path)
+        quarantined.hardlink_to(self.path)
         new.replace(self.path)
         os.close(self._file)
         self._file = file
         self._gaps = {}
-        return aside
+        return quarantined
 
     def _allocate(self) -> None:
         with suppress(OSError):

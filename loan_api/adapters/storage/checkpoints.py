@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.adapters.storage.database import open_engine, sqlite_file
+from loan_api.adapters.storage.database import open_engine
+from loan_api.home import sqlite_path
 
 _EVERY_SECONDS = 1.0
 # Under continuous load the log would only grow: above this many pages (a gigabyte) writers wait some tenths of a second
@@ -43,7 +44,7 @@ class _Moved(NamedTuple):
 
 def keep_checkpointing(url: str) -> None:
     """Checkpoint every second from a background thread; do nothing for a database on a server."""
-    file = sqlite_file(url)
+    file = sqlite_path(url)
     if file is not None:
         checkpoints = Checkpoints(url, file, monotonic())
         threading.Thread(target=_check_forever, args=(checkpoints,), name="checkpoints", daemon=True).start()

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -101,12 +100,6 @@ def begin_exclusive(connection: Connection) -> None:
         connection.execute(text("BEGIN IMMEDIATE"))
     else:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"))
-
-
-def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite database; None for one in memory or on a server."""
-    parsed = make_url(url)
-    return Path(str(parsed.database)) if _is_sqlite(parsed) and parsed.database not in (None, "", ":memory:") else None
 
 
 def check_revision(connection: Connection) -> None:

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.adapters.storage.database import SQLITE_BUSY_SECONDS, check_revision, open_engine, sqlite_file
+from loan_api.adapters.storage.database import SQLITE_BUSY_SECONDS, check_revision, open_engine
 from loan_api.adapters.storage.failures import is_busy, storage_error
 from loan_api.adapters.storage.file_watch import FileWatch
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import DatabaseBusyError, StorageError
+from loan_api.home import sqlite_path
 from loan_api.services.decision_log import BatchRecord, DecisionRecord
 
 # Another process's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
@@ -31,7 +32,7 @@ class DecisionWriter:
 
     def __init__(self, url: str, prepare: Callable[[], object] = lambda: None, patience: float = 1.0) -> None:
         self._prepare = prepare
-        self._file = sqlite_file(url)
+        self._file = sqlite_path(url)
         # SQLite itself would wait for a lock with ever longer pauses.
         self._engine = open_engine(url, patience=patience, waits_for_locks=False)
         self._busy_seconds = SQLITE_BUSY_SECONDS * patience

@@ -33,7 +33,7 @@ def _identity(file: Path | None) -> _Identity | None:
     return None
 
 
-def set_aside_leftovers(file: Path) -> Sequence[Path]:
+def quarantine_leftovers(file: Path) -> Sequence[Path]:
     """Rename the files left next to a missing or empty database, which SQLite would delete. Return the new names.
 
     Call this only while no other process creates the database. Raises OSError.
@@ -69,23 +69,23 @@ class FileWatch:
             return
         found = _identity(self._file)
         if self._known is None or not self._known.is_same_file(found):
-            self._put_aside()
+            self._quarantine()
             raise StorageError("the database's file was removed or replaced")
         self._known = found
 
-    def _put_aside(self) -> None:
+    def _quarantine(self) -> None:
         for path, known in self._beside.items():
             # Another process may have been faster; this file would then belong to the new database.
             if known is not None and known.is_same_file(_identity(path)):
                 with suppress(OSError):
-                    path.rename(self._aside(path))
+                    path.rename(self._quarantined(path))
 
     def _put_back(self) -> None:
         for path in self._beside:
             with suppress(OSError):
                 if not path.exists():
-                    self._aside(path).rename(path)
+                    self._quarantined(path).rename(path)
 
-    def _aside(self, path: Path) -> Path:
+    def _quarantined(self, path: Path) -> Path:
         known = self._known or _Identity(0, 0, 0)
         return path.with_name(f"{path.name}.of-{known.inode}-{known.changed}")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import exists, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from loan_api.adapters.storage.database import REVISION, open_engine, sqlite_file
+from loan_api.adapters.storage.database import REVISION, open_engine
 from loan_api.adapters.storage.failures import storage_error
-from loan_api.adapters.storage.file_watch import BESIDE, set_aside_leftovers
+from loan_api.adapters.storage.file_watch import BESIDE, quarantine_leftovers
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import StorageError
-from loan_api.home import sqlite_url
+from loan_api.home import sqlite_path, sqlite_url
 from loan_api.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class NewerDatabaseError(StorageError):
 
 
 def upgrade_database(url: str, *, may_create: bool = True) -> Sequence[Path]:
-    """Bring the schema to the newest revision, one process at a time. Return leftovers that were set aside.
+    """Bring the schema to the newest revision, one process at a time. Return leftovers that were quarantined.
 
     Creates a missing SQLite database and its folder if it `may_create` them: a file that goes missing later must be put
     back, not replaced with an empty one. An SQLite database becomes readable by its owner only. Leftovers are the
@@ -62,7 +62,7 @@ def migration_config(url: str, migrations: Path = MIGRATIONS) -> "Config":
 
 def hidden_decisions(url: str, default: Path) -> bool:
     """Return whether `default`, an SQLite database other than the one at `url`, holds decisions."""
-    file = sqlite_file(url)
+    file = sqlite_path(url)
     if not default.exists() or (file is not None and file.resolve() == default.resolve()):
         return False
     try:
@@ -92,8 +92,8 @@ def _known_revision(url: str) -> str | None:
 
 @contextmanager
 def _locked(url: str, *, may_create: bool) -> Iterator[Sequence[Path]]:
-    """Keep other processes from creating an SQLite database during the block. Yield leftovers that were set aside."""
-    file = sqlite_file(url)
+    """Keep other processes from creating an SQLite database during the block. Yield leftovers that were quarantined."""
+    file = sqlite_path(url)
     if file is not None:
         if may_create:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def _locked(url: str, *, may_create: bool) -> Iterator[Sequence[Path]]:
             raise StorageError("the database's file is missing")
         with file.with_name(f"{file.name}.migration-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            leftovers = set_aside_leftovers(file) if may_create else ()
+            leftovers = quarantine_leftovers(file) if may_create else ()
             if may_create:
                 file.touch(mode=0o600)
             _make_private(file)

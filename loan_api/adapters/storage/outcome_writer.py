@@ -25,8 +25,8 @@ class _Decided(NamedTuple):
     probability: float
     decided_at: datetime
 
-    def with_outcome(self, outcome: int, told_at: datetime) -> NewOutcome:
-        waited = (told_at - self.decided_at).total_seconds()
+    def with_outcome(self, outcome: int, reported_at: datetime) -> NewOutcome:
+        waited = (reported_at - self.decided_at).total_seconds()
         # Clocks of different hosts differ.
         return NewOutcome(self.prediction, outcome, self.model_version, self.probability, max(waited, 0.0))
 
@@ -35,7 +35,7 @@ class _Latest(NamedTuple):
     """The outcome in force."""
 
     outcome: int
-    told_at: datetime
+    reported_at: datetime
 
 
 def write_outcomes(
@@ -60,9 +60,11 @@ def write_outcomes(
         if news:
             moment = now()
             # Another host's clock may be ahead.
-            told_at = {name: max(moment, latest[name].told_at) if name in latest else moment for name in news}
-            connection.execute(insert(outcomes), [_row(name, news[name], told_at[name], reported_by) for name in news])
-            new = [decided[name].with_outcome(news[name], told_at[name]) for name in news]
+            reported_at = {name: max(moment, latest[name].reported_at) if name in latest else moment for name in news}
+            connection.execute(
+                insert(outcomes), [_row(name, news[name], reported_at[name], reported_by) for name in news]
+            )
+            new = [decided[name].with_outcome(news[name], reported_at[name]) for name in news]
         connection.commit()
     if unknown:
         return ReportResult(unknown=[place for place, report in enumerate(reports) if report.name in unknown])
@@ -137,11 +139,11 @@ def _rows(
         yield from connection.execute(select(*columns).where(key.in_(values[start : start + _IDS])))
 
 
-def _row(name: DecisionName, outcome: int, told_at: datetime, reported_by: str | None) -> Mapping[str, Any]:
+def _row(name: DecisionName, outcome: int, reported_at: datetime, reported_by: str | None) -> Mapping[str, Any]:
     return {
         "decision_id": name.recorded_id,
         "row_id": name.row or 0,
         "outcome": outcome,
-        "told_at": told_at,
+        "told_at": reported_at,
         "told_by": None if reported_by is None else reported_by[:_NAME_LENGTH],
     }

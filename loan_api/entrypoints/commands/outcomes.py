@@ -1,6 +1,5 @@
 """`outcomes import`: report outcomes from a file."""
 
-import csv
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +9,16 @@ import click
 
 from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.errors import LoanError
+from loan_api.formats.csv_text import MalformedCsvError, other_separator, read_csv
 from loan_api.services.audit import DecisionName, OutcomeObserver, OutcomeReport
 
 if TYPE_CHECKING:
     from loan_api.adapters.storage.archive import DatabaseArchive
 
 _COLUMNS = ["decision_id", "outcome"]
-_MALFORMED = "expected the id of a decision and 0 or 1"
-_UNKNOWN = "no decision with this id is recorded"
+# They complete "line 3 …", as the messages of MalformedCsvError do.
+_MALFORMED = "must contain the id of a decision and 0 or 1"
+_UNKNOWN = "names a decision that is not recorded"
 # In one transaction, which blocks every other writer of an SQLite database.
 _REPORTS_PER_TRANSACTION = 5000
 _PAUSE_SECONDS = 0.05
@@ -83,28 +84,28 @@ def _read(file: Path) -> tuple[dict[int, OutcomeReport], dict[int, str]]:
     """Return the reports and the problems in the file, each by line number."""
     lines: dict[int, OutcomeReport] = {}
     wrong: dict[int, str] = {}
-    begun = 1
     try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.reader(opened, strict=True)
-            if [cell.strip() for cell in next(reader, [])] != _COLUMNS:
-                raise click.ClickException(f"{file.name} must begin with the line {','.join(_COLUMNS)}")
-            begun = reader.line_num + 1
-            for row in reader:
-                report = _parsed(row)
-                if report is not None:
-                    lines[reader.line_num] = report
-                elif row:
-                    wrong[reader.line_num] = _MALFORMED
-                begun = reader.line_num + 1
-    except csv.Error as error:
-        what = "not valid CSV from here on (a quote is not closed, or a cell is too long)"
-        raise click.ClickException(_complaint(file, wrong | {begun: what})) from error
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file.name} is not valid CSV in UTF-8") from error
+        numbered = read_csv(file.read_bytes())
+        _check_header(file, [cell.strip() for cell in next(numbered, (1, []))[1]])
+        for line, row in numbered:
+            report = _parsed(row)
+            if report is None:
+                wrong[line] = _MALFORMED
+            else:
+                lines[line] = report
+    except MalformedCsvError as error:
+        wrong[error.line] = error.problem.rstrip(".")
+        raise click.ClickException(_complaint(file, wrong)) from error
     except OSError as error:
         raise click.ClickException(f"{file.name} cannot be read ({type(error).__name__})") from error
     return lines, wrong
+
+
+def _check_header(file: Path, header: list[str]) -> None:
+    if separator := other_separator(header, _COLUMNS):
+        raise click.ClickException(f"the cells of {file.name} are separated by {separator}; separate them by commas")
+    if header != _COLUMNS:
+        raise click.ClickException(f"{file.name} must begin with the line {','.join(_COLUMNS)}")
 
 
 def _parsed(row: list[str]) -> OutcomeReport | None:
@@ -116,5 +117,5 @@ def _parsed(row: list[str]) -> OutcomeReport | None:
 
 
 def _complaint(file: Path, wrong: dict[int, str]) -> str:
-    named = [f"  line {number}: {what}" for number, what in sorted(wrong.items())]
+    named = [f"  line {number} {problem}" for number, problem in sorted(wrong.items())]
     return "\n".join([f"nothing of {file.name} was imported:", *named])

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from marshmallow import Schema, ValidationError, fields, pre_load
+from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
 
 from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME, OUTCOME_FILTER
 from loan_api.entrypoints.http.schemas import EXAMPLE_ID
@@ -206,6 +206,12 @@ class SearchSchema(_StrictSchema):
         },
     )
     cursor = _Cursor(metadata={"type": "string", "minLength": 1, "description": "`next_cursor` of the previous page."})
+
+    @validates_schema
+    def check_span(self, filters: Mapping[str, Any], **_: Any) -> None:
+        """Reject a span that contains no time at all, which would find nothing without saying why."""
+        if "since" in filters and "until" in filters and filters["until"] <= filters["since"]:
+            raise ValidationError({"to": [Refusal("Must be later than from.", "range")]})
 
 
 class _FastOutcome(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):

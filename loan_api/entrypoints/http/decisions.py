@@ -100,13 +100,13 @@ def decisions_blueprint(
         Reports whether the loan turned out good or bad. The latest report wins and earlier ones are kept as history.
         Retrying is safe: a report that repeats the latest one is ignored.
         """
-        told_by = guard.require("audit")
+        reporter = guard.require("audit")
         outcome = decode_outcome(read_json(current_request(), _OUTCOME_BYTES))
-        state = audit.report_outcome(decision_id, outcome, told_by)
+        state = audit.report_outcome(decision_id, outcome, reporter)
         return {
             "decision_id": state.decision_id,
             "outcome": state.outcomes[-1].outcome,
-            "outcomes": _told(state.outcomes),
+            "outcomes": _reports(state.outcomes),
         }
 
     @blueprint.route("/outcomes", methods=["POST"])
@@ -120,10 +120,10 @@ def decisions_blueprint(
 
         All are stored, or none if any decision is unknown. Retrying is safe: duplicates are ignored.
         """
-        told_by = guard.require("audit")
+        reporter = guard.require("audit")
         reports = decode_outcomes(read_json(current_request(), min(_OUTCOMES_BYTES, max_request_bytes)))
         try:
-            count = audit.report_outcomes(reports, told_by)
+            count = audit.report_outcomes(reports, reporter)
         except UnknownDecisionsError as error:
             raise refusals_of_unknown(list(error.positions)) from error
         return {"new": count.new, "known": count.known}
@@ -132,7 +132,7 @@ def decisions_blueprint(
 
 
 def _found(form: Form, found: FoundDecision) -> dict[str, Any]:
-    return _decision(form, found.decision) | {"outcomes": _told(found.outcomes)}
+    return _decision(form, found.decision) | {"outcomes": _reports(found.outcomes)}
 
 
 def _decision(form: Form, decision: RecordedDecision) -> dict[str, Any]:
@@ -165,7 +165,8 @@ def _batch(batch: RecordedBatch) -> dict[str, Any]:
     }
 
 
-def _told(outcomes: Sequence[ReportedOutcome]) -> list[dict[str, Any]]:
+def _reports(outcomes: Sequence[ReportedOutcome]) -> list[dict[str, Any]]:
     return [
-        {"outcome": told.outcome, "told_at": exact_utc_text(told.told_at), "told_by": told.told_by} for told in outcomes
+        {"outcome": each.outcome, "told_at": exact_utc_text(each.reported_at), "told_by": each.reported_by}
+        for each in outcomes
     ]

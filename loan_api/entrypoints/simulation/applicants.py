@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from loan_api.credit.form import Form
-from loan_api.formats.csv_text import read_csv
+from loan_api.formats.csv_text import other_separator, read_csv
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,11 @@ class Applicants:
 
     @classmethod
     def read(cls, form: Form, file: Path, random: Random) -> "Applicants":
-        """Read applicants from a CSV like that of training. Raises ValueError if it lacks columns or rows."""
-        rows = [[cell.strip() for cell in row] for _, row in read_csv(file.read_bytes())]
-        header, *content = rows or [[]]
-        columns = (*form.names, form.outcome.column)
-        missing = [name for name in columns if name not in header or not content]
-        if missing:
-            raise ValueError(f"{file.name} lacks rows with {', '.join(missing)}")
-        cells = [dict(zip(header, row, strict=False)) for row in content]
-        return cls(form, [_applicant(form, row) for row in cells], random)
+        """Read applicants from a CSV like that of training. Raises ValueError, with the line, if it is not one."""
+        try:
+            return cls(form, _applicants(form, file.read_bytes()), random)
+        except ValueError as error:
+            raise ValueError(f"{file.name}: {error}") from error
 
     def draw(self) -> Applicant:
         """Draw one applicant."""
@@ -52,13 +48,34 @@ class Applicants:
         return max(known) - min(known) if known else 0.0
 
 
-def _applicant(form: Form, row: Mapping[str, str]) -> Applicant:
-    numbers = {number.name for number in form.numbers}
-    values = {
-        name: None if row[name] in form.dataset.missing else _number(row[name]) if name in numbers else row[name]
-        for name in form.names
-    }
-    return Applicant(values, int(row[form.outcome.column] in form.outcome.approved))
+def _applicants(form: Form, content: bytes) -> list[Applicant]:
+    numbered = read_csv(content)
+    header = [name.strip() for name in next(numbered, (1, []))[1]]
+    if separator := other_separator(header, form.names):
+        raise ValueError(f"The cells are separated by {separator}. Separate them by commas.")
+    missing = [name for name in (*form.names, form.outcome.column) if name not in header]
+    if missing:
+        raise ValueError(f"The header lacks {', '.join(missing)}.")
+    applicants = [_applicant(form, line, dict(zip(header, row, strict=False))) for line, row in numbered]
+    if not applicants:
+        raise ValueError("There are no applicants.")
+    return applicants
+
+
+def _applicant(form: Form, line: int, cells: Mapping[str, str]) -> Applicant:
+    try:
+        given = {
+            name: None if cells[name].strip() in form.dataset.missing else cells[name].strip() for name in form.names
+        }
+        application: dict[str, Any] = dict(given)
+        for number in form.numbers:
+            text = given[number.name]
+            application[number.name] = None if text is None else _number(text)
+        return Applicant(application, int(cells[form.outcome.column].strip() in form.outcome.approved))
+    except KeyError:
+        raise ValueError(f"Line {line} has fewer cells than the header.") from None
+    except ValueError:
+        raise ValueError(f"Line {line} contains a text instead of a number.") from None
 
 
 def _number(text: str) -> float | int:

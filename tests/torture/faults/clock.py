@@ -36,18 +36,18 @@ def _each_is_listed_once(scene: Scene) -> None:
     noon = datetime.now(UTC)
     days = ((None, noon - _A_DAY / 2), (noon - _A_DAY / 2, noon + _A_DAY / 2), (noon + _A_DAY / 2, None))
     for since, until in ((None, None), *days):
-        told = _told(scene.told, since, until)
-        assert told, "something was decided then"
+        decided = _decided(scene.acknowledged, since, until)
+        assert decided, "something was decided then"
         for found in (_listed(scene.stage.url, since, until), _exported(scene.stage.url, since, until)):
             times = Counter(found)
-            assert [each for each in told if each not in times] == []
+            assert [each for each in decided if each not in times] == []
             assert [each for each in times if times[each] > 1] == []
 
 
-def _told(told: Acknowledged, since: datetime | None, until: datetime | None) -> list[str]:
+def _decided(acknowledged: Acknowledged, since: datetime | None, until: datetime | None) -> list[str]:
     """Return the ids of acknowledged decisions in that period, by the timestamp in the response."""
-    times = {each: answer["timestamp"] for each, (_, answer) in told.decisions.items()}
-    for batch_id, batch in told.batches.items():
+    times = {each: answer["timestamp"] for each, (_, answer) in acknowledged.decisions.items()}
+    for batch_id, batch in acknowledged.batches.items():
         text = batch.answer["timestamp"]
         times |= {str(DecisionName(batch_id, row)): text for row in range(BATCH_ROWS)}
     moments = {text: parse_time(text) for text in set(times.values())}
@@ -87,9 +87,9 @@ def jumps(scene: Scene) -> Iterator[None]:
     for off, command in ((_A_DAY, ("promote", "1.0.1")), (-_A_DAY, ("rollback",))):
         clock.set_off(off)
         scene.progress()
-        told = parse_time(scene.health()["timestamp"])
-        assert told is not None
-        assert abs(told - clock.now()) < timedelta(minutes=1), "the service uses that clock"
+        reported = parse_time(scene.health()["timestamp"])
+        assert reported is not None
+        assert abs(reported - clock.now()) < timedelta(minutes=1), "the service uses that clock"
         assert [scene.health()["registry"] for _ in range(8)] == ["ok"] * 8
         finished = run_training(scene.stage.home.environ | clock.environ, *command)
         assert finished.returncode == 0, finished.stderr

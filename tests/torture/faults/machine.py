@@ -58,7 +58,7 @@ def no_descriptors(scene: Scene) -> Iterator[None]:
         for _ in range(_STRANGERS):
             strangers.enter_context(socket.create_connection(("127.0.0.1", scene.service.port)))
         # Passing a batch to its process takes a descriptor, so all batches may be refused.
-        progress(scene.told, decisions=50, batches=0)
+        progress(scene.acknowledged, decisions=50, batches=0)
         yield
     assert scene.service.workers == workers
     for pid in workers:

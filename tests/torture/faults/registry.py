@@ -46,23 +46,23 @@ def locked(scene: Scene) -> Iterator[None]:
     "the served model stays in service; promotions are followed again once the file is restored",
 )
 def deleted(scene: Scene) -> Iterator[None]:
-    file, aside = scene.home / "mlflow.db", scene.home / "mlflow.db.aside"
-    file.rename(aside)
+    file, moved = scene.home / "mlflow.db", scene.home / "mlflow.db.moved"
+    file.rename(moved)
     scene.wait_for_health("registry")
     yield
-    aside.rename(file)
+    moved.rename(file)
     _promoted_by_training(scene.stage.home, "1.0.1")
 
 
 @fault("tracking database corrupted", "as if it were deleted")
 def corrupted(scene: Scene) -> Iterator[None]:
-    file, aside = scene.home / "mlflow.db", scene.home / "mlflow.db.aside"
-    shutil.copyfile(file, aside)
+    file, moved = scene.home / "mlflow.db", scene.home / "mlflow.db.moved"
+    shutil.copyfile(file, moved)
     with file.open("r+b") as damaged:
         damaged.write(os.urandom(65_536))
     scene.wait_for_health("registry")
     yield
-    aside.rename(file)
+    moved.rename(file)
     _promoted_by_training(scene.stage.home, "1.0.1")
 
 
@@ -70,12 +70,12 @@ def corrupted(scene: Scene) -> Iterator[None]:
     "artifact store unreachable", "a version that cannot be fetched is rejected until it can; the previous one serves"
 )
 def unreachable(scene: Scene) -> Iterator[None]:
-    store, aside = scene.home / "mlartifacts", scene.home / "mlartifacts.aside"
-    store.rename(aside)
+    store, moved = scene.home / "mlartifacts", scene.home / "mlartifacts.moved"
+    store.rename(moved)
     scene.promote("1.0.1")
     scene.wait_for_health("registry")
     yield
-    aside.rename(store)
+    moved.rename(store)
 
 
 @fault("artifact truncated", "its digest does not match, so it is rejected until repaired; the previous version serves")
