@@ -1,6 +1,7 @@
 """The graph operations of each model family."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,22 @@ def _only_calibrated(estimator: Any) -> Any:
     return estimator.calibrated_classifiers_[0]
 
 
+def _vote(graph: Graph, estimator: Any, inputs: str) -> str:
+    """Add the mean of the members' probabilities."""
+    if estimator.weights is not None or estimator.voting != "soft":
+        raise NotCompilableError("VotingClassifier is compiled with an unweighted soft vote only")
+    members = [add_probability(graph, member, inputs) for member in estimator.estimators_]
+    total = reduce(lambda one, other: graph.add("Add", one, other), members)
+    return graph.add("Div", total, graph.constant(float(len(members))))
+
+
+def _scaled(graph: Graph, pipeline: Any, inputs: str) -> str:
+    """Add the probability of a pipeline of a scaler and an estimator."""
+    scaler, estimator = (step for _, step in pipeline.steps)
+    centred = graph.add("Sub", inputs, graph.constant(scaler.mean_))
+    return add_probability(graph, estimator, graph.add("Div", centred, graph.constant(scaler.scale_)))
+
+
 def _tree_sum(graph: Graph, estimator: Any, inputs: str) -> str:
     return add_sum(graph, tree_ensemble(estimator), inputs)
 
@@ -103,4 +120,6 @@ _PROBABILITIES: Mapping[str, _Family] = {
     "CatBoostClassifier": lambda graph, estimator, inputs: graph.logistic(_tree_sum(graph, estimator, inputs)),
     "GaussianNB": formulas.gaussian_nb,
     "MLPClassifier": formulas.mlp,
+    "Pipeline": _scaled,
+    "VotingClassifier": _vote,
 }

@@ -20,6 +20,7 @@ from training.compilation.graph import Graph
 from training.compilation.order import scoring_order
 from training.compilation.preprocessing import add_scaling, is_scaled, model_inputs
 from training.compilation.proof import SplitPoints, proof_applications
+from training.compilation.trees import TreeEnsemble
 from training.compilation.visits import split_points_of
 from training.errors import NotCompilableError
 
@@ -73,26 +74,33 @@ def compile_pipeline(pipeline: Pipeline) -> tuple[list[ModelInput], bytes]:
 
 
 def split_points(form: Form, pipeline: Pipeline, invented: Columns) -> Mapping[str, SplitPoints]:
-    """Return the split points of a fitted tree pipeline by feature; empty if it has no trees.
+    """Return the split points of a fitted pipeline's trees by feature; empty if it has no trees.
 
     Raises NotCompilableError for trees on standardised numbers.
     """
-    estimator = uncalibrated(_estimator(pipeline))
-    if not is_made_of_trees(estimator):
-        return {}
-    if is_scaled(pipeline["preprocessing"]):
-        raise NotCompilableError(
-            "trees on standardised numbers are not compiled, because their splits cannot be tested exactly"
-        )
     inputs = model_inputs(pipeline["preprocessing"])
-    return split_points_of(tree_ensemble(estimator), inputs, _seen_by_model(form, pipeline, invented))
+    found: dict[str, SplitPoints] = {}
+    for ensemble in _ensembles(pipeline):
+        for name, more in split_points_of(ensemble, inputs, _seen_by_model(form, pipeline, invented)).items():
+            found[name] = found[name] + more if name in found else more
+    return found
 
 
 def _order(form: Form, pipeline: Pipeline, invented: Columns) -> bytes | None:
+    ensembles = sorted(_ensembles(pipeline), key=lambda ensemble: len(ensemble.trees))
+    return scoring_order(ensembles[-1], _seen_by_model(form, pipeline, invented)) if ensembles else None
+
+
+def _ensembles(pipeline: Pipeline) -> list[TreeEnsemble]:
+    """Return the trees of the estimator, or of the members of a vote. Raises NotCompilableError."""
     estimator = uncalibrated(_estimator(pipeline))
-    if not is_made_of_trees(estimator):
-        return None
-    return scoring_order(tree_ensemble(estimator), _seen_by_model(form, pipeline, invented))
+    is_vote = type(estimator).__name__ == "VotingClassifier"
+    members = [each for each in (estimator.estimators_ if is_vote else [estimator]) if is_made_of_trees(each)]
+    if members and is_scaled(pipeline["preprocessing"]):
+        raise NotCompilableError(
+            "trees on standardised numbers are not compiled, because their splits cannot be tested exactly"
+        )
+    return [tree_ensemble(member) for member in members]
 
 
 def _seen_by_model(form: Form, pipeline: Pipeline, applications: Columns) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ They lie where two computations could diverge: on split thresholds, at the ends 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ class SplitPoints:
 
     points: NDArray[np.float64]
     bases: NDArray[np.intp]
+
+    def __add__(self, other: Self) -> Self:
+        """Return the split points of both."""
+        return type(self)(np.concatenate([self.points, other.points]), np.concatenate([self.bases, other.bases]))
 
 
 def proof_applications(

@@ -25,11 +25,13 @@ def choose_calibration(
     """Choose the calibration with the lowest log loss and return the n probabilities it yields.
 
     `scores` (n, the estimator's ranking) and `probabilities` (n) are out of fold; each fold is calibrated on the
-    others. All probabilities are bounded by Laplace's rule.
+    others. All probabilities are bounded by Laplace's rule. A calibration must lower the log loss by more than two
+    standard errors of the paired difference: a smaller gain is noise.
     """
     bound = laplace_bound(len(outcomes))
     choice: tuple[Calibration, Probabilities] = ("none", np.clip(probabilities, bound, 1 - bound))
-    least = log_losses(outcomes, choice[1]).mean()
+    losses = log_losses(outcomes, choice[1])
+    most = 0.0
     for method in _METHODS:
         calibrated = np.empty_like(probabilities)
         for training_rows, fold_rows in folds:
@@ -37,9 +39,9 @@ def choose_calibration(
                 method, scores[training_rows], outcomes[training_rows], scores[fold_rows]
             )
         calibrated = np.clip(calibrated, bound, 1 - bound)
-        loss = log_losses(outcomes, calibrated).mean()
-        if loss < least:
-            choice, least = (method, calibrated), loss
+        gains = losses - log_losses(outcomes, calibrated)
+        if gains.mean() > max(most, 2 * np.std(gains, ddof=1) / np.sqrt(len(gains))):
+            choice, most = (method, calibrated), float(gains.mean())
     return choice
 
 

@@ -16,11 +16,14 @@ from sklearn.ensemble import (
     ExtraTreesClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
+    VotingClassifier,
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -43,23 +46,26 @@ class Complexity(IntEnum):
 class Candidate:
     """One algorithm. `library` is a dependency beyond scikit-learn.
 
-    `build` makes the unfitted estimator from a seed and the direction in which the probability may move with each
-    input. Estimators that are not `constrained` ignore the directions, so they compete only if there are none. Those
-    that do not `accept_missing` get the median and an indicator instead. `scaled` estimators compare magnitudes across
+    `build` makes the unfitted estimator from a seed, the direction in which the probability may move with each input,
+    and the number of trees; cross-validation chooses that number from `rounds`, which is empty for algorithms without
+    it. Estimators that are not `constrained` ignore the directions, so they compete only if there are none. Those that
+    do not `accept_missing` get the median and an indicator instead. `scaled` estimators compare magnitudes across
     features and get standardised numbers. `row_limit` is the size of the largest training part that it accepts, for
     algorithms whose cost grows faster than the rows. `keeps_applications` marks estimators whose fitted model contains
-    training applications.
+    training applications. A candidate that is not `usual` only competes if it is named.
     """
 
     name: str
-    build: Callable[[int, Signs], Any]
+    build: Callable[[int, Signs, int], Any]
     complexity: Complexity = Complexity.ENSEMBLE
+    rounds: tuple[int, ...] = ()
     scaled: bool = False
     library: str | None = None
     constrained: bool = False
     accepts_missing: bool = False
     row_limit: int | None = None
     keeps_applications: bool = False
+    usual: bool = True
 
     @property
     def is_installed(self) -> bool:
@@ -67,27 +73,94 @@ class Candidate:
         return self.library is None or importlib.util.find_spec(self.library) is not None
 
 
-def _svc(seed: int, _: Signs) -> Any:
+_ROUNDS = (25, 50, 75, 100, 150, 200, 300, 400, 500)
+_Build = Callable[[int, Signs, int], Any]
+
+
+def _constraints(signs: Signs) -> list[int] | None:
+    """Return the directions as the libraries expect them; all fit faster without any."""
+    return list(signs) if any(signs) else None
+
+
+def _logistic_regression(penalty: float) -> _Build:
+    return lambda seed, _, __: LogisticRegression(C=1 / penalty, max_iter=5000, random_state=seed)
+
+
+def _boosting(leaves: int, rate: float, *, least: int = 20, random_splits: bool = False) -> _Build:
+    """Return gradient boosting of small trees on random parts of the data, which need not be tuned further."""
+
+    def build(seed: int, signs: Signs, rounds: int) -> Any:
+        from lightgbm import LGBMClassifier
+
+        return LGBMClassifier(
+            n_estimators=rounds,
+            num_leaves=leaves,
+            learning_rate=rate,
+            min_child_samples=least,
+            extra_trees=random_splits,
+            subsample=0.8,
+            subsample_freq=1,
+            colsample_bytree=0.5,
+            reg_lambda=5.0,
+            monotone_constraints=_constraints(signs),
+            random_state=seed,
+            n_jobs=1,
+            deterministic=True,
+            force_row_wise=True,
+            verbose=-1,
+        )
+
+    return build
+
+
+_SHALLOW = _boosting(3, 0.05, least=10)
+_RANDOM = _boosting(8, 0.05, random_splits=True)
+
+
+def _vote(penalty: float, trees: _Build) -> _Build:
+    """Return the mean of a logistic regression and boosted trees."""
+
+    def build(seed: int, signs: Signs, rounds: int) -> Any:
+        linear = Pipeline([("scale", StandardScaler()), ("linear", _logistic_regression(penalty)(seed, signs, rounds))])
+        return VotingClassifier([("linear", linear), ("trees", trees(seed, signs, rounds))], voting="soft")
+
+    return build
+
+
+def _tree(seed: int, signs: Signs, _: int) -> Any:
+    return DecisionTreeClassifier(monotonic_cst=_constraints(signs), random_state=seed)
+
+
+def _small_tree(seed: int, signs: Signs, _: int) -> Any:
+    return DecisionTreeClassifier(
+        min_samples_leaf=20, max_leaf_nodes=24, monotonic_cst=_constraints(signs), random_state=seed
+    )
+
+
+def _forest(seed: int, signs: Signs, _: int) -> Any:
+    return RandomForestClassifier(n_estimators=100, monotonic_cst=_constraints(signs), random_state=seed)
+
+
+def _extra_trees(seed: int, signs: Signs, _: int) -> Any:
+    return ExtraTreesClassifier(n_estimators=100, monotonic_cst=_constraints(signs), random_state=seed)
+
+
+def _hist_gradient_boosting(seed: int, signs: Signs, _: int) -> Any:
+    return HistGradientBoostingClassifier(
+        learning_rate=0.05,
+        max_leaf_nodes=8,
+        l2_regularization=5.0,
+        monotonic_cst=_constraints(signs),
+        random_state=seed,
+    )
+
+
+def _svc(seed: int, _: Signs, __: int) -> Any:
     # SVC yields no probabilities; the calibration is fitted on its cross-validated scores.
     return CalibratedClassifierCV(SVC(C=10.0, random_state=seed), ensemble=False)
 
 
-def _lightgbm(seed: int, signs: Signs) -> Any:
-    from lightgbm import LGBMClassifier
-
-    return LGBMClassifier(
-        n_estimators=200,
-        learning_rate=0.05,
-        num_leaves=15,
-        min_child_samples=20,
-        monotone_constraints=list(signs) if any(signs) else None,
-        random_state=seed,
-        n_jobs=1,
-        verbose=-1,
-    )
-
-
-def _xgboost(seed: int, signs: Signs) -> Any:
+def _xgboost(seed: int, signs: Signs, _: int) -> Any:
     from xgboost import XGBClassifier
 
     constraints = tuple(signs) if any(signs) else None
@@ -96,13 +169,16 @@ def _xgboost(seed: int, signs: Signs) -> Any:
     )
 
 
-def _catboost(seed: int, signs: Signs) -> Any:
+def _catboost(seed: int, signs: Signs, rounds: int) -> Any:
     from catboost import CatBoostClassifier
 
     return CatBoostClassifier(
-        iterations=200,
+        iterations=rounds,
+        learning_rate=0.04,
+        depth=4,
+        l2_leaf_reg=5,
         # A text, because CatBoost changes lists, and scikit-learn then refuses to clone it.
-        monotone_constraints=str(tuple(signs)) if any(signs) else None,
+        monotone_constraints=f"({','.join(map(str, signs))})" if any(signs) else None,
         random_seed=seed,
         thread_count=1,
         verbose=False,
@@ -110,87 +186,72 @@ def _catboost(seed: int, signs: Signs) -> Any:
     )
 
 
-def _hist_gradient_boosting(seed: int, signs: Signs) -> Any:
-    return HistGradientBoostingClassifier(
-        learning_rate=0.05,
-        max_iter=150,
-        max_leaf_nodes=8,
-        min_samples_leaf=20,
-        l2_regularization=1.0,
-        early_stopping=False,
-        monotonic_cst=_constraints(signs),
-        random_state=seed,
-    )
-
-
-def _constraints(signs: Signs) -> list[int] | None:
-    """Return the directions for scikit-learn, which fits faster without any."""
-    return list(signs) if any(signs) else None
-
-
-def _forest(seed: int, signs: Signs) -> Any:
-    return RandomForestClassifier(n_estimators=100, monotonic_cst=_constraints(signs), random_state=seed)
-
-
-def _regular_forest(seed: int, signs: Signs) -> Any:
-    return RandomForestClassifier(
-        n_estimators=200, min_samples_leaf=5, monotonic_cst=_constraints(signs), random_state=seed
-    )
-
-
-def _extra_trees(seed: int, signs: Signs) -> Any:
-    return ExtraTreesClassifier(n_estimators=100, monotonic_cst=_constraints(signs), random_state=seed)
-
-
 # One split of one feature, which a candidate must beat to be worth its complexity.
 BASELINE = Candidate(
     "stump",
-    lambda seed, signs: DecisionTreeClassifier(max_depth=1, monotonic_cst=_constraints(signs), random_state=seed),
+    lambda seed, signs, _: DecisionTreeClassifier(max_depth=1, monotonic_cst=_constraints(signs), random_state=seed),
     complexity=Complexity.READABLE,
     constrained=True,
     accepts_missing=True,
 )
 
+
+def _linear_candidate(name: str, penalty: float) -> Candidate:
+    # It ignores the directions, but the effects of its features are probed after the fit.
+    return Candidate(name, _logistic_regression(penalty), complexity=Complexity.READABLE, constrained=True, scaled=True)
+
+
+def _tree_candidate(name: str, build: _Build, complexity: Complexity = Complexity.ENSEMBLE, **more: Any) -> Candidate:
+    return Candidate(name, build, complexity=complexity, constrained=True, accepts_missing=True, **more)
+
+
+def _boosted_candidate(name: str, build: _Build) -> Candidate:
+    return _tree_candidate(name, build, rounds=_ROUNDS, library="lightgbm")
+
+
+def _vote_candidate(name: str, penalty: float, trees: _Build) -> Candidate:
+    build = _vote(penalty, trees)
+    return Candidate(name, build, rounds=_ROUNDS, library="lightgbm", constrained=True)
+
+
 CANDIDATES: tuple[Candidate, ...] = (
-    # The signs of its coefficients are probed after the fit.
+    _linear_candidate("logistic_regression", 1.0),
+    _linear_candidate("logistic_regression_strong", 10.0),
+    _tree_candidate("decision_tree", _tree, Complexity.READABLE),
+    _tree_candidate("small_tree", _small_tree, Complexity.READABLE),
+    _tree_candidate("random_forest", _forest),
+    _boosted_candidate("lightgbm", _boosting(6, 0.06)),
+    _boosted_candidate("lightgbm_shallow", _SHALLOW),
+    _boosted_candidate("lightgbm_random", _RANDOM),
+    _vote_candidate("vote_shallow", 1.0, _SHALLOW),
+    _vote_candidate("vote_shallow_strong", 10.0, _SHALLOW),
+    _vote_candidate("vote_random", 1.0, _RANDOM),
+    _vote_candidate("vote_random_strong", 10.0, _RANDOM),
+    _tree_candidate("catboost", _catboost, rounds=_ROUNDS, library="catboost"),
+    _tree_candidate("xgboost", _xgboost, library="xgboost", usual=False),
+    _tree_candidate("hist_gradient_boosting", _hist_gradient_boosting, usual=False),
+    _tree_candidate("extra_trees", _extra_trees, usual=False),
+    Candidate("ada_boost", lambda seed, _, __: AdaBoostClassifier(n_estimators=100, random_state=seed), usual=False),
     Candidate(
-        "logistic_regression",
-        lambda seed, _: LogisticRegression(max_iter=5000, random_state=seed),
-        complexity=Complexity.READABLE,
-        constrained=True,
-        scaled=True,
+        "svc", _svc, complexity=Complexity.OPAQUE, scaled=True, row_limit=15_000, keeps_applications=True, usual=False
     ),
-    Candidate(
-        "decision_tree",
-        lambda seed, signs: DecisionTreeClassifier(monotonic_cst=_constraints(signs), random_state=seed),
-        complexity=Complexity.READABLE,
-        constrained=True,
-        accepts_missing=True,
-    ),
-    Candidate("random_forest", _forest, constrained=True, accepts_missing=True),
-    Candidate("regular_forest", _regular_forest, constrained=True, accepts_missing=True),
-    Candidate("extra_trees", _extra_trees, constrained=True, accepts_missing=True),
-    Candidate("hist_gradient_boosting", _hist_gradient_boosting, constrained=True, accepts_missing=True),
-    Candidate("ada_boost", lambda seed, _: AdaBoostClassifier(n_estimators=100, random_state=seed)),
-    Candidate("svc", _svc, complexity=Complexity.OPAQUE, scaled=True, row_limit=15_000, keeps_applications=True),
     Candidate(
         "k_nearest_neighbours",
-        lambda _, __: KNeighborsClassifier(n_neighbors=7),
+        lambda *_: KNeighborsClassifier(n_neighbors=7),
         complexity=Complexity.OPAQUE,
         scaled=True,
         row_limit=15_000,
         keeps_applications=True,
+        usual=False,
     ),
-    Candidate("naive_bayes", lambda _, __: GaussianNB(), complexity=Complexity.READABLE, scaled=True),
+    Candidate("naive_bayes", lambda *_: GaussianNB(), complexity=Complexity.READABLE, scaled=True, usual=False),
     Candidate(
         "mlp",
-        lambda seed, _: MLPClassifier((32, 16), max_iter=500, early_stopping=True, random_state=seed),
+        lambda seed, _, __: MLPClassifier((32, 16), max_iter=500, early_stopping=True, random_state=seed),
         complexity=Complexity.OPAQUE,
         scaled=True,
+        usual=False,
     ),
-    Candidate("lightgbm", _lightgbm, library="lightgbm", constrained=True, accepts_missing=True),
-    Candidate("xgboost", _xgboost, library="xgboost", constrained=True, accepts_missing=True),
-    Candidate("catboost", _catboost, library="catboost", constrained=True, accepts_missing=True),
 )
 
 
@@ -211,7 +272,7 @@ def able_to_learn_from(
 
 
 def select_candidates(names: Iterable[str] = ()) -> tuple[Candidate, ...]:
-    """Return the candidates called `names`, in declared order, or all whose library is installed.
+    """Return the candidates called `names`, in declared order, or all usual ones whose library is installed.
 
     Raises CandidateError if a name is unknown or its library is missing.
     """
@@ -223,4 +284,4 @@ def select_candidates(names: Iterable[str] = ()) -> tuple[Candidate, ...]:
     for candidate in CANDIDATES:
         if candidate.name in wanted and not candidate.is_installed:
             raise CandidateError(f"candidate {candidate.name} needs {candidate.library}; install it with make boosters")
-    return tuple(c for c in CANDIDATES if (c.name in wanted if wanted else c.is_installed))
+    return tuple(c for c in CANDIDATES if (c.name in wanted if wanted else c.usual and c.is_installed))

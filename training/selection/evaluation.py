@@ -19,7 +19,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from loan_api.credit.bounds import BoundedClassifier
+from loan_api.credit.bounds import BoundedClassifier, laplace_bound
 from loan_api.credit.decision import DEFAULT_THRESHOLD
 from loan_api.credit.form import Form
 from loan_api.credit.reference import edges_of, feature_histograms
@@ -27,10 +27,11 @@ from loan_api.scoring.pipeline import PipelineScorer, frame_columns
 from training.data.split import FOLDS, Split
 from training.selection.calibration import Calibration, Folds, calibrated, choose_calibration
 from training.selection.candidates import Candidate
-from training.selection.metrics import Probabilities, measure
+from training.selection.metrics import Probabilities, log_losses, measure
 from training.selection.monotonicity import violations
 from training.selection.pipeline import build_pipeline, monotonicity
 from training.selection.plots import draw_plots
+from training.selection.rounds import staged_probabilities
 from training.selection.threshold import choose_threshold
 
 _TIMED_BATCH = 1000
@@ -109,11 +110,11 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
     outcomes = split.train_outcomes.to_numpy()
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=conditions.seed)
     folds = list(splitter.split(split.train_applications, outcomes))
-    scores, probabilities = _predict_out_of_fold(candidate, split, folds, conditions.seed)
-    calibration, probabilities = choose_calibration(outcomes, scores, probabilities, folds)
+    unseen = _predict_out_of_fold(candidate, split, folds, conditions.seed)
+    calibration, probabilities = choose_calibration(outcomes, unseen.scores, unseen.probabilities, folds)
     threshold = choose_threshold(outcomes, probabilities, conditions.wrong_approval_cost)
 
-    unfitted = build_estimator(candidate, split.form, conditions.seed)
+    unfitted = build_estimator(candidate, split.form, conditions.seed, unseen.rounds)
     estimator = BoundedClassifier(calibrated(unfitted, calibration, splitter))
     decider = FixedThresholdClassifier(estimator, threshold=threshold, pos_label=1, response_method="predict_proba")
     pipeline = _pipeline(candidate, split.form, decider)
@@ -145,32 +146,46 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
     )
 
 
-def build_estimator(candidate: Candidate, form: Form, seed: int) -> Any:
-    """Return the candidate's unfitted estimator, constrained by the effects of the form."""
-    return candidate.build(seed, monotonicity(form, imputed=not candidate.accepts_missing))
+def build_estimator(candidate: Candidate, form: Form, seed: int, rounds: int = 0) -> Any:
+    """Return the candidate's unfitted estimator with that many trees, constrained by the effects of the form."""
+    return candidate.build(seed, monotonicity(form, imputed=not candidate.accepts_missing), rounds)
 
 
 def _pipeline(candidate: Candidate, form: Form, estimator: Any) -> Pipeline:
     return build_pipeline(form, estimator, scaled=candidate.scaled, imputed=not candidate.accepts_missing)
 
 
-def _predict_out_of_fold(
-    candidate: Candidate, split: Split, folds: Folds, seed: int
-) -> tuple[NDArray[np.float64], Probabilities]:
-    """Return score and probability of every training row from a model that did not learn from it.
+@dataclass(frozen=True)
+class _OutOfFold:
+    """Score and probability of every training row (n) from a model that did not learn from it, and its rounds.
 
     The score is the input of scikit-learn's calibration: the decision function, or the probability if there is none.
     """
-    rows = len(split.train_outcomes)
-    scores, probabilities = np.empty(rows), np.empty(rows)
+
+    scores: NDArray[np.float64]
+    probabilities: Probabilities
+    rounds: int = 0
+
+
+def _predict_out_of_fold(candidate: Candidate, split: Split, folds: Folds, seed: int) -> _OutOfFold:
+    """Predict every fold by a model of the others, with the number of rounds that has the lowest log loss."""
+    outcomes = split.train_outcomes.to_numpy()
+    rounds = candidate.rounds or (0,)
+    # A row for each number of rounds.
+    scores, probabilities = np.empty((2, len(rounds), len(outcomes)))
     for training_rows, fold_rows in folds:
-        pipeline = _pipeline(candidate, split.form, build_estimator(candidate, split.form, seed))
-        pipeline.fit(split.train_applications.iloc[training_rows], split.train_outcomes.iloc[training_rows])
+        pipeline = _pipeline(candidate, split.form, build_estimator(candidate, split.form, seed, max(rounds)))
+        pipeline.fit(split.train_applications.iloc[training_rows], outcomes[training_rows])
         unseen = split.train_applications.iloc[fold_rows]
-        probabilities[fold_rows] = pipeline.predict_proba(unseen)[:, 1]
+        probabilities[:, fold_rows] = staged_probabilities(
+            pipeline["estimator"], pipeline[:-1].transform(unseen), rounds
+        )
         has_score = hasattr(pipeline, "decision_function")
-        scores[fold_rows] = pipeline.decision_function(unseen) if has_score else probabilities[fold_rows]
-    return scores, probabilities
+        scores[:, fold_rows] = pipeline.decision_function(unseen) if has_score else probabilities[:, fold_rows]
+    bound = laplace_bound(len(outcomes))
+    losses = [log_losses(outcomes, np.clip(each, bound, 1 - bound)).mean() for each in probabilities]
+    best = int(np.argmin(losses))
+    return _OutOfFold(scores[best], probabilities[best], rounds[best])
 
 
 def _cross_validated(outcomes: NDArray[np.int64], probabilities: Probabilities, folds: Folds) -> dict[str, float]:
