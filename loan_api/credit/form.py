@@ -369,9 +369,12 @@ def _is_number(value: Any) -> bool:
 
 def _outcome(table: _Table) -> OutcomeColumn:
     column = table.text("column")
-    approved, rejected = (table.texts(name, one_is_enough=True) for name in ("approved", "rejected"))
+    # Cells are read without the spaces around them.
+    approved, rejected = (
+        tuple(value.strip() for value in table.texts(name, one_is_enough=True)) for name in ("approved", "rejected")
+    )
     for name, values in (("approved", approved), ("rejected", rejected)):
-        if any(not value.strip() for value in values):
+        if not all(values):
             table.wrong(name, "must not be empty")
     if both := [value for value in approved if value in rejected]:
         table.wrong("rejected", f"repeats {both[0]!r}, which means approved")

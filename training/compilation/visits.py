@@ -32,8 +32,9 @@ def split_points_of(
         turning = turning_points(ensemble, tree)
         for place, point, (rows, _) in zip(tree.inputs, turning, visits(ensemble, tree, matrix), strict=True):
             split = inputs[place]
-            # The proof has rows for every value of a category, and for missing numbers, anyway.
-            if split.equals is None and not split.is_missing:
+            # The proof has rows for every value of a category, and for missing numbers, anyway. The threshold of a
+            # split between missing numbers and all others is infinite.
+            if split.equals is None and not split.is_missing and np.isfinite(point):
                 drawn = random.randint(0, len(rows) or len(matrix), applications)
                 bases.setdefault(split.column, []).extend(rows[drawn] if len(rows) else drawn)
                 points.setdefault(split.column, []).extend([point] * applications)

@@ -6,6 +6,7 @@ the file) and the column, and never repeat a value.
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,10 +133,15 @@ def _read_table(form: Form, path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
 
 
 def _known_names(form: Form, header: Sequence[str]) -> list[str]:
-    """Replace the columns whose normalized name the form knows, unless it knows them as they are."""
-    known = {*_columns(form), *form.dataset.ignored}
-    by_normalized = {normalized(name): name for name in known}
-    return [name if name in known else by_normalized.get(normalized(name), name) for name in header]
+    """Replace the columns that only normalized, in either case, are the name of a column that the form knows."""
+    known = dict.fromkeys((*_columns(form), *form.dataset.ignored))
+    keys = Counter(map(_key, known))
+    by_key = {_key(name): name for name in known if _key(name) and keys[_key(name)] == 1}
+    return [name if name in known else by_key.get(_key(name), name) for name in header]
+
+
+def _key(column: str) -> str:
+    return normalized(column).casefold()
 
 
 def _check_header(form: Form, path: Path, header: list[str]) -> None:
