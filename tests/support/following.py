@@ -4,6 +4,7 @@ from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.registry.following import Follower
 from loan_api.adapters.registry.mlflow_source import MlflowModels
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
 
 
@@ -27,4 +28,5 @@ def cache_of(home: TrainedHome) -> ModelCache:
 
 def source_of(home: TrainedHome) -> CachedModelSource:
     """Return the model source of a worker in that home. Each reading also polls the registry."""
-    return CachedModelSource(cache_of(home), FollowerInThisProcess(home), poll_seconds=1, valid_from=0)
+    follower = FollowerInThisProcess(home)
+    return CachedModelSource(SHIPPED, cache_of(home), follower, poll_seconds=1, valid_from=0)

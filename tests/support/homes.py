@@ -19,6 +19,7 @@ from rich.console import Console
 
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, artifact_digest
 from loan_api.settings import PROJECT_ROOT, Settings, read_settings
+from tests.support.forms import SHIPPED
 from training.commands import cli
 from training.console import TrainingConsole
 from training.data.sample import write_sample
@@ -114,7 +115,7 @@ def settings_of(home: Path) -> Settings:
 def new_home(home: Path, names: tuple[str, ...] = QUICK) -> TrainedHome:
     """Train 1.0.0 on 600 synthetic applications; the best of these candidates is in Production."""
     home.mkdir()
-    write_sample(home / "data.csv", rows=600, seed=11)
+    write_sample(SHIPPED, home / "data.csv", rows=600, seed=11)
     settings = settings_of(home)
     return TrainedHome(settings, train_quickly(settings, names))
 
