@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from training.compilation.trees import Tree, TreeEnsemble
 from training.errors import NotCompilableError
+
+
+# Larger than kZeroThreshold of LightGBM (include/LightGBM/meta.h), 1e-35.
+_TINY = 1e-34
 
 
 def is_made_of_trees(estimator: Any) -> bool:
@@ -107,12 +111,22 @@ def _lightgbm_tree(root: Mapping[str, Any]) -> Tree:
     grow(root)
     return Tree(
         np.array([node["split_feature"] for node in splits], dtype=np.int64),
-        np.array([node["threshold"] for node in splits], dtype=np.float64),
+        _lightgbm_thresholds([node["threshold"] for node in splits]),
         np.array([children[split][0] for split in range(len(splits))], dtype=np.int64),
         np.array([children[split][1] for split in range(len(splits))], dtype=np.int64),
         np.array(leaves, dtype=np.float64),
         np.array([_missing_passes(node) for node in splits], dtype=bool),
     )
+
+
+def _lightgbm_thresholds(dumped: Sequence[float]) -> NDArray[np.float64]:
+    """Return the thresholds, the last values that pass.
+
+    LightGBM separates zero from negative numbers by a tiny one, which does not pass itself.
+    """
+    thresholds = np.array(dumped, dtype=np.float64)
+    is_tiny = (thresholds < 0) & (thresholds > -_TINY)
+    return np.where(is_tiny, np.nextafter(thresholds, -np.inf), thresholds)
 
 
 def _missing_passes(node: Mapping[str, Any]) -> bool:
