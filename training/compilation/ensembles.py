@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from training.compilation.trees import Tree, TreeEnsemble
 from training.errors import NotCompilableError
 
-
 # Larger than kZeroThreshold of LightGBM (include/LightGBM/meta.h), 1e-35.
 _TINY = 1e-34
 
