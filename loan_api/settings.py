@@ -7,6 +7,7 @@ service, training and gunicorn's master can all import it.
 import dataclasses
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -340,6 +341,9 @@ def read_settings(
             problems.append(f"{variable} {error}")
         except OSError as error:
             problems.append(f"{variable} cannot be used: {error.strerror} ({error.filename})")
+    # MLflow reads its migrations from its own folder, which must not contain a %; make refuses, too.
+    if "%" in sys.prefix:
+        problems.append(f"MLflow does not work in a path that contains a %: {sys.prefix}; move the checkout")
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)

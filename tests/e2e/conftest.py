@@ -13,7 +13,8 @@ from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
 
 
-@pytest.fixture(scope="session")
+# Services end with the last of these tests: idle ones poll the registry and would slow down the rest of the run.
+@pytest.fixture(scope="package")
 def kept_service(twice_trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptService]:
     """Share a service with 1.0.0 in Production, after 1.0.1 was rolled back."""
     home = copy_of(twice_trained_home, tmp_path_factory.mktemp("service") / "home")
@@ -36,7 +37,7 @@ def home(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) ->
     return copy_of(trained_home, tmp_path_factory.mktemp("own") / "home").settings.loan_home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def closed_service(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClosedService]:
     """Provide a service with 1.0.0 in Production that must not be stopped; later tests see its records."""
     home = copy_of(trained_home, tmp_path_factory.mktemp("closed") / "home").settings.loan_home

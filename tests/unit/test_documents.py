@@ -129,6 +129,13 @@ def test_commands_that_are_not_run_name_existing_make_targets() -> None:
     assert named - targets == set()
 
 
+def test_commands_that_are_not_run_select_existing_tests() -> None:
+    selections = [found for command in commands_not_run() for found in re.findall(r"pytest (\S+) -k (\w+)", command)]
+    assert selections
+    for file, word in selections:
+        assert re.search(rf"def test_\w*{word}", (PROJECT_ROOT / file).read_text(encoding="utf-8")), file
+
+
 def test_commands_that_are_not_run_name_existing_kubernetes_objects() -> None:
     files = (PROJECT_ROOT / "deploy" / "kubernetes").rglob("*.yaml")
     objects = [each for file in files for each in yaml.safe_load_all(file.read_text(encoding="utf-8")) if each]

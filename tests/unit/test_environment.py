@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,25 @@ def test_a_path_in_which_mlflow_does_not_work_is_refused(tmp_path: Path) -> None
     done = make_environment(checkout_in(tmp_path / "50%41"))
     assert done.returncode == 1
     assert "MLflow does not work in a path that contains a %" in done.stderr
+
+
+def test_an_environment_that_was_moved_to_such_a_path_is_refused_by_every_command(tmp_path: Path) -> None:
+    moved = tmp_path / "50%41" / ".venv"
+    moved.parent.mkdir()
+    moved.symlink_to(sys.prefix)
+    for command in (("loan_api", "init"), ("training", "history")):
+        done = subprocess.run(
+            [moved / "bin" / "python", "-m", *command],
+            cwd=PROJECT_ROOT,
+            env={"PATH": os.environ["PATH"], "LOAN_HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert done.stderr == f"Error: MLflow does not work in a path that contains a %: {moved}; move the checkout\n"
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize("accepted", [">=3.11,<3.14", "--python 3.14", "--python 3.13"])
