@@ -165,6 +165,39 @@ def sample(output: Path, rows: int, seed: int) -> None:
     click.echo(f"Wrote {rows} synthetic applications to {output}.")
 
 
+@cli.group()
+def form() -> None:
+    """Check an application form, or draft one from a dataset."""
+
+
+@form.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def check(file: Path) -> None:
+    """Report every error in the form FILE, by key."""
+    try:
+        checked = read_form(file)
+    except FormError as error:
+        raise click.ClickException("\n".join(f"{file}: {problem}" for problem in error.problems)) from error
+    click.echo(f"{file} is valid: {checked.title}, {len(checked.features)} features, {len(checked.derived)} derived.")
+    for name in checked.unconstrainable:
+        click.echo(f"derived.{name}: models leave it out, because it would undermine an effect in its formula")
+
+
+@form.command()
+@click.argument("file", metavar="DATA.csv", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--outcome", required=True, metavar="COLUMN", help="Column with the outcome.")
+@click.option("--approved", required=True, metavar="VALUE", help="Its value that means approved.")
+@click.option("--rejected", required=True, metavar="VALUE", help="Its value that means rejected.")
+def draft(file: Path, outcome: str, approved: str, rejected: str) -> None:
+    """Print a draft form for the applications in DATA.csv, for editing."""
+    from training.data.draft import draft_form
+
+    try:
+        click.echo(draft_form(file, outcome, approved, rejected), nl=False)
+    except TrainingError as error:
+        raise click.ClickException(str(error)) from error
+
+
 class _Stopped(click.ClickException):
     """An error with its own exit code."""
 
