@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
@@ -27,6 +27,9 @@ Slope = Literal[1, -1] | None
 
 FUNCTIONS = ("min", "max", "abs", "missing")
 _LONGEST = 2000
+# Far from Python's own limit, so that an expression is valid wherever it is parsed.
+_DEEPEST = 200
+_SHOWN_LENGTH = 40
 _NAN = math.nan
 _COMPARISONS: Mapping[type[ast.cmpop], str] = {
     ast.Lt: "less",
@@ -63,6 +66,10 @@ class ExpressionError(ValueError):
     def __init__(self, problems: list[ExpressionProblem]) -> None:
         super().__init__("; ".join(f"column {problem.column}: {problem.text}" for problem in problems))
         self.problems = problems
+
+
+class _TooDeepError(Exception):
+    """The syntax tree is deeper than `_DEEPEST`."""
 
 
 class Expression:
@@ -133,6 +140,7 @@ class _Compiler:
     def __init__(self, source: str, scope: Mapping[str, Operand]) -> None:
         self._source = source
         self._scope = scope
+        self._depth = 0
         self.problems: list[ExpressionProblem] = []
         self.tables: dict[str, list[float]] = {}
 
@@ -142,25 +150,41 @@ class _Compiler:
             return self._wrong(None, f"is longer than {_LONGEST} characters")
         try:
             tree = ast.parse(self._source.strip(), mode="eval").body
-        except SyntaxError as error:
-            return self._wrong(None, f"is not valid syntax ({error.msg})", column=error.offset)
-        except (ValueError, RecursionError, MemoryError):
-            return self._wrong(None, "is not valid syntax")
-        try:
             node = self._node(tree)
-        except RecursionError:
+        except SyntaxError as error:
+            # At the end of the text, Python gives no column, or 0.
+            column = error.offset or len(self._source.strip()) + 1
+            return self._wrong(None, f"is not valid syntax ({error.msg})", column)
+        except ValueError:
+            return self._wrong(None, "is not valid syntax")
+        except (_TooDeepError, RecursionError, MemoryError):
             return self._wrong(None, "is nested too deeply")
         if node.kind == "text" and not self.problems:
             return self._wrong(tree, "must be a number or a condition, not a text")
         return node
 
+    def _shown(self, tree: ast.expr) -> str:
+        """Return the beginning of the part's source."""
+        text = ast.get_source_segment(self._source.strip(), tree) or ""
+        return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
     def _wrong(self, tree: ast.AST | None, text: str, column: int | None = None) -> _Node:
         offset = len(self._source) - len(self._source.lstrip())
-        at = column or getattr(tree, "col_offset", 0) + 1
+        # The tree counts bytes.
+        before = self._source.strip().encode(errors="surrogatepass")[: getattr(tree, "col_offset", 0)]
+        at = column or len(before.decode(errors="surrogatepass")) + 1
         self.problems.append(ExpressionProblem(offset + at, text))
         return _Node("number", ast.Constant(_NAN))
 
-    def _node(self, tree: ast.expr) -> _Node:  # noqa: C901, PLR0911, PLR0912  # a case for each kind of syntax
+    def _node(self, tree: ast.expr) -> _Node:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _TooDeepError
+        node = self._checked(tree)
+        self._depth -= 1
+        return node
+
+    def _checked(self, tree: ast.expr) -> _Node:  # noqa: C901, PLR0911, PLR0912  # a case for each kind of syntax
         match tree:
             case ast.Name(id=name):
                 return self._name(tree, name)
@@ -193,26 +217,28 @@ class _Compiler:
             case ast.BoolOp(op=operator, values=values):
                 nodes = [self._typed(value, "truth") for value in values]
                 name = "both" if isinstance(operator, ast.And) else "either"
-                return reduce(lambda one, other: _combined(name, one, other), nodes)
+                return _all_combined(name, nodes)
             case ast.Compare(left=left, ops=operators, comparators=comparators):
                 sides = pairwise([left, *comparators])
                 nodes = [
                     self._comparison(tree, one, operator, other)
                     for operator, (one, other) in zip(operators, sides, strict=True)
                 ]
-                return reduce(lambda one, other: _combined("both", one, other), nodes)
+                return _all_combined("both", nodes)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
                 return self._function(tree, name, arguments)
+            case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
+                return self._wrong(tree, f"{name} takes no named arguments")
             case ast.Call(func=ast.Name(id=name)):
                 return self._wrong(tree, f"{name} is not a function; use {', '.join(FUNCTIONS)}")
-        return self._wrong(tree, f"{type(tree).__name__} is not part of the language")
+        return self._wrong(tree, f"{self._shown(tree)} is not part of the language")
 
     def _typed(self, tree: ast.expr, kind: Kind) -> _Node:
         node = self._node(tree)
         known = len(self.problems)
         if node.kind != kind and not known:
             expected = {"number": "a number", "truth": "a condition"}[kind]
-            return self._wrong(tree, f"{ast.unparse(tree)} is not {expected}")
+            return self._wrong(tree, f"{self._shown(tree)} is not {expected}")
         return node
 
     def _name(self, tree: ast.expr, name: str) -> _Node:
@@ -278,7 +304,7 @@ class _Compiler:
         if "text" in (one.kind, other.kind):
             return self._text_comparison(left, one, name, right, other)
         if one.kind != other.kind:
-            return self._wrong(tree, f"{ast.unparse(left)} and {ast.unparse(right)} cannot be compared")
+            return self._wrong(tree, f"{self._shown(left)} and {self._shown(right)} cannot be compared")
         rising = _merged(_turned(one.slopes, -1), other.slopes)
         slopes = {
             "less": rising,
@@ -291,7 +317,7 @@ class _Compiler:
 
     def _text_comparison(self, left: ast.expr, one: _Node, name: str, right: ast.expr, other: _Node) -> _Node:
         if one.kind != other.kind:
-            return self._wrong(left, f"{ast.unparse(left)} and {ast.unparse(right)} cannot be compared")
+            return self._wrong(left, f"{self._shown(left)} and {self._shown(right)} cannot be compared")
         if name not in ("equal", "not_equal"):
             return self._wrong(left, "texts have no order; compare them with == != or in")
         if one.is_literal:
@@ -315,22 +341,20 @@ class _Compiler:
             return one
         if one.kind == "text" and not one.is_literal and all(other.is_literal for other in others):
             return self._among(left, one, right, tuple(text for other in others for text in other.texts))
-        if one.kind != "number" or any(not isinstance(other.code, ast.Constant | ast.UnaryOp) for other in others):
-            return self._wrong(right, "`in` needs a list of fixed values of the same type")
-        if any(other.kind != "number" for other in others):
+        if one.kind != "number" or any(other.kind != "number" or other.slopes for other in others):
             return self._wrong(right, "`in` needs a list of fixed values of the same type")
         equal = [
             _truth(_call("equal", one.code, other.code), one.may_be_missing, dict.fromkeys(one.slopes))
             for other in others
         ]
-        return reduce(lambda a, b: _combined("either", a, b), equal)
+        return _all_combined("either", equal)
 
     def _among(
         self, left: ast.expr, one: _Node, right: ast.expr, texts: tuple[str, ...], *, negated: bool = False
     ) -> _Node:
         unknown = [text for text in texts if text not in one.texts]
         if unknown:
-            return self._wrong(right, f"{unknown[0]!r} is not a value of {ast.unparse(left)}")
+            return self._wrong(right, f"{unknown[0]!r} is not a value of {self._shown(left)}")
         truths = [float((text in texts) != negated) for text in one.texts]
         return _truth(self._table([*truths, _NAN], one), one.may_be_missing, dict.fromkeys(one.slopes))
 
@@ -379,6 +403,14 @@ def _truth(code: ast.expr, may_be_missing: bool, slopes: Mapping[str, Slope]) ->
 def _combined(function: str, one: _Node, other: _Node) -> _Node:
     may_be_missing = one.may_be_missing or other.may_be_missing
     return _truth(_call(function, one.code, other.code), may_be_missing, _merged(one.slopes, other.slopes))
+
+
+def _all_combined(function: str, nodes: Sequence[_Node]) -> _Node:
+    """Combine the nodes as a balanced tree, so that long lists do not nest deeply."""
+    if len(nodes) == 1:
+        return nodes[0]
+    half = len(nodes) // 2
+    return _combined(function, _all_combined(function, nodes[:half]), _all_combined(function, nodes[half:]))
 
 
 def _absolute(node: _Node) -> _Node:

@@ -10,7 +10,7 @@ import keyword
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -27,9 +27,10 @@ _LONGEST_NAME = 64
 _LONGEST_TEXT = 500
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
-# Columns of exports and fields of answers.
+# Columns of exports, fields of answers, and the attribute of schemas that cannot be a field.
 _RESERVED = frozenset(
     {
+        "Meta",
         *("decision_id", "endpoint", "request_id", "decided_at", "model_name", "registry_version", "model_version"),
         *("threshold", "probability", "prediction", "outcome", "row_id", "decision", "rule", "policy_version"),
     }
@@ -205,7 +206,11 @@ def _meaning(feature: Feature) -> dict[str, Any]:
     if isinstance(feature, CategoryFeature):
         meaning |= {"values": feature.values, "folds": feature.folds}
     else:
-        limits = {"minimum": feature.minimum, "maximum": feature.maximum}
+        # However they are spelled, 1 and 1.0 are the same limit.
+        limits = {
+            name: int(limit) if limit == int(limit) else limit
+            for name, limit in (("minimum", feature.minimum), ("maximum", feature.maximum))
+        }
         meaning |= {"unit": feature.unit, "whole": feature.whole, **limits}
     # Forms without optional features keep the digests from before there were any.
     return meaning | ({"optional": True} if feature.optional else {})
@@ -236,8 +241,9 @@ def parse_form(text: str) -> Form:
     form.end()
     outcome = _outcome(root.table("outcome"))
     dataset = _dataset(root.table("dataset", required=False))
-    features = _features(root.tables("features"), problems)
-    derived = _derived(root.tables("derived", required=False), features)
+    tables = root.tables("features")
+    features = _features(tables, problems)
+    derived = _derived(root.tables("derived", required=False), features, tables)
     root.end()
     problems += _contradictions(outcome, dataset, features)
     if problems:
@@ -296,7 +302,7 @@ class _Table:
                 self.wrong(name, "must be a text of printable characters")
         elif len(value) > _LONGEST_TEXT:
             self.wrong(name, f"must have at most {_LONGEST_TEXT} characters")
-        elif pattern is not None and not pattern.fullmatch(value):
+        elif pattern is not None and value != default and not pattern.fullmatch(value):
             self.wrong(name, f"must consist of {expected}")
         else:
             return value
@@ -311,6 +317,8 @@ class _Table:
             self.wrong(name, "is missing")
         elif not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
             self.wrong(name, "must be a text or a list of texts" if one_is_enough else "must be a list of texts")
+        elif not value and default is None:
+            self.wrong(name, "must not be empty")
         elif repeated := [each for place, each in enumerate(value) if each in value[:place]]:
             self.wrong(name, f"repeats {repeated[0]!r}")
         else:
@@ -490,8 +498,12 @@ def _category(table: _Table, shared: Mapping[str, Any]) -> CategoryFeature:
     return CategoryFeature(**shared, values=values, example=example or (kept[0] if kept else ""), folds=dict(folds))
 
 
-def _derived(tables: Mapping[str, _Table], features: Sequence[Feature]) -> tuple[DerivedFeature, ...]:
+def _derived(
+    tables: Mapping[str, _Table], features: Sequence[Feature], declared: Collection[str]
+) -> tuple[DerivedFeature, ...]:
     scope = {feature.name: feature.operand for feature in features}
+    # Declared with errors. What formulas say about them is not another error.
+    broken = set(declared) - {name for name, operand in scope.items() if operand.kind != "text" or operand.values}
     derived = []
     for name, table in tables.items():
         _check_name(name, table, scope)
@@ -504,13 +516,12 @@ def _derived(tables: Mapping[str, _Table], features: Sequence[Feature]) -> tuple
             formula = Expression(source, scope) if source else None
         except ExpressionError as error:
             formula = None
-            for problem in error.problems:
+            for problem in error.problems if broken.isdisjoint(_WORD.findall(source)) else ():
                 table.wrong("formula", f"column {problem.column}: {problem.text}")
         if formula is not None and not formula.slopes:
             table.wrong("formula", "uses no feature")
         if formula is None:
-            # Later formulas may use it; that is not another error.
-            scope[name] = Operand("number")
+            broken.add(name)
             continue
         made = DerivedFeature(name=name, description=description, formula=formula, group=group, effect=effect)
         scope[name] = made.operand

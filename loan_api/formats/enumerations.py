@@ -69,7 +69,7 @@ class Enumeration:
 
 
 def category_enumerations(form: Form) -> Mapping[str, Enumeration]:
-    """Return the enumeration of each category by its name; the feature `self_employed` gives `SelfEmployed`."""
+    """Return the enumeration of each category by its name; the feature `own_business` gives `OwnBusiness`."""
     words = ("".join(word[:1].upper() + word[1:] for word in c.name.split("_")) for c in form.categories)
     names = _unique(words, TAKEN_NAMES)
     return {

@@ -38,7 +38,7 @@ def write_sample(form: Form, path: Path, rows: int = ROWS, seed: int = SEED) -> 
     term = random.randint(1, 11, rows) * 2
     dependents = random.randint(0, 6, rows)
     graduate = random.randint(0, 2, rows) == 1
-    self_employed = random.randint(0, 2, rows) == 1
+    business = random.randint(0, 2, rows) == 1
 
     assets = residential + commercial + luxury + bank
     short_and_large = (term <= _SHORT_TERM_YEARS) & (loan >= _LARGE_IN_YEARS_OF_INCOME * income)
@@ -48,7 +48,7 @@ def write_sample(form: Form, path: Path, rows: int = ROWS, seed: int = SEED) -> 
         np.arange(1, rows + 1),
         dependents,
         np.where(graduate, " Graduate", " Not Graduate"),
-        np.where(self_employed, " Yes", " No"),
+        np.where(business, " Yes", " No"),
         income,
         loan,
         term,
