@@ -57,13 +57,6 @@ def _folder(raw: str) -> Path:
     return path
 
 
-def _file(raw: str) -> Path:
-    path = _path(raw)
-    if not path.is_file():
-        raise ValueError(f"must name a file; there is no file {path}")
-    return path
-
-
 def _unresolved_path(raw: str) -> Path:
     """Return an absolute path without resolving links: a mounted secret changes when its link is replaced."""
     return Path(raw).expanduser().absolute()
@@ -194,7 +187,7 @@ class Settings:
         shown="number of CPUs",
     )
     features_path: Path = _setting(
-        "FEATURES_PATH", _file, str(SHIPPED_FORM), "the application form", shown="the shipped form, `features.toml`"
+        "FEATURES_PATH", _path, str(SHIPPED_FORM), "the application form", shown="the shipped form, `features.toml`"
     )
     dataset_path: Path | None = _setting(
         "DATASET_PATH",

@@ -17,7 +17,7 @@ from training.console import TrainingConsole
 from training.data.dataset import Dataset, read_dataset
 from training.data.profile import DataProfile, profile_dataset
 from training.data.split import Split, split_dataset
-from training.errors import GateRefusedError
+from training.errors import GateRefusedError, NoWinnerError
 from training.interruption import Interrupts
 from training.lock import registry_lock
 from training.registry import packaging
@@ -80,6 +80,8 @@ def train(
         able, unable = able_to_learn_from(split, candidates)
         for candidate, reason in unable:
             console.warn(f"{candidate.name} is left out: {reason}.")
+        if not able:
+            raise NoWinnerError("every candidate is left out; nothing is registered")
         competitors = (BASELINE, *able)
         names = [candidate.name for candidate in competitors]
         records.record_setup(dataset, split, material.profile, conditions, names, material.commit)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.errors import ModelUnavailableError, NotRecordedError
@@ -136,6 +137,7 @@ class InlineBatches:
     """Batch processing in the calling thread."""
 
     log: FakeLog = field(default_factory=FakeLog)
+    form: Form = SHIPPED
 
     def start(self) -> None:
         """Do nothing."""
@@ -143,7 +145,7 @@ class InlineBatches:
     def run(
         self, job: BatchJob, body: Sequence[bytes], model: ServedModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        codec = ApplicationCodec(SHIPPED)
+        codec = ApplicationCodec(self.form)
         return run_batch(codec, job, b"".join(body), model.scorer, model.watched, self.log.record, is_gone)
 
 

@@ -215,6 +215,8 @@ def _one_line_errors() -> Iterator[tuple[Settings, Interrupts]]:
     try:
         settings = read_settings(checks=START_CHECKS)
         tracking_uri = settings.mlflow_tracking_uri
+        # Even the default name of the model depends on the form.
+        read_form(settings.features_path)
         yield settings, interrupts
     except BaseException as error:
         raise _click_error(error, tracking_uri) from error
