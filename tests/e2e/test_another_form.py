@@ -5,7 +5,7 @@ import io
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,7 @@ def test_changes_to_the_form_s_file_do_not_affect_a_running_service(german_home:
         wait_until(service.is_all_there, "every worker")
         document = openapi(service)
         rows = applications(service)
-        changes = [
+        changes: list[Callable[[], object]] = [
             lambda: file.write_text(edited, encoding="utf-8"),
             lambda: file.write_text("[form", encoding="utf-8"),
             file.unlink,
