@@ -43,6 +43,7 @@ COPY --from=build-train /opt/venv /opt/venv
 COPY loan_api loan_api
 COPY training training
 COPY dataset dataset
+COPY features.toml ./
 ENV GIT_COMMIT=$GIT_COMMIT
 USER 10001:10001
 CMD ["python", "-m", "training", "run", "--unless-in-production"]
@@ -55,7 +56,7 @@ LABEL org.opencontainers.image.title="loan-api" \
 COPY --from=build-serve /opt/venv /opt/venv
 COPY loan_api loan_api
 COPY migrations migrations
-COPY wsgi.py gunicorn.conf.py ./
+COPY wsgi.py gunicorn.conf.py features.toml ./
 ENV GIT_COMMIT=$GIT_COMMIT
 USER 10001:10001
 EXPOSE 5000

@@ -47,6 +47,8 @@ logconfig_dict = logging_config(_settings.log_level)
 # prometheus_client reads it when a worker imports it.
 _metrics_folder = _settings.home.metrics(_settings.port)
 os.environ[FOLDER_VARIABLE] = str(_metrics_folder)
+# The default depends on the form, whose file may change while the server runs.
+os.environ["MODEL_NAME"] = _settings.model_name
 
 
 def on_starting(server: Any) -> None:
@@ -63,7 +65,7 @@ def when_ready(server: Any) -> None:
     kept_keys = _settings.home.kept_keys(_settings.port)
     reset_folder(_metrics_folder)
     kept_keys.unlink(missing_ok=True)
-    server.handover = Handover.create(kept_keys)
+    server.handover = Handover.create(kept_keys, _settings.features_path.read_text(encoding="utf-8"))
     server.connections = ConnectionCounts()
 
 

@@ -1,4 +1,4 @@
-"""The composition root: settings → adapters → services → blueprints. The only module that wires.
+"""The composition root: settings → form → adapters → services → blueprints. The only module that wires.
 
 `create_app` builds the service from `Adapters`: `real_adapters` in production, fakes in tests.
 """
@@ -33,10 +33,12 @@ from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.credit.form import Form, FormError, parse_form, read_form
 from loan_api.entrypoints.http.endpoints import Collaborators, Limits, register_endpoints
 from loan_api.entrypoints.http.headers import protect_answers
 from loan_api.entrypoints.http.problems import register_problem_handlers
 from loan_api.entrypoints.http.requests import foreseeable_answers, observe_requests
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.home import sqlite_path
 from loan_api.secrets import read_or_make_password
 from loan_api.services.access import Access, KeySource
@@ -79,7 +81,9 @@ class Adapters:
     budget: ByteBudget
 
 
-def real_adapters(settings: Settings, handover: Handover, recording: RecordingObserver) -> Adapters:
+def real_adapters(
+    settings: Settings, codec: ApplicationCodec, handover: Handover, recording: RecordingObserver
+) -> Adapters:
     """Create the adapters for production: registry, batch processes, decision log, API keys, clock, ids, threads.
 
     Raises SettingsError if the API key file is unusable.
@@ -94,10 +98,12 @@ def real_adapters(settings: Settings, handover: Handover, recording: RecordingOb
     )
     cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
     return Adapters(
-        models=CachedModelSource(cache, follower, settings.model_poll_seconds, handover.server_start, run_in_thread),
-        batches=BatchProcesses(ConnectionQueue.of(handover.batch_queue), process, log.record),
+        models=CachedModelSource(
+            codec.form, cache, follower, settings.model_poll_seconds, handover.server_start, run_in_thread
+        ),
+        batches=BatchProcesses(codec, ConnectionQueue.of(handover.batch_queue), process, log.record),
         log=log,
-        archive=DatabaseArchive(settings.database_url, run_in_thread),
+        archive=DatabaseArchive(codec.form, settings.database_url, run_in_thread),
         keys=keys,
         now=lambda: datetime.now(UTC),
         new_id=new_id,
@@ -135,6 +141,16 @@ def _decision_log(settings: Settings, handover: Handover, observer: RecordingObs
     )
 
 
+def _form(settings: Settings, handover: Handover | None) -> Form:
+    """Return the form that the server started with. Raises SettingsError if it is not valid."""
+    try:
+        if handover is not None and handover.form is not None:
+            return parse_form(handover.form)
+        return read_form(settings.features_path)
+    except FormError as error:
+        raise SettingsError("\n".join(f"FEATURES_PATH: {problem}" for problem in error.problems)) from error
+
+
 def _metrics_password(file: Path) -> str:
     """Return the password for /metrics, or a random one if the file is unusable: decisions do not depend on it."""
     try:
@@ -154,8 +170,10 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     folder = metrics_folder()
     handover = Handover.read()
     tallies = TallyBook(folder, handover.slot if handover else 0)
-    observers = Observers.in_registry(metrics_registry, tallies)
-    adapters = adapters or real_adapters(settings, handover or Handover.create(), observers.recording)
+    form = _form(settings, handover)
+    codec = ApplicationCodec(form)
+    observers = Observers.in_registry(metrics_registry, tallies, form.names)
+    adapters = adapters or real_adapters(settings, codec, handover or Handover.create(), observers.recording)
 
     registry = ModelRegistry(adapters.models, observers.reloads, adapters.now)
     predictions = PredictionService(
@@ -188,6 +206,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     expose = partial(multiprocess.expose, metrics_registry, tallies, folder)
     document = register_endpoints(
         app,
+        codec,
         Collaborators(predictions, adapters.shedder, adapters.budget, health, registry, audit, access, expose),
         Limits(settings.max_batch_rows, settings.max_request_bytes),
         (settings.metrics_username, _metrics_password(settings.metrics_password_file)),

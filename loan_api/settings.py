@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ from loan_api.home import Home, sqlite_path, sqlite_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATASET = PROJECT_ROOT / "dataset" / "loan_approval_dataset.csv"
+SHIPPED_FORM = PROJECT_ROOT / "features.toml"
 SAMPLE_DATASET = PROJECT_ROOT / "dataset" / "sample.csv"
 # The URLs that SQLAlchemy accepts, except for other drivers, malformed ports and databases in memory.
 _DATABASE_URL = re.compile(
@@ -107,6 +109,14 @@ def _model_name(raw: str) -> str:
     return raw
 
 
+def form_name(path: Path) -> str:
+    """Return the name in a form, or that of the shipped one if the file is not valid, which is reported elsewhere."""
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8"))["form"]["name"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "loan_approval"
+
+
 def _tracking_uri(raw: str) -> str:
     try:
         parts = urlsplit(raw)
@@ -142,13 +152,14 @@ def _check_file(path: Path | None) -> None:
 def _setting(
     variable: str,
     parse: Callable[[str], Any],
-    default: str | Callable[[Home], object] | None,
+    default: str | Callable[[Mapping[str, Any]], object] | None,
     meaning: str,
     shown: str = "",
 ) -> Any:
     """Declare a setting as a dataclass field.
 
-    `default` may depend on LOAN_HOME; `shown` describes a default that depends on it or on the machine.
+    `default` may depend on settings that are declared before; `shown` describes one that depends on them or on the
+    machine.
     """
     return dataclasses.field(
         metadata={
@@ -175,24 +186,28 @@ class Settings:
         "gunicorn workers",
         shown="number of CPUs",
     )
+    features_path: Path = _setting(
+        "FEATURES_PATH", _path, str(SHIPPED_FORM), "the application form", shown="the shipped form, `features.toml`"
+    )
     dataset_path: Path | None = _setting(
         "DATASET_PATH",
         _path,
         None,
         "training data",
-        shown="dataset/loan_approval_dataset.csv if it exists, otherwise the shipped sample (announced loudly)",
+        shown="for the shipped form, dataset/loan_approval_dataset.csv if it exists, otherwise the sample; for another"
+        " form, none: training needs it",
     )
     mlflow_tracking_uri: str = _setting(
         "MLFLOW_TRACKING_URI",
         _tracking_uri,
-        lambda home: sqlite_url(home.tracking_database),
+        lambda values: sqlite_url(Home(values["loan_home"]).tracking_database),
         "MLflow tracking and registry; with the default, artifacts are under $LOAN_HOME/mlartifacts",
         shown="sqlite:///$LOAN_HOME/mlflow.db",
     )
     database_url: str = _setting(
         "DATABASE_URL",
         _database_url,
-        lambda home: sqlite_url(home.decisions_database),
+        lambda values: sqlite_url(Home(values["loan_home"]).decisions_database),
         "the decision log's database",
         shown="sqlite:///$LOAN_HOME/decisions.db",
     )
@@ -200,7 +215,7 @@ class Settings:
     metrics_password_file: Path = _setting(
         "METRICS_PASSWORD_FILE",
         _path,
-        lambda home: home.metrics_password,
+        lambda values: Home(values["loan_home"]).metrics_password,
         "file with the password for /metrics, generated at the first start (mode 0600)",
         shown="$LOAN_HOME/metrics_password",
     )
@@ -211,7 +226,11 @@ class Settings:
         "hashed API keys with scopes; without it scoring is open, and what needs `audit` or `admin` is refused",
     )
     model_name: str = _setting(
-        "MODEL_NAME", _model_name, "loan_approval_model", "the registered model to train and serve"
+        "MODEL_NAME",
+        _model_name,
+        lambda values: f"{form_name(values['features_path'])}_model",
+        "the registered model to train and serve",
+        shown="the form's name and `_model`: `loan_approval_model` for the shipped form",
     )
     model_stage: str = _setting(
         "MODEL_STAGE", _one_of("Staging", "Production"), "Production", "the registry stage to serve"
@@ -263,10 +282,17 @@ class Settings:
         return f"http://{host}:{self.port}"
 
 
-def locate_dataset(configured: Path | None) -> Path:
-    """Return the training data: the configured file, or the user's in `dataset/`, or the shipped sample."""
-    if configured is not None:
-        return configured
+def locate_dataset(settings: Settings) -> Path:
+    """Return the training data: the configured file or, for the shipped form, the user's in `dataset/` or the sample.
+
+    Raises SettingsError if another form's is not configured.
+    """
+    if settings.dataset_path is not None:
+        return settings.dataset_path
+    if settings.features_path != SHIPPED_FORM:
+        raise SettingsError(
+            f"DATASET_PATH is not set; set it to the training data of the form {settings.features_path}"
+        )
     return DEFAULT_DATASET if DEFAULT_DATASET.exists() else SAMPLE_DATASET
 
 
@@ -292,9 +318,10 @@ def read_settings(
         variable, parse, default = (field.metadata[key] for key in ("variable", "parse", "default"))
         raw = environ.get(variable)
         if not raw and callable(default):
-            if "loan_home" not in values:
-                continue  # the problem is reported for LOAN_HOME
-            raw = str(default(Home(values["loan_home"])))
+            try:
+                raw = str(default(values))
+            except KeyError:
+                continue  # the problem is reported for the setting that it depends on
         raw = raw or default
         try:
             value = None if raw is None else parse(raw)

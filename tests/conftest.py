@@ -87,6 +87,14 @@ def twice_trained_home(trained_home: TrainedHome, shared_folder: Path) -> Traine
     return made_once(shared_folder / "twice-trained", lambda home: with_refit(trained_home, home))
 
 
+@pytest.fixture(scope="session")
+def german_home(shared_folder: Path) -> TrainedHome:
+    """Provide a read-only home with 1.0.0 of another form in Production."""
+    from tests.support.homes import made_once, new_german_home
+
+    return made_once(shared_folder / "german", new_german_home)
+
+
 @pytest.fixture
 def own_home(trained_home: TrainedHome, tmp_path: Path) -> TrainedHome:
     """Provide a copy of `trained_home` that the test may change."""

@@ -14,8 +14,9 @@ from training.selection.evaluation import Evaluation
 from training.tracking.comparison import Change, RunComparison
 
 _COLUMNS = {
+    "cv log loss": "cv_log_loss_mean",
+    "±": "cv_log_loss_std",
     "cv F1": "cv_f1_mean",
-    "±": "cv_f1_std",
     "cv Brier": "cv_brier_mean",
     "acc.": "accuracy",
     "prec.": "precision",
@@ -63,7 +64,7 @@ class TrainingConsole:
     def show_comparison(self, evaluations: Iterable[Evaluation], winner: Evaluation) -> None:
         """Print a table of all candidates, best first, with the winner marked."""
         table = _table("cv: cross-validation; last four columns: holdout", "candidate", _COLUMNS)
-        for evaluation in sorted(evaluations, key=lambda e: e.metrics["cv_f1_mean"], reverse=True):
+        for evaluation in sorted(evaluations, key=lambda e: e.metrics["cv_log_loss_mean"]):
             mark = " ◀" if evaluation is winner else ""
             numbers = [f"{evaluation.metrics[key]:.4f}" for key in _COLUMNS.values()]
             table.add_row(evaluation.candidate.name + mark, *numbers, style="bold" if evaluation is winner else None)

@@ -10,14 +10,14 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from loan_api.credit.features import feature_schema_digest
+from loan_api.credit.form import read_form
 from loan_api.scoring.package import TAG_DATASET_DIGEST, ModelFacts, artifact_digest
 from loan_api.settings import Settings, locate_dataset
 from training.console import TrainingConsole
 from training.data.dataset import Dataset, read_dataset
 from training.data.profile import DataProfile, profile_dataset
 from training.data.split import Split, split_dataset
-from training.errors import GateRefusedError
+from training.errors import GateRefusedError, NoWinnerError
 from training.interruption import Interrupts
 from training.lock import registry_lock
 from training.registry import packaging
@@ -67,26 +67,26 @@ def train(
     Every candidate becomes a child of one MLflow run. Raises TrainingError, with nothing registered, if the data cannot
     be used or no candidate beats the baseline; GateRefusedError, with the version registered, if the gate refuses it.
     """
-    dataset = read_dataset(locate_dataset(settings.dataset_path))
+    dataset = read_dataset(read_form(settings.features_path), locate_dataset(settings))
     split = split_dataset(dataset)
     material = _Material(dataset, split, profile_dataset(dataset, split), conditions, git_commit(settings.git_commit))
     client = store.connect(settings)
     store.open_experiment(client, settings)
-    earlier = store.training_runs(client, f"params.dataset_digest = '{dataset.digest}'")
+    earlier = store.training_runs(client, dataset.form.name, f"params.dataset_digest = '{dataset.digest}'")
     summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
     with ExitStack() as until_the_end, store.training_run(settings, summary) as parent:
         _announce(dataset, [run.info.run_id for run in earlier], console)
-        able, unable = able_to_learn_from(len(split.train_outcomes), candidates)
-        for candidate in unable:
-            console.warn(
-                f"{candidate.name} is left out: its cost grows faster than the rows. Its limit is"
-                f" {candidate.row_limit:,} training rows; there are {len(split.train_outcomes):,}."
-            )
+        _warn_of_doubtful(dataset, console)
+        able, unable = able_to_learn_from(split, candidates)
+        for candidate, reason in unable:
+            console.warn(f"{candidate.name} is left out: {reason}.")
+        if not able:
+            raise NoWinnerError("every candidate is left out; nothing is registered")
         competitors = (BASELINE, *able)
         names = [candidate.name for candidate in competitors]
         records.record_setup(dataset, split, material.profile, conditions, names, material.commit)
         evaluations = list(console.follow(evaluate_all(competitors, split, conditions, jobs), len(competitors)))
-        choice = choose(evaluations[1:], baseline=evaluations[0])
+        choice = choose(evaluations[1:], evaluations[0], split.train_outcomes.to_numpy())
         winner_run = _record(evaluations, choice, material)
         console.show_comparison(evaluations, choice.winner)
         console.say(choice.reason)
@@ -137,7 +137,7 @@ def promote(
         if champion is not None and champion.version == version.version:
             console.say(f"Version {number} of {version.name} is already in Production.")
             return
-        dataset = read_dataset(locate_dataset(settings.dataset_path))
+        dataset = read_dataset(read_form(settings.features_path), locate_dataset(settings))
         if dataset.digest != version.tags[TAG_DATASET_DIGEST]:
             console.warn(f"Version {number} was trained on other data; the gate uses the holdout of {dataset.path}.")
         with TemporaryDirectory() as folder:
@@ -159,7 +159,7 @@ def rollback(settings: Settings, console: TrainingConsole, interrupts: Interrupt
             return
         version = previous_version(client, settings.model_name)
         with TemporaryDirectory() as folder:
-            verdict = inspect(fetch_contestant(version, Path(folder, "previous")))
+            verdict = inspect(read_form(settings.features_path), fetch_contestant(version, Path(folder, "previous")))
         _carry_out(client, version, verdict, console, interrupts, is_rollback=True)
 
 
@@ -191,6 +191,13 @@ def _carry_out(
     console.say(f"Version {number} of {version.name} is in Production{' again' if is_rollback else ''}.")
 
 
+def _warn_of_doubtful(dataset: Dataset, console: TrainingConsole) -> None:
+    for name in dataset.constant:
+        console.warn(f"{name} has the same value in every application; the model cannot learn from it.")
+    for name in dataset.form.unconstrainable:
+        console.warn(f"{name} is left out: its formula does not follow the effects of the features in it.")
+
+
 def _announce(dataset: Dataset, earlier: Sequence[str], console: TrainingConsole) -> None:
     if dataset.is_sample:
         console.warn(
@@ -211,7 +218,7 @@ def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Materi
     for evaluation in evaluations:
         is_winner = evaluation is choice.winner
         role = "winner" if is_winner else "baseline" if evaluation.candidate is BASELINE else "candidate"
-        run_id = records.record_candidate(evaluation, role, data)
+        run_id = records.record_candidate(material.dataset.form, evaluation, role, data)
         winner_run = run_id if is_winner else winner_run
     records.record_comparison(evaluations, choice)
     return winner_run
@@ -221,7 +228,7 @@ def _judge(
     client: MlflowClient, name: str, baseline: Evaluation, choice: Choice, material: _Material, winner_run: str
 ) -> _Judged:
     """Package the winner unless it is registered already, and judge it. The registry stays unchanged."""
-    identity = packaging.identify(choice.winner, material.dataset)
+    identity = packaging.identify(choice.winner, material.dataset, material.split)
     same = find_same_model(client, name, identity)
     champion = champion_version(client, name)
     with TemporaryDirectory() as temporary:
@@ -237,16 +244,16 @@ def _judge(
             threshold=choice.winner.threshold,
             metrics=choice.winner.metrics,
             dataset_digest=material.dataset.digest,
-            feature_schema_digest=feature_schema_digest(),
+            feature_schema_digest=material.dataset.form.digest,
             git_commit=material.commit,
         )
         card = model_card(
             choice, baseline, material.split, material.profile, material.conditions, winner_run, material.commit
         )
         package = packaging.reference_package(choice.winner, material.split, card)
-        compiled = packaging.compile_winner(choice.winner)
+        compiled = packaging.compile_winner(choice.winner, material.split)
         with store.tracked_run(run_id=winner_run, nested=True):
-            logged = packaging.log_artifact(client, choice.winner, facts, package, compiled)
+            logged = packaging.log_artifact(material.split.form, client, choice.winner, facts, package, compiled)
         artifact = fetch_artifact(logged.model_uri, folder / "challenger")
         verdict = judge(Contestant(artifact, facts.threshold), rival, material.split)
         return _Judged(NewModel(logged, facts, identity, artifact_digest(artifact), verdict), verdict)

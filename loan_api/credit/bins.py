@@ -16,6 +16,8 @@ BELOW = "below"
 ABOVE = "above"
 UNSEEN = "unseen"
 
+_DECILES = np.linspace(0, 1, 11)
+
 Counts = NDArray[np.int64]
 
 
@@ -78,8 +80,14 @@ Bins = NumberBins | CategoryBins
 SCORE_BINS = NumberBins((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
 
 
-def bins_of(feature: Feature) -> Bins:
-    """Return the bins declared by `feature`; for a category, the values that occur in the training data."""
+def bins_of(feature: Feature, values: Sequence[Any] | NDArray[Any]) -> Bins:
+    """Return the bins of a feature: the declared edges, the deciles of `values` (n), or a category's trained values."""
     if isinstance(feature, CategoryFeature):
         return CategoryBins(feature.trained_values)
-    return NumberBins(feature.bins)
+    if feature.bins is not None:
+        return NumberBins(feature.bins)
+    numbers = np.asarray(values, dtype="float64")
+    known = numbers[~np.isnan(numbers)]
+    edges = np.unique(np.quantile(known, _DECILES)).tolist() if known.size else [feature.minimum, feature.maximum]
+    # A constant has one bin of any width.
+    return NumberBins(tuple(edges) if len(edges) > 1 else (edges[0], edges[0] + 1))

@@ -1,57 +1,73 @@
-"""Derived features: the ratios that a credit officer computes first.
+"""Derivation of features inside the registered pipeline.
 
-The module ships with the registered model and depends only on numpy, pandas and the feature declarations.
+The module ships with the registered model and depends only on numpy, pandas and the expression language.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from loan_api.credit.features import CATEGORIES
+from loan_api.credit.expressions import Expression, Operand
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ASSETS = (
-    "residential_assets_value",
-    "commercial_assets_value",
-    "luxury_assets_value",
-    "bank_asset_value",
-)
-# Name and readable formula of every derived feature.
-DERIVED: Mapping[str, str] = {
-    "loan_to_income": "loan_amount / income_annum: the loan in years of income",
-    "repayment_to_income": "loan_to_income / loan_term: share of a year's income for an equal repayment, no interest",
-    "annual_repayment": "loan_amount / loan_term: rupees a year, no interest",
-    "total_assets": f"{' + '.join(ASSETS)}: rupees",
-    "loan_to_assets": "loan_amount / max(total_assets, 1): rupees of loan for a rupee of assets",
-}
+# Stands for a missing category among the inputs of the estimator; no declared value is empty.
+MISSING_CATEGORY = ""
 
 
-def derived_values(numbers: Mapping[str, Any] | pd.DataFrame) -> dict[str, Any]:
-    """Compute the values of `DERIVED`, in order, from the number features.
+def derive_features(applications: pd.DataFrame, derivation: str) -> pd.DataFrame:
+    """Add the derived features to applications (n rows, the declared features) and fold categories.
 
-    Works on floats, arrays and columns alike. Single applications and batches use the same operations in the same
-    order, so their results are identical to the last bit.
+    `derivation` is the JSON of `Form.derivation`. Missing numbers are NaN, missing categories become the empty text.
     """
-    residential, commercial, luxury, bank = (numbers[asset] for asset in ASSETS)
-    loan_to_income = numbers["loan_amount"] / numbers["income_annum"]
-    total_assets = residential + commercial + luxury + bank
-    return {
-        "loan_to_income": loan_to_income,
-        "repayment_to_income": loan_to_income / numbers["loan_term"],
-        "annual_repayment": numbers["loan_amount"] / numbers["loan_term"],
-        "total_assets": total_assets,
-        "loan_to_assets": numbers["loan_amount"] / np.maximum(total_assets, 1.0),
-    }
-
-
-def derive_features(applications: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of `DERIVED` to applications (n rows, the declared features) and fold categories."""
+    parsed = _parsed(derivation)
     derived = applications.copy()
-    for category in CATEGORIES:
-        derived[category.name] = derived[category.name].replace(dict(category.folds))
-    return derived.assign(**derived_values(derived))
+    values: dict[str, NDArray[Any]] = {name: applications[name].to_numpy(dtype="float64") for name in parsed.numbers}
+    for name, category in parsed.categories.items():
+        texts = applications[name]
+        codes = {value: code for code, value in enumerate(category.values)}
+        values[name] = np.array([codes.get(text, -1) for text in texts], dtype=np.int64)
+        known = texts.where(texts.notna(), MISSING_CATEGORY) if category.optional else texts
+        derived[name] = known.replace(dict(category.folds)).astype(object)
+    for name, formula in parsed.formulas.items():
+        values[name] = formula.of_columns(values, len(applications))
+        derived[name] = values[name]
+    return derived
+
+
+class _Category:
+    def __init__(self, values: list[str], folds: Mapping[str, str], optional: bool) -> None:
+        self.values = tuple(values)
+        self.folds = folds
+        self.optional = optional
+
+
+class _Derivation:
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.numbers = tuple(content["numbers"])
+        self.categories = {name: _Category(**category) for name, category in content["categories"].items()}
+        scope = {
+            name: Operand("number", number["minimum"], number["maximum"], optional=number["optional"])
+            for name, number in content["numbers"].items()
+        }
+        scope |= {
+            name: Operand("text", values=category.values, optional=category.optional)
+            for name, category in self.categories.items()
+        }
+        self.formulas: dict[str, Expression] = {}
+        for name, source in content["formulas"].items():
+            formula = Expression(source, scope)
+            self.formulas[name] = formula
+            scope[name] = Operand(formula.kind, formula.minimum, formula.maximum, optional=formula.may_be_missing)
+
+
+@lru_cache(maxsize=8)
+def _parsed(derivation: str) -> _Derivation:
+    return _Derivation(json.loads(derivation))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from numpy.typing import NDArray
 
 from loan_api.credit.bins import SCORE_BINS, Bins, CategoryBins, NumberBins, bins_of
-from loan_api.credit.features import FEATURES
+from loan_api.credit.form import Form
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +58,10 @@ class ReferenceDistribution:
     approval_ratio: float | None = None
 
     @classmethod
-    def of(cls, applications: pd.DataFrame, probabilities: NDArray[Any], threshold: float) -> Self:
+    def of(cls, form: Form, applications: pd.DataFrame, probabilities: NDArray[Any], threshold: float) -> Self:
         """Build the distribution from n applications and the model's n out-of-sample probabilities for them."""
         approval_ratio = float((probabilities >= threshold).mean())
-        return cls(feature_histograms(applications), Histogram.of(SCORE_BINS, probabilities), approval_ratio)
+        return cls(feature_histograms(form, applications), Histogram.of(SCORE_BINS, probabilities), approval_ratio)
 
     @property
     def applications(self) -> int:
@@ -83,6 +83,16 @@ class ReferenceDistribution:
         return cls(features, Histogram.from_json(kept["score"]), kept.get("approval_ratio"))
 
 
-def feature_histograms(applications: pd.DataFrame) -> dict[str, Histogram]:
-    """Return the histogram of every declared feature over its declared bins, by feature name."""
-    return {feature.name: Histogram.of(bins_of(feature), applications[feature.name]) for feature in FEATURES}
+# The edges of each number feature's bins, by its name.
+Edges = Mapping[str, tuple[float, ...]]
+
+
+def edges_of(histograms: Mapping[str, Histogram]) -> Edges:
+    """Return the edges of the bins of numbers."""
+    return {name: each.bins.edges for name, each in histograms.items() if isinstance(each.bins, NumberBins)}
+
+
+def feature_histograms(form: Form, applications: pd.DataFrame) -> dict[str, Histogram]:
+    """Return the histogram of every feature over its bins, by feature name."""
+    columns = [(feature, applications[feature.name]) for feature in form.features]
+    return {feature.name: Histogram.of(bins_of(feature, values.to_numpy()), values) for feature, values in columns}

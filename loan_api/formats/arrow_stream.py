@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.arrow_tables import check_schema, columns_of_table, decided_table, reading
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.refusals import MalformedBodyError
@@ -13,7 +14,7 @@ from loan_api.scoring.columns import Columns
 _FILE_MAGIC = b"ARROW1\0\0"
 
 
-def decode(body: bytes, max_rows: int) -> Columns:
+def decode(codec: ApplicationCodec, body: bytes, max_rows: int) -> Columns:
     """Decode the applications in the body."""
     if body.startswith(_FILE_MAGIC):
         raise MalformedBodyError("The body is an Arrow file (Feather). Send an Arrow stream.")
@@ -22,7 +23,7 @@ def decode(body: bytes, max_rows: int) -> Columns:
     rows = 0
     with reading("Arrow stream"):
         with pa.ipc.open_stream(source) as reader:
-            check_schema(reader.schema)
+            check_schema(codec, reader.schema)
             for batch in reader:
                 rows += batch.num_rows
                 if rows > max_rows:
@@ -33,8 +34,8 @@ def decode(body: bytes, max_rows: int) -> Columns:
             table = pa.Table.from_batches(batches, schema=reader.schema)
         if source.tell() != len(body):
             raise MalformedBodyError("The body continues after the end of the Arrow stream.")
-        check_size(rows, max_rows)
-        return columns_of_table(table, max_rows)
+        check_size(codec, rows, max_rows)
+        return columns_of_table(codec, table, max_rows)
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:

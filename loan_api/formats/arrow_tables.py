@@ -5,7 +5,7 @@ memory limit of the batch process stops it with a MemoryError (docs/adr/0025-mem
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loan_api.credit.features import FEATURE_NAMES, FEATURES, CategoryFeature
+from loan_api.credit.features import CategoryFeature, Feature
 from loan_api.errors import BatchTooLargeError
-from loan_api.formats.applications import explained_batch
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.decided import DecidedBatch
-from loan_api.formats.refusals import MalformedBodyError, Refusal, Refusals, RequestRefusedError
-from loan_api.formats.rows import all_valid, check_names
+from loan_api.formats.refusals import MalformedBodyError, Refusal
+from loan_api.formats.rows import UNDECLARED, all_valid, check_names, missing_column
 from loan_api.scoring.columns import Columns, columns_of
 
 # Raised by Arrow for a broken table, or by Python for broken names and texts in it.
@@ -52,14 +52,14 @@ def reading(document: str) -> Iterator[None]:
         raise MalformedBodyError(f"The body is not a valid {document}.") from None
 
 
-def check_schema(schema: Any) -> None:
-    """Check that the columns are the declared features, with numbers or texts in them.
+def check_schema(codec: ApplicationCodec, schema: Any) -> None:
+    """Check that the columns are the form's features, with numbers or texts in them.
 
     Raises RequestRefusedError with every column that does not fit, or MalformedBodyError if no column is a feature.
     """
-    check_names(schema.names)
+    check_names(codec, schema.names)
     messages = {}
-    for feature in FEATURES:
+    for feature in _present(codec, schema.names):
         kind = _value_type(schema.field(feature.name).type)
         fits = _is_text if isinstance(feature, CategoryFeature) else _is_number
         # A column without any value is refused row by row, as in the other formats.
@@ -68,33 +68,45 @@ def check_schema(schema: Any) -> None:
             text = f"Must be {feature.expectation}. The column's type is {name[0] if name else 'unknown'}."
             messages[feature.name] = [Refusal(text, "type")]
     if messages:
-        raise RequestRefusedError(Refusals.of(messages))
+        raise codec.refused(messages)
 
 
-def columns_of_table(table: Any, max_rows: int) -> Columns:
+def columns_of_table(codec: ApplicationCodec, table: Any, max_rows: int) -> Columns:
     """Return the applications in a table whose schema has passed the check.
 
     Raises RequestRefusedError with every error, or BatchTooLargeError for more than `max_rows`.
     """
-    plain = pa.table({name: _plain(table.column(name)) for name in FEATURE_NAMES})
-    if plain.nbytes > _MAX_CELL_BYTES * len(FEATURE_NAMES) * max_rows + _SPARE_BYTES:
+    form = codec.form
+    present = _present(codec, table.column_names)
+    plain = pa.table({feature.name: _plain(table.column(feature.name), feature) for feature in present})
+    if plain.nbytes > _MAX_CELL_BYTES * len(form.names) * max_rows + _SPARE_BYTES:
         raise BatchTooLargeError(f"The table unpacks to more than {max_rows} applications can take.")
-    if not any(column.null_count for column in plain.columns):
+    if not any(plain.column(feature.name).null_count for feature in present if not feature.optional):
         columns: dict[str, NDArray[Any]] = {}
-        for feature in FEATURES:
+        for feature in form.features:
+            if feature not in present:
+                columns[feature.name] = missing_column(feature, plain.num_rows)
+                continue
             column = plain.column(feature.name)
             if isinstance(feature, CategoryFeature):
-                codes = pc.index_in(column, value_set=pa.array(feature.values, pa.large_string()))
-                columns[feature.name] = codes.fill_null(-1).to_numpy().astype(np.int8)
+                # In a column of type null, nothing has a code.
+                texts = column.cast(pa.large_string())
+                codes = pc.index_in(texts, value_set=pa.array(feature.values, pa.large_string()))
+                known = pc.if_else(texts.is_null(), pa.scalar(-1, pa.int32()), codes.fill_null(UNDECLARED))
+                columns[feature.name] = known.to_numpy().astype(np.int8)
             else:
-                columns[feature.name] = column.to_numpy().astype(np.float64)
-        if all_valid(columns):
+                columns[feature.name] = column.cast(pa.float64()).to_numpy()
+        if all_valid(form, columns):
             return columns
-    return columns_of(explained_batch({"instances": plain.to_pylist()}, max_rows))
+    return columns_of(form, codec.explained_batch({"instances": plain.to_pylist()}, max_rows))
 
 
-def _plain(column: Any) -> Any:
-    """Return the column as large strings or as numbers that numpy knows."""
+def _present(codec: ApplicationCodec, names: Sequence[str]) -> list[Feature]:
+    return [feature for feature in codec.form.features if feature.name in names]
+
+
+def _plain(column: Any, feature: Feature) -> Any:
+    """Return the column as large strings or as numbers that numpy knows. NaN in an optional column means missing."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if _is_text(column.type):
@@ -102,6 +114,8 @@ def _plain(column: Any) -> Any:
     if pa.types.is_decimal(column.type):
         # Convert by way of text, as JSON does: Arrow's direct conversion may be off by one bit.
         return column.cast(pa.string()).cast(pa.float64())
+    if feature.optional and pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     return column
 
 

@@ -2,25 +2,28 @@
 
 MessagePack: `{"version": 1, "rows": n, "columns": {name: column}}`. A column is `{"type": NumPy's name of the type,
 "data": n little-endian values}` and, for a category, `"values"`: the texts of its codes. A column has the narrowest
-type that holds each of its values exactly, so ten thousand applications take about 400 kB. A reader needs no
-other description.
+type that holds each of its values exactly, so ten thousand applications take about 400 kB. A missing number is NaN, a
+missing category has the code -1. A reader needs no other description.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loan_api.credit.features import CATEGORIES, FEATURES
+from loan_api.credit.features import Feature
+from loan_api.credit.form import Form
 from loan_api.errors import UnreadableRecordError
-from loan_api.scoring.columns import CODES, Columns
+from loan_api.formats.rows import missing_column
+from loan_api.scoring.columns import Columns
 
 _VERSION = 1
 _PROBABILITY = "probability"
 _PREDICTION = "prediction"
 _WHOLE_TYPES = (np.int8, np.int16, np.int32)
-_VALUES = {category.name: category.values for category in CATEGORIES}
 
 
 class _Column(msgspec.Struct, omit_defaults=True):
@@ -39,28 +42,50 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Content)
 
 
-def pack(applications: Columns, probabilities: NDArray[np.float64], predictions: NDArray[np.int8]) -> bytes:
+def pack(form: Form, applications: Columns, probabilities: NDArray[np.float64], predictions: NDArray[np.int8]) -> bytes:
     """Pack n applications as they were scored, their P(approved) (n) and predictions (n)."""
-    columns = {feature.name: _packed(applications[feature.name], _VALUES.get(feature.name)) for feature in FEATURES}
+    values = {category.name: category.values for category in form.categories}
+    columns = {name: _packed(applications[name], values.get(name)) for name in form.names}
     columns[_PROBABILITY] = _Column("<f8", np.ascontiguousarray(probabilities, dtype="<f8").tobytes())
     columns[_PREDICTION] = _Column("|i1", np.ascontiguousarray(predictions, dtype=np.int8).tobytes())
     return _encoder.encode(_Content(_VERSION, len(probabilities), columns))
 
 
-def unpack(content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
+def unpack(form: Form, content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
     """Return the packed (applications, probabilities, predictions). Raises UnreadableRecordError."""
-    try:
-        kept = _decoder.decode(content)
-        if kept.version != _VERSION:
-            raise UnreadableRecordError(f"a batch was recorded in form {kept.version}, which this version cannot read")
-        applications = {feature.name: _unpacked(kept.columns[feature.name], feature.name) for feature in FEATURES}
-        probabilities = np.frombuffer(kept.columns[_PROBABILITY].data, "<f8")
-        predictions = np.frombuffer(kept.columns[_PREDICTION].data, np.int8)
-    except (msgspec.DecodeError, LookupError, ValueError, TypeError) as error:
-        raise UnreadableRecordError(f"a recorded batch is damaged ({type(error).__name__})") from error
+    with _damage():
+        kept = _decoded(content)
+        applications = {feature.name: _feature(form, kept, feature) for feature in form.features}
+        probabilities, predictions = _answers(kept)
     if {len(column) for column in (*applications.values(), probabilities, predictions)} != {kept.rows}:
         raise UnreadableRecordError("a recorded batch is damaged (its columns differ in length)")
     return applications, probabilities, predictions
+
+
+def unpack_answers(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Return the packed (probabilities, predictions), whatever the form. Raises UnreadableRecordError."""
+    with _damage():
+        return _answers(_decoded(content))
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except (msgspec.DecodeError, LookupError, ValueError, TypeError) as error:
+        raise UnreadableRecordError(f"a recorded batch is damaged ({type(error).__name__})") from error
+
+
+def _decoded(content: bytes) -> _Content:
+    kept = _decoder.decode(content)
+    if kept.version != _VERSION:
+        raise UnreadableRecordError(f"a batch was recorded in form {kept.version}, which this version cannot read")
+    return kept
+
+
+def _answers(kept: _Content) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    probabilities = np.frombuffer(kept.columns[_PROBABILITY].data, "<f8")
+    return probabilities, np.frombuffer(kept.columns[_PREDICTION].data, np.int8)
 
 
 def _packed(column: NDArray[Any], values: tuple[str, ...] | None) -> _Column:
@@ -80,11 +105,16 @@ def _narrowest(column: NDArray[Any]) -> NDArray[Any]:
     return column
 
 
-def _unpacked(column: _Column, name: str) -> NDArray[Any]:
+def _feature(form: Form, kept: _Content, feature: Feature) -> NDArray[Any]:
+    column = kept.columns.get(feature.name)
+    if column is None and feature.optional:
+        # Recorded before the form had this feature.
+        return missing_column(feature, kept.rows)
+    column = kept.columns[feature.name]
     values: NDArray[Any] = np.frombuffer(column.data, np.dtype(column.type))
     if column.values is None:
         return values.astype(np.float64)
     # The feature may have gained values since, or list them in another order.
-    codes = np.array([CODES[name][value] for value in column.values], dtype=np.int8)
+    codes = np.array([*(form.codes[feature.name][value] for value in column.values), -1], dtype=np.int8)
     known: NDArray[Any] = codes[values]
     return known

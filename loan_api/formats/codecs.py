@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Protocol, cast
 
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.decided import DecidedBatch
 from loan_api.scoring.columns import Columns
 
@@ -31,7 +32,7 @@ STREAMED = frozenset({NDJSON, CSV})
 class BatchFormat(Protocol):
     """The interface of a format's module."""
 
-    def decode(self, body: bytes, max_rows: int) -> Columns:
+    def decode(self, codec: ApplicationCodec, body: bytes, max_rows: int) -> Columns:
         """Decode the applications in the body.
 
         Raises MalformedBodyError, RequestRefusedError with every error, or BatchTooLargeError for more than `max_rows`.

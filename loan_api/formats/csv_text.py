@@ -6,8 +6,9 @@ write them. A byte order mark and any line ending are fine. Rows without content
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from typing import Any
 
 # Consumes each quoted cell whole, so that a separator inside quotes is not mistaken for the end of a cell.
 _QUOTED_CELL = re.compile(r'(?<![^,\r\n])([ \t]*"(?:[^"]|"")*+")[ \t]*')
@@ -38,6 +39,13 @@ def read_csv(content: bytes) -> Iterator[tuple[int, list[str]]]:
     except csv.Error:
         # Not chained: the parser's message may quote the text.
         raise MalformedCsvError(line, "is not valid CSV.") from None
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """Return a line of the dialect, quoted where necessary; None is an empty cell."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 def other_separator(header: Sequence[str], known: Sequence[str]) -> str | None:

@@ -1,10 +1,32 @@
 """A closed set of values as an OpenAPI component, which client generators turn into one well-named type."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loan_api.credit.features import FEATURES, CategoryFeature
+from loan_api.credit.form import Form
+
+# Names of the API's other components, which a category cannot have. A test compares them with the document.
+TAKEN_NAMES = frozenset(
+    {
+        *("ApiKey", "ApiKeys", "BatchCount", "DecidedApplication", "DecidedBatch", "DecidedRow", "Decision"),
+        *(
+            "DecisionPage",
+            "Effect",
+            "Endpoint",
+            "Feature",
+            "FeatureType",
+            "FieldError",
+            "FoundBatch",
+            "FoundDecision",
+            "Health",
+        ),
+        *("HealthChecks", "HealthStatus", "LoanApplication", "LoanApplicationBatch", "Model", "Outcome"),
+        *("OutcomeCount", "OutcomeFilter", "OutcomeState", "Probe", "Problem", "RecordedDecision", "RecordedOutcome"),
+        *("Scope", "Scorer"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -18,7 +40,7 @@ class Enumeration:
     @classmethod
     def of(cls, name: str, description: str, *values: str) -> "Enumeration":
         """Make an enumeration of texts, named after themselves."""
-        return cls(name, description, {value.upper().replace(" ", "_"): value for value in values})
+        return cls(name, description, dict(zip(_unique(map(_constant, values)), values, strict=True)))
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -46,10 +68,31 @@ class Enumeration:
         return {"oneOf": [self.reference, null], **metadata}
 
 
-def enumeration_of(feature: CategoryFeature) -> Enumeration:
-    """Return the enumeration of a category; the feature `self_employed` gives `SelfEmployed`."""
-    name = "".join(word.capitalize() for word in feature.name.split("_"))
-    return Enumeration.of(name, feature.description, *feature.values)
+def category_enumerations(form: Form) -> Mapping[str, Enumeration]:
+    """Return the enumeration of each category by its name; the feature `own_business` gives `OwnBusiness`."""
+    words = ("".join(word[:1].upper() + word[1:] for word in c.name.split("_")) for c in form.categories)
+    names = _unique(words, TAKEN_NAMES)
+    return {
+        category.name: Enumeration.of(name, category.description, *category.values)
+        for category, name in zip(form.categories, names, strict=True)
+    }
 
 
-CATEGORIES = tuple(enumeration_of(feature) for feature in FEATURES if isinstance(feature, CategoryFeature))
+def _constant(value: str) -> str:
+    """Return the value as the name of a constant."""
+    name = re.sub(r"\W+", "_", value.upper(), flags=re.ASCII).strip("_")
+    return name if name[:1].isalpha() else f"VALUE_{name}".rstrip("_")
+
+
+def _unique(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Add a number to names that are taken or repeated."""
+    used = set(taken)
+    unique = []
+    for name in names:
+        free, number = name, 1
+        while free in used:
+            number += 1
+            free = f"{name}_{number}" if name.isupper() else f"{name}{number}"
+        used.add(free)
+        unique.append(free)
+    return unique

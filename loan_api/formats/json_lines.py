@@ -6,26 +6,25 @@ from typing import Any
 
 import msgspec
 
-from loan_api.formats.applications import FAST_REFUSALS, FastApplication, explained_batch
+from loan_api.formats.applications import FAST_REFUSALS, ApplicationCodec
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.refusals import MalformedBodyError
 from loan_api.formats.rows import check_size, columns_of_structs, decided_rows, too_many
 from loan_api.scoring.columns import Columns, columns_of
 
 _PIECE_ROWS = 1000
-_decoder = msgspec.json.Decoder(FastApplication)
 _encoder = msgspec.json.Encoder()
 
 
-def decode(body: bytes, max_rows: int) -> Columns:
+def decode(codec: ApplicationCodec, body: bytes, max_rows: int) -> Columns:
     """Decode the applications in the body, skipping empty lines."""
     try:
         # Line by line, because msgspec's `decode_lines` accepts two applications on one line, or one on two.
-        applications = [_decoder.decode(line) for line in body.split(b"\n") if line.strip()]
+        applications = [codec.fast.decode(line) for line in body.split(b"\n") if line.strip()]
     except FAST_REFUSALS:
-        return columns_of(explained_batch({"instances": _parsed(body, max_rows)}, max_rows))
-    check_size(len(applications), max_rows)
-    return columns_of_structs(applications)
+        return columns_of(codec.form, codec.explained_batch({"instances": _parsed(body, max_rows)}, max_rows))
+    check_size(codec, len(applications), max_rows)
+    return columns_of_structs(codec.form, applications)
 
 
 def _parsed(body: bytes, max_rows: int) -> list[Any]:

@@ -1,22 +1,15 @@
 """JSON: `{"instances": […]}` in requests, one document of decisions in responses."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from loan_api.formats.applications import FAST_REFUSALS, FastApplication, explained_batch, parse_json
+from loan_api.formats.applications import FAST_REFUSALS, ApplicationCodec, parse_json
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.rows import columns_of_structs, decided_rows
 from loan_api.scoring.columns import Columns, columns_of
 
-_FastBatch = msgspec.defstruct(
-    "_FastBatch",
-    [("instances", Annotated[list[FastApplication], msgspec.Meta(min_length=1)])],  # type: ignore[valid-type]
-    forbid_unknown_fields=True,
-    gc=False,
-)
-_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_FastBatch)
 _encoder = msgspec.json.Encoder()
 
 
@@ -31,15 +24,15 @@ class _Answer(msgspec.Struct, gc=False):
     batch_id: str
 
 
-def decode(body: bytes, max_rows: int) -> Columns:
+def decode(codec: ApplicationCodec, body: bytes, max_rows: int) -> Columns:
     """Decode the applications in the body."""
     try:
-        instances = _decoder.decode(body).instances
+        instances = codec.fast_batch.decode(body).instances
     except FAST_REFUSALS:
-        return columns_of(explained_batch(parse_json(body), max_rows))
+        return columns_of(codec.form, codec.explained_batch(parse_json(body), max_rows))
     if len(instances) > max_rows:
-        return columns_of(explained_batch({"instances": instances}, max_rows))
-    return columns_of_structs(instances)
+        return columns_of(codec.form, codec.explained_batch({"instances": instances}, max_rows))
+    return columns_of_structs(codec.form, instances)
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:

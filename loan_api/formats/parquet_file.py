@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.arrow_tables import check_schema, columns_of_table, decided_table, reading
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.refusals import MalformedBodyError
@@ -15,20 +16,20 @@ from loan_api.scoring.columns import Columns
 _MAX_METADATA_BYTES = 2**22
 
 
-def decode(body: bytes, max_rows: int) -> Columns:
+def decode(codec: ApplicationCodec, body: bytes, max_rows: int) -> Columns:
     """Decode the applications in the body."""
     if int.from_bytes(body[-8:-4], "little") > _MAX_METADATA_BYTES and body.endswith(b"PAR1"):
         raise MalformedBodyError(f"The metadata of the file takes more than {_MAX_METADATA_BYTES} bytes.")
     with reading("Parquet file"):
         file = pq.ParquetFile(pa.py_buffer(body))
-        check_schema(file.schema_arrow)
+        check_schema(codec, file.schema_arrow)
         groups = (file.metadata.row_group(place).num_rows for place in range(file.metadata.num_row_groups))
-        check_size(max(file.metadata.num_rows, sum(groups)), max_rows)
+        check_size(codec, max(file.metadata.num_rows, sum(groups)), max_rows)
         table = file.read(use_threads=False)
         # Validate first: even reading the size of a broken table may access memory outside of it.
         table.validate(full=True)
-        check_size(table.num_rows, max_rows)
-        return columns_of_table(table, max_rows)
+        check_size(codec, table.num_rows, max_rows)
+        return columns_of_table(codec, table, max_rows)
 
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:

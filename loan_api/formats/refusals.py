@@ -1,16 +1,14 @@
 """Reasons for refusing a request's content, countable by metrics, with texts that quote no value."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from loan_api.credit.features import FEATURE_NAMES
-
 UNKNOWN = "unknown"
-_LABELS = frozenset((*FEATURE_NAMES, "instances", "body"))
-# Every field label and every reason that a metric can carry.
-FIELD_LABELS = (*sorted(_LABELS), UNKNOWN)
+# The labels of metrics that are not features.
+_PLACES = ("body", "instances")
+# Every reason that a metric can carry.
 REASONS = ("missing", "unknown", "null", "type", "range", "not_allowed")
 _SHOWN_AT_MOST = 100
 _SHOWN_NAME_LENGTH = 64
@@ -44,11 +42,10 @@ class RefusedField:
         """Return the path as a JSON pointer (RFC 6901), with names longer than any declared one cut."""
         return "".join(f"/{_escape(str(step)[:_SHOWN_NAME_LENGTH])}" for step in self.path)
 
-    @property
-    def label(self) -> str:
-        """Return the field for metrics: a declared name, `instances` for a row, `body`, or `unknown` for any other."""
+    def label(self, names: Collection[str]) -> str:
+        """Return the field for metrics: one of `names`, `instances` for a row, `body`, or `unknown` for any other."""
         name = next((step for step in reversed(self.path) if isinstance(step, str)), "body")
-        return name if name in _LABELS else UNKNOWN
+        return name if name in names or name in _PLACES else UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -60,12 +57,12 @@ class Refusals:
     shown: Sequence[Mapping[str, str]]
 
     @classmethod
-    def of(cls, messages: Any) -> Self:
-        """Collect the errors in marshmallow's nested messages."""
+    def of(cls, messages: Any, names: Collection[str]) -> Self:
+        """Collect the errors in marshmallow's nested messages; `names` are those of the features."""
         fields = list(_flatten(messages, ()))
         return cls(
             total=len(fields),
-            counts=dict(Counter((field.label, field.refusal.reason) for field in fields)),
+            counts=dict(Counter((field.label(names), field.refusal.reason) for field in fields)),
             shown=[{"pointer": field.pointer, "detail": str(field.refusal)} for field in fields[:_SHOWN_AT_MOST]],
         )
 
@@ -74,6 +71,11 @@ class Refusals:
         """A sentence with the number of errors; it says if only some are listed."""
         found = f"{self.total} error{'s' if self.total != 1 else ''} in the request"
         return f"{found}; the first {_SHOWN_AT_MOST} are listed." if self.total > _SHOWN_AT_MOST else f"{found}."
+
+
+def field_labels(names: Collection[str]) -> Sequence[str]:
+    """Return every field label that a metric can carry; `names` are those of the features."""
+    return [*sorted([*names, *_PLACES]), UNKNOWN]
 
 
 class RequestRefusedError(Exception):

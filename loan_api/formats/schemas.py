@@ -1,12 +1,14 @@
-"""Schemas of applications and batches, derived from the feature declarations; they find every error at once."""
+"""Schemas of applications and batches, derived from a form; they find every error at once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, pre_load
 
-from loan_api.credit.features import FEATURES, CategoryFeature, Feature, NumberFeature, example_application
+from loan_api.credit.features import CategoryFeature, Feature, NumberFeature
+from loan_api.credit.form import Form
 from loan_api.errors import BatchTooLargeError
-from loan_api.formats.enumerations import enumeration_of
+from loan_api.formats.enumerations import Enumeration, category_enumerations
 from loan_api.formats.refusals import Refusal
 
 _SCHEMA_MESSAGES = {
@@ -16,7 +18,11 @@ _SCHEMA_MESSAGES = {
 
 
 class _StrictField(fields.Field[Any]):
-    """Required field whose refusals carry their reason."""
+    """Field whose refusals carry their reason. An optional feature may be null or absent, which means null."""
+
+    def __init__(self, feature: Feature, **kwargs: Any) -> None:
+        missing: Any = {"allow_none": True, "load_default": None} if feature.optional else {"required": True}
+        super().__init__(**missing, **kwargs)
 
     def make_error(self, key: str, **_: Any) -> ValidationError:
         """Return the refusal for marshmallow's own checks."""
@@ -28,7 +34,7 @@ class NumberField(_StrictField):
     """A JSON number of the feature's kind and range. 5.0 is a whole number; "5" and true are not numbers."""
 
     def __init__(self, feature: NumberFeature, **kwargs: Any) -> None:
-        super().__init__(required=True, **kwargs)
+        super().__init__(feature, **kwargs)
         self._feature = feature
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
@@ -47,7 +53,7 @@ class CategoryField(_StrictField):
     """One of the feature's values, spelled as declared."""
 
     def __init__(self, feature: CategoryFeature, **kwargs: Any) -> None:
-        super().__init__(required=True, **kwargs)
+        super().__init__(feature, **kwargs)
         self._feature = feature
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
@@ -59,10 +65,12 @@ class CategoryField(_StrictField):
         return value
 
 
-def _field(feature: Feature) -> fields.Field[Any]:
+def _field(feature: Feature, enumerations: Mapping[str, Enumeration]) -> fields.Field[Any]:
     """Return the field of a feature, with its OpenAPI documentation."""
     if isinstance(feature, CategoryFeature):
-        return CategoryField(feature, metadata=enumeration_of(feature).documented(**_documented(feature)))
+        enumeration = enumerations[feature.name]
+        documented = enumeration.or_null if feature.optional else enumeration.documented
+        return CategoryField(feature, metadata=documented(**_documented(feature)))
     limits = {
         "type": "integer" if feature.whole else "number",
         "minimum": feature.minimum,
@@ -77,7 +85,7 @@ def _field(feature: Feature) -> fields.Field[Any]:
 
 
 def _documented(feature: Feature) -> dict[str, Any]:
-    unit = f" Unit: {feature.unit}." if isinstance(feature, NumberFeature) else ""
+    unit = f" Unit: {feature.unit}." if isinstance(feature, NumberFeature) and feature.unit else ""
     return {"description": feature.description + unit, "example": feature.example}
 
 
@@ -86,28 +94,31 @@ class _StrictSchema(Schema):
 
 
 class _Application(_StrictSchema):
-    """An application for a loan; every field is required."""
+    """An application for a loan."""
 
 
-ApplicationSchema = _Application.from_dict(
-    {feature.name: _field(feature) for feature in FEATURES}, name="LoanApplication"
-)
+def application_schema(form: Form) -> type[Schema]:
+    """Return the schema of an application."""
+    enumerations = category_enumerations(form)
+    return _Application.from_dict(
+        {feature.name: _field(feature, enumerations) for feature in form.features}, name="LoanApplication"
+    )
 
 
-def batch_schema(max_rows: int) -> Schema:
+def batch_schema(form: Form, application: type[Schema], max_rows: int) -> Schema:
     """Return the schema of a batch of 1 to `max_rows` applications; more raise BatchTooLargeError."""
 
     class LoanApplicationBatch(_StrictSchema):
         """Applications to be decided by the same model version."""
 
         instances = fields.List(
-            fields.Nested(ApplicationSchema),
+            fields.Nested(application),
             required=True,
             metadata={
                 "description": f"1 to {max_rows} applications.",
                 "minItems": 1,
                 "maxItems": max_rows,
-                "example": [example_application()],
+                "example": [form.example()],
             },
         )
 

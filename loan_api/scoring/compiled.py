@@ -5,6 +5,7 @@ pipeline's probabilities for them. Scoring needs numpy and onnxruntime, but neit
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from loan_api.credit.derivation import derived_values
-from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
-from loan_api.scoring.columns import CODES, Application, Columns, row_count
+from loan_api.credit.derivation import MISSING_CATEGORY
+from loan_api.credit.form import Form
+from loan_api.scoring.columns import Application, Columns, row_count
 
 COMPILED_FOLDER = "compiled"
 # Each graph has one input, float64 (n, number of inputs), and one output, float64 (n, 1).
@@ -27,14 +28,21 @@ _ORDER = "order.onnx"
 _PROOF = "proof.npz"
 _PROOF_ANSWERS = "probability"
 _WHY_NOT = "why_not.txt"
+_NAN = math.nan
 
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One input of the graph: a number or derived feature, or the indicator that a folded category `equals` a value."""
+    """One input of the graph: a number or derived feature, or an indicator.
+
+    The indicator is 1 if a folded category `equals` a value, or if a number `is_missing`. A missing number is replaced
+    by `fill` unless that is None.
+    """
 
     column: str
     equals: str | None = None
+    fill: float | None = None
+    is_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,13 @@ class Proof:
 
 @dataclass(frozen=True)
 class CompiledForm:
-    """The stored parts of a compiled model: the graph, its inputs in order, and the proof of its correctness.
+    """The stored parts of a compiled model of a form: the graph, its inputs in order, and the proof of its correctness.
 
     The optional `order` is a second graph over the same inputs that ranks applications with small integers. Sorting
     a batch by rank groups applications with similar paths through the trees, which helps branch prediction.
     """
 
+    form: Form
     inputs: Sequence[ModelInput]
     graph: bytes
     proof: Proof
@@ -71,20 +80,23 @@ class CompiledForm:
         np.savez_compressed(folder / _PROOF, **arrays)
 
     @classmethod
-    def read(cls, artifact: Path) -> Self:
-        """Read the form from the artifact. Raises OSError, ValueError, KeyError or TypeError if it is damaged."""
+    def read(cls, form: Form, artifact: Path) -> Self:
+        """Read the compiled model from the artifact.
+
+        Raises OSError, ValueError, KeyError or TypeError if it is damaged.
+        """
         folder = artifact / COMPILED_FOLDER
         with np.load(folder / _PROOF, allow_pickle=False) as arrays:
-            applications = {name: arrays[name] for name in FEATURE_NAMES}
+            applications = {name: arrays[name] for name in form.names}
             proof = Proof(applications, arrays[_PROOF_ANSWERS])
         description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
         inputs = [ModelInput(**given) for given in description["inputs"]]
         order = (folder / _ORDER).read_bytes() if (folder / _ORDER).exists() else None
-        return cls(inputs, (folder / _GRAPH).read_bytes(), proof, order)
+        return cls(form, inputs, (folder / _GRAPH).read_bytes(), proof, order)
 
     def scorer(self) -> "CompiledScorer":
         """Create a scorer from the form."""
-        return CompiledScorer(self.inputs, self.graph, self.order)
+        return CompiledScorer(self.form, self.inputs, self.graph, self.order)
 
 
 def write_why_not(artifact: Path, why: str) -> None:
@@ -108,29 +120,45 @@ class CompiledScorer:
 
     name = "compiled"
 
-    def __init__(self, inputs: Sequence[ModelInput], graph: bytes, order: bytes | None = None) -> None:
+    def __init__(self, form: Form, inputs: Sequence[ModelInput], graph: bytes, order: bytes | None = None) -> None:
         self._probability = _Graph(graph)
         self._place = _Graph(order) if order is not None else None
-        self._inputs = tuple(inputs)
-        self._indicators = [_indicators(given) if given.equals is not None else None for given in inputs]
+        self._codes = [(feature.name, form.codes.get(feature.name)) for feature in form.features]
+        self._formulas = [(derived.name, derived.formula) for derived in form.derived]
+        indicators = [_indicators(form, given) for given in inputs]
+        self._inputs = [(given.column, flags) for given, flags in zip(inputs, indicators, strict=True)]
+        self._row_inputs = [(column, None if flags is None else flags.tolist()) for column, flags in self._inputs]
+        self._fills = [(place, given.fill) for place, given in enumerate(inputs) if given.fill is not None]
+        self._missing = [place for place, given in enumerate(inputs) if given.is_missing]
 
     def probability(self, application: Application) -> float:
         """Return the approval probability of one valid application."""
-        values = {number.name: application[number.name] for number in NUMBERS}
-        values |= derived_values(values)
-        row = [
-            values[given.column] if flags is None else flags[CODES[given.column][application[given.column]]]
-            for given, flags in zip(self._inputs, self._indicators, strict=True)
-        ]
+        values: dict[str, Any] = {}
+        for name, codes in self._codes:
+            value = application[name]
+            values[name] = codes[value] if codes is not None else _NAN if value is None else value
+        for name, formula in self._formulas:
+            values[name] = formula.of_application(values)
+        row = [values[column] if flags is None else flags[values[column]] for column, flags in self._row_inputs]
+        for place in self._missing:
+            row[place] = float(math.isnan(row[place]))
+        for place, fill in self._fills:
+            row[place] = fill if math.isnan(row[place]) else row[place]
         return float(self._probability.run(np.array([row], dtype=np.float64))[0])
 
     def probabilities(self, applications: Columns) -> NDArray[np.float64]:
         """Return the approval probabilities of n valid applications, in order (n)."""
-        values: dict[str, NDArray[Any]] = {**applications, **derived_values(applications)}
-        matrix = np.empty((row_count(applications), len(self._inputs)))
-        for place, (given, flags) in enumerate(zip(self._inputs, self._indicators, strict=True)):
-            column = values[given.column]
-            matrix[:, place] = column if flags is None else flags[column]
+        rows = row_count(applications)
+        values: dict[str, NDArray[Any]] = {**applications}
+        for name, formula in self._formulas:
+            values[name] = formula.of_columns(values, rows)
+        matrix = np.empty((rows, len(self._inputs)))
+        for place, (column, flags) in enumerate(self._inputs):
+            matrix[:, place] = values[column] if flags is None else flags[values[column]]
+        for place in self._missing:
+            matrix[:, place] = np.isnan(matrix[:, place])
+        for place, fill in self._fills:
+            matrix[np.isnan(matrix[:, place]), place] = fill
         if self._place is None:
             return self._probability.run(matrix)
         # numpy sorts small integers fastest with its stable algorithm.
@@ -157,7 +185,13 @@ class _Graph:
         return answers[:, 0]
 
 
-def _indicators(given: ModelInput) -> NDArray[np.float64]:
-    """Return 1.0 for each declared value of the category that folds onto the input's value, 0.0 for the others."""
-    category = next(category for category in CATEGORIES if category.name == given.column)
-    return np.array([float(category.folds.get(value, value) == given.equals) for value in category.values])
+def _indicators(form: Form, given: ModelInput) -> NDArray[np.float64] | None:
+    """Return 1.0 for each code of the category whose value folds onto the input's value, 0.0 for the others.
+
+    The last entry is for missing values, whose code is -1. Returns None for inputs that are not categories.
+    """
+    if given.equals is None:
+        return None
+    category = next(category for category in form.categories if category.name == given.column)
+    values = [*(category.folds.get(value, value) for value in category.values), MISSING_CATEGORY]
+    return np.array([float(value == given.equals) for value in values])

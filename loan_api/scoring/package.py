@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
+from loan_api.credit.form import Form, parse_form
 from loan_api.credit.reference import ReferenceDistribution
 
 CHAMPION_ALIAS = "champion"
@@ -23,6 +24,7 @@ TAG_ARTIFACT_DIGEST = "artifact_digest"
 
 # The reference package: files next to the model inside the artifact.
 REFERENCE_FOLDER = "reference"
+_FORM = "features.toml"
 _FEATURES = "features.json"
 _DISTRIBUTION = "distribution.json"
 _GOLDEN_ROWS = "golden_rows.json"
@@ -75,9 +77,12 @@ class GoldenRows:
 class ReferencePackage:
     """The documentation that accompanies a model's weights.
 
+    `form` is the text of the form that the model was trained on; models from before there were forms have None.
     `features` describes each declared feature, `distribution` the training data. `golden_rows` prove that a loaded
     model is the registered one. `model_card` is Markdown for people.
     """
+
+    form: str | None
 
     features: Sequence[Mapping[str, Any]]
     distribution: ReferenceDistribution
@@ -95,6 +100,15 @@ class ReferencePackage:
         for name, content in contents.items():
             (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         (folder / _MODEL_CARD).write_text(self.model_card, encoding="utf-8")
+        if self.form is not None:
+            (folder / _FORM).write_text(self.form, encoding="utf-8", newline="")
+
+    def model_form(self, own: Form) -> Form:
+        """Return the model's form; the service's `own` if they are equal or the model carries none.
+
+        Raises FormError if the model's is not valid.
+        """
+        return own if self.form is None or self.form == own.text else parse_form(self.form)
 
     @classmethod
     def read(cls, artifact: Path) -> Self:
@@ -107,7 +121,9 @@ class ReferencePackage:
         def content(name: str) -> Any:
             return json.loads((folder / name).read_text(encoding="utf-8"))
 
+        form = folder / _FORM
         return cls(
+            form=form.read_text(encoding="utf-8") if form.exists() else None,
             features=content(_FEATURES),
             distribution=ReferenceDistribution.from_json(content(_DISTRIBUTION)),
             golden_rows=GoldenRows(**content(_GOLDEN_ROWS)),

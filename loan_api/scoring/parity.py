@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_api.credit.form import Form
 from loan_api.scoring.columns import columns_of
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer, read_why_not
 from loan_api.scoring.package import GoldenRows
@@ -31,25 +32,25 @@ def disagreement(
     return None
 
 
-def golden_disagreement(scorer: Scorer, golden: GoldenRows, threshold: float) -> str | None:
+def golden_disagreement(form: Form, scorer: Scorer, golden: GoldenRows, threshold: float) -> str | None:
     """Compare with the golden rows as a batch and singly, since the service scores in both ways."""
     expected = np.array(golden.probabilities)
-    together = scorer.probabilities(columns_of(golden.applications))
+    together = scorer.probabilities(columns_of(form, golden.applications))
     alone = np.array([scorer.probability(application) for application in golden.applications[:_SCORED_SINGLY]])
     return disagreement(expected, together, threshold) or disagreement(expected[:_SCORED_SINGLY], alone, threshold)
 
 
-def proven_scorer(artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:
+def proven_scorer(form: Form, artifact: Path, golden: GoldenRows, threshold: float) -> CompiledScorer | str:
     """Return the compiled scorer in the artifact if its proof holds, otherwise the reason not to use it."""
     try:
         why_not = read_why_not(artifact)
         if why_not is not None:
             return why_not
-        form = CompiledForm.read(artifact)
-        scorer = form.scorer()
+        compiled = CompiledForm.read(form, artifact)
+        scorer = compiled.scorer()
         found = disagreement(
-            form.proof.probabilities, scorer.probabilities(form.proof.applications), threshold
-        ) or golden_disagreement(scorer, golden, threshold)
+            compiled.proof.probabilities, scorer.probabilities(compiled.proof.applications), threshold
+        ) or golden_disagreement(form, scorer, golden, threshold)
     except Exception as error:  # noqa: BLE001  # onnxruntime has its own exception types for every kind of damage
         return f"the compiled form cannot be loaded ({type(error).__name__})"
     return scorer if found is None else f"the compiled form differs from the pipeline: {found}"

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loan_api.credit.bins import Bins, CategoryBins
-from loan_api.credit.features import CATEGORIES
+from loan_api.credit.form import Form
 from loan_api.credit.reference import Histogram, ReferenceDistribution
 from loan_api.scoring.columns import Application, Columns, row_count
 
-SCORE = "score"
 # (predicted, actual), as in `loan_api.credit.decision`.
 CONFUSION = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -33,8 +32,8 @@ class _Watched:
         return self.histogram.bins
 
 
-class WatchedDistribution:
-    """Counts decisions in the bins of every feature and of the score, and sums their expected confusion matrix.
+class CountLayout:
+    """The layout of the counts over a reference distribution.
 
     All counts form one vector (`size`), so that counts are simply added: the bins of each feature in declared order,
     the bins of the score, and four expected outcomes (see `CONFUSION`), the only fractional entries.
@@ -42,22 +41,39 @@ class WatchedDistribution:
 
     def __init__(self, reference: ReferenceDistribution) -> None:
         self.reference = reference
-        histograms = {**reference.features, SCORE: reference.score}
-        sizes = [len(histogram.bins.labels) for histogram in histograms.values()]
+        histograms = [*reference.features.items(), ("", reference.score)]
+        sizes = [len(histogram.bins.labels) for _, histogram in histograms]
         starts = [0, *accumulate(sizes)]
         self._expected = starts.pop()
         self._features = [
-            _Watched(name, histogram, start)
-            for (name, histogram), start in zip(histograms.items(), starts, strict=True)
+            _Watched(name, histogram, start) for (name, histogram), start in zip(histograms, starts, strict=True)
         ]
         self._score = self._features.pop()
         self.size = self._expected + len(CONFUSION)
+
+    def named(self, counts: Sequence[float] | Counts) -> "NamedCounts":
+        """Label the entries of the vector."""
+        return NamedCounts(
+            features={watched.name: _by_bin(watched, counts) for watched in self._features},
+            score=_by_bin(self._score, counts),
+            expected=dict(zip(CONFUSION, map(float, counts[self._expected : self.size]), strict=True)),
+        )
+
+
+class WatchedDistribution(CountLayout):
+    """Counts decisions in the bins of every feature and of the score, and sums their expected confusion matrix."""
+
+    def __init__(self, form: Form, reference: ReferenceDistribution) -> None:
+        super().__init__(reference)
         self._find: list[tuple[str, Callable[[Any], int], int]] = [
             (watched.name, watched.bins.position, watched.start) for watched in self._features
         ]
         self._places = {
-            category.name: np.array([reference.features[category.name].bins.position(v) for v in category.values])
-            for category in CATEGORIES
+            # The last entry is for missing values, whose code is -1.
+            category.name: np.array(
+                [reference.features[category.name].bins.position(value) for value in (*category.values, None)]
+            )
+            for category in form.categories
         }
 
     def places(self, application: Application, probability: float) -> list[int]:
@@ -93,14 +109,6 @@ class WatchedDistribution:
             approvals_of_approved,
         )
         return counts
-
-    def named(self, counts: Sequence[float] | Counts) -> "NamedCounts":
-        """Label the entries of the vector."""
-        return NamedCounts(
-            features={watched.name: _by_bin(watched, counts) for watched in self._features},
-            score=_by_bin(self._score, counts),
-            expected=dict(zip(CONFUSION, map(float, counts[self._expected : self.size]), strict=True)),
-        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from loan_api.credit.bins import SCORE_BINS
 from loan_api.errors import ClientGoneError
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.batch_content import pack
 from loan_api.formats.codecs import format_of
 from loan_api.formats.decided import DecidedBatch
@@ -53,6 +54,7 @@ class BatchSummary(msgspec.Struct, frozen=True):
 
 
 def run_batch(
+    codec: ApplicationCodec,
     job: BatchJob,
     body: bytes,
     scorer: Scorer,
@@ -65,7 +67,7 @@ def run_batch(
     Raises MalformedBodyError, RequestRefusedError, BatchTooLargeError, NotRecordedError, or ClientGoneError if the
     client has gone.
     """
-    applications = format_of(job.accepts).decode(body, job.max_rows)
+    applications = format_of(job.accepts).decode(codec, body, job.max_rows)
     started = perf_counter()
     rows = row_count(applications)
     probabilities = np.empty(rows)
@@ -93,7 +95,7 @@ def run_batch(
             decider=job.decider,
             rows=rows,
             approved=summary.approved,
-            content=pack(applications, probabilities, predictions),
+            content=pack(codec.form, applications, probabilities, predictions),
         )
     )
     decided = DecidedBatch(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_api.credit.form import Form
 from loan_api.scoring.columns import applications_of
 from loan_api.scoring.parity import TOLERANCE
 from loan_api.scoring.scorer import Scorer
@@ -31,7 +32,10 @@ class Difference:
 
 
 def replay(
-    chunks: Iterable[DecisionChunk], scorer_of: Callable[[Decider], tuple[Scorer, float]], limit: int | None = None
+    form: Form,
+    chunks: Iterable[DecisionChunk],
+    scorer_of: Callable[[Decider], tuple[Scorer, float]],
+    limit: int | None = None,
 ) -> Iterator[tuple[int, list[Difference]]]:
     """Score the first `limit` decisions; for each chunk, yield the number scored and the differences.
 
@@ -42,18 +46,18 @@ def replay(
         chunk = whole if left is None else whole.first(left)
         if len(chunk) == 0:
             return
-        yield len(chunk), differences(chunk, *scorer_of(chunk.decider))
+        yield len(chunk), differences(form, chunk, *scorer_of(chunk.decider))
         if left is not None:
             left -= len(chunk)
 
 
-def differences(chunk: DecisionChunk, scorer: Scorer, threshold: float) -> list[Difference]:
+def differences(form: Form, chunk: DecisionChunk, scorer: Scorer, threshold: float) -> list[Difference]:
     """Return the decisions with another prediction, or with a probability that differs by more than rounding."""
     probabilities = np.array(scorer.probabilities(chunk.applications))
     suspects = _differing(chunk, probabilities, threshold)
     if chunk.endpoint == "single":
         # These were scored one by one, and sums of many rows are rounded differently.
-        for row, application in zip(suspects, applications_of(chunk.applications, suspects), strict=True):
+        for row, application in zip(suspects, applications_of(form, chunk.applications, suspects), strict=True):
             probabilities[row] = scorer.probability(application)
         suspects = _differing(chunk, probabilities, threshold)
     return [

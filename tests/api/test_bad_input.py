@@ -9,11 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
 from loan_api.settings import read_settings
 from tests.api.conftest import MakeClient
 from tests.support.applications import application, application_without
 from tests.support.fakes import BrokenScorer, FakeModelSource, model_version
+from tests.support.forms import SHIPPED
 from tests.support.services import client_of
 
 
@@ -59,11 +59,11 @@ class TestNotJson:
 
 
 class TestInvalid:
-    @pytest.mark.parametrize("name", FEATURE_NAMES)
+    @pytest.mark.parametrize("name", SHIPPED.names)
     def test_a_missing_field(self, client: FlaskClient, name: str) -> None:
         assert pointers(client.post("/predict", json=application_without(name))) == [f"/{name}"]
 
-    @pytest.mark.parametrize("name", FEATURE_NAMES)
+    @pytest.mark.parametrize("name", SHIPPED.names)
     def test_a_null_field(self, client: FlaskClient, name: str) -> None:
         assert pointers(client.post("/predict", json=application(**{name: None}))) == [f"/{name}"]
 
@@ -72,31 +72,31 @@ class TestInvalid:
         assert pointers(client.post("/predict", json=application(**{name: 1}))) == [f"/{name.replace('/', '~1')}"]
 
     @pytest.mark.parametrize("value", ["5", "", True, False, [5], {"value": 5}], ids=repr)
-    @pytest.mark.parametrize("name", [number.name for number in NUMBERS])
+    @pytest.mark.parametrize("name", [number.name for number in SHIPPED.numbers])
     def test_a_number_that_is_none(self, client: FlaskClient, name: str, value: object) -> None:
         assert pointers(client.post("/predict", json=application(**{name: value}))) == [f"/{name}"]
 
     @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 400])
-    @pytest.mark.parametrize("name", [number.name for number in NUMBERS])
+    @pytest.mark.parametrize("name", [number.name for number in SHIPPED.numbers])
     def test_a_number_beyond_all_numbers(self, client: FlaskClient, name: str, literal: str) -> None:
         body = json.dumps(application(**{name: "@"})).replace('"@"', literal)
         assert pointers(post_raw(client, body)) == [f"/{name}"]
 
-    @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
+    @pytest.mark.parametrize("number", SHIPPED.numbers, ids=lambda number: number.name)
     def test_a_number_out_of_range(self, client: FlaskClient, number: Any) -> None:
         for value in (number.minimum - 1, number.maximum + 1):
             response = client.post("/predict", json=application(**{number.name: value}))
             assert pointers(response) == [f"/{number.name}"]
             assert str(number.maximum) in response.json["errors"][0]["detail"]
 
-    @pytest.mark.parametrize("name", [number.name for number in NUMBERS if number.whole])
+    @pytest.mark.parametrize("name", [number.name for number in SHIPPED.numbers if number.whole])
     def test_a_fraction_where_whole_numbers_are_meant(self, client: FlaskClient, name: str) -> None:
         assert pointers(
             client.post("/predict", json=application(**{name: 5.7 if name != "cibil_score" else 600.5}))
         ) == [f"/{name}"]
 
     @pytest.mark.parametrize("value", ["PhD", "graduate", " Graduate", "", 1, True, ["Graduate"]], ids=repr)
-    @pytest.mark.parametrize("name", [category.name for category in CATEGORIES])
+    @pytest.mark.parametrize("name", [category.name for category in SHIPPED.categories])
     def test_a_category_that_is_not_allowed(self, client: FlaskClient, name: str, value: object) -> None:
         assert pointers(client.post("/predict", json=application(**{name: value}))) == [f"/{name}"]
 

@@ -13,11 +13,11 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from werkzeug.test import Client
 
-from loan_api.credit.features import FEATURES, NUMBERS
 from loan_api.entrypoints.commands import cli
 from loan_api.services.decision_log import LogState
 from tests.api.conftest import MakeClient
 from tests.support.fakes import FakeLog, FakeModelSource
+from tests.support.forms import SHIPPED
 from tests.support.openapi import operations_of
 
 
@@ -95,7 +95,7 @@ class TestModel:
 
     def test_it_lists_every_feature_with_its_limits(self, client: FlaskClient) -> None:
         features = {feature["name"]: feature for feature in client.get("/model").json["features"]}
-        assert list(features) == [feature.name for feature in FEATURES]
+        assert list(features) == [feature.name for feature in SHIPPED.features]
         assert (
             features["cibil_score"].items()
             >= {
@@ -147,8 +147,8 @@ class TestOpenApi:
         schemas = client.get("/openapi.json").json["components"]["schemas"]
         schema = schemas["LoanApplication"]
         assert schema["additionalProperties"] is False
-        assert set(schema["required"]) == {feature.name for feature in FEATURES}
-        for number in NUMBERS:
+        assert set(schema["required"]) == {feature.name for feature in SHIPPED.features}
+        for number in SHIPPED.numbers:
             documented = schema["properties"][number.name]
             assert documented["type"] == ("integer" if number.whole else "number")
             assert (documented["minimum"], documented["maximum"]) == (number.minimum, number.maximum)

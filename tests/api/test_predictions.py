@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from loan_api.credit.features import FEATURES, NUMBERS, CategoryFeature
+from loan_api.credit.features import CategoryFeature
 from tests.api.conftest import MakeClient
 from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
+from tests.support.forms import SHIPPED
 
 
 def test_a_single_prediction_has_the_documented_shape(client: FlaskClient) -> None:
@@ -44,7 +45,7 @@ def test_a_poor_score_is_rejected_with_a_small_probability(client: FlaskClient) 
     assert body["probability"] < 0.5
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", SHIPPED.numbers, ids=lambda number: number.name)
 def test_both_ends_of_a_range_are_valid(client: FlaskClient, number: object) -> None:
     for value in (number.minimum, number.maximum, float(number.maximum)):  # type: ignore[attr-defined]
         response = client.post("/predict", json=application(**{number.name: value}))  # type: ignore[attr-defined]
@@ -52,7 +53,7 @@ def test_both_ends_of_a_range_are_valid(client: FlaskClient, number: object) -> 
 
 
 def test_every_allowed_value_is_valid(client: FlaskClient) -> None:
-    for category in (feature for feature in FEATURES if isinstance(feature, CategoryFeature)):
+    for category in (feature for feature in SHIPPED.features if isinstance(feature, CategoryFeature)):
         for value in category.values:
             assert client.post("/predict", json=application(**{category.name: value})).status_code == 200
 

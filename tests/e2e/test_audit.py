@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.forms import SHIPPED
 from tests.support.postgresql import Server
 from tests.support.service import Service, run_command, started_service
 from tests.support.waiting import wait_until
@@ -60,7 +61,7 @@ def auditor(request: pytest.FixtureRequest, home: Path) -> Iterator[Auditor]:
 
 
 def test_decisions_are_found_reported_on_counted_and_replayed(auditor: Auditor, home: Path) -> None:
-    rows = applications(BATCH_ROWS)
+    rows = applications(SHIPPED, BATCH_ROWS)
     single = auditor.post("/predict", rows[0])
     batch = auditor.post("/predict/batch", {"instances": rows})
     found = auditor.get(f"/decisions/{single['decision_id']}")
@@ -98,7 +99,7 @@ def test_decisions_are_found_reported_on_counted_and_replayed(auditor: Auditor, 
 
 
 def test_many_may_ask_and_tell_at_once_while_decisions_are_made(auditor: Auditor) -> None:
-    rows = applications(40)
+    rows = applications(SHIPPED, 40)
 
     def one(place: int) -> str:
         decision_id = str(auditor.post("/predict", rows[place])["decision_id"])
@@ -113,7 +114,7 @@ def test_many_may_ask_and_tell_at_once_while_decisions_are_made(auditor: Auditor
 
 
 def test_an_outcome_reported_by_many_at_once_is_stored_once(auditor: Auditor) -> None:
-    decision_id = auditor.post("/predict", applications(1)[0])["decision_id"]
+    decision_id = auditor.post("/predict", applications(SHIPPED, 1)[0])["decision_id"]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: auditor.report(decision_id, 1), range(24)))
     assert len(auditor.get(f"/decisions/{decision_id}")["outcomes"]) == 1

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import requests
 
-from loan_api.credit.features import FEATURES
 from loan_api.settings import PROJECT_ROOT
 from prometheus.local.programs import ProgramError, alertmanager_program, prometheus_program
 from tests.support.applications import application
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome, copy_of
 from tests.support.service import Service, environment, free_port, started_service
 from tests.support.waiting import wait_until
@@ -157,7 +157,7 @@ def test_after_kills_prometheus_has_counted_what_was_sent(service: Service, moni
         "round(sum(loan_expected_outcomes_total))": decisions,
         "sum(loan_prediction_errors_total)": 0,
         "sum(resets(loan_http_requests_total[10m])) + sum(resets(loan_feature_values_total[10m]))": 0,
-        **{f'sum(loan_feature_values_total{{feature="{feature.name}"}})': decisions for feature in FEATURES},
+        **{f'sum(loan_feature_values_total{{feature="{feature.name}"}})': decisions for feature in SHIPPED.features},
     }
     assert {query: monitor.value(query) for query in counted} == counted
 

@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loan_api.adapters.recording.protocol import Records, encode
-from loan_api.credit.features import FEATURE_NAMES, example_application
 from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
-from training.data.dataset import COLUMNS, IDENTIFIER, LABEL
+from tests.support.forms import SHIPPED
 
 # Stands in for an applicant's value and must never be returned.
 CANARY = "hunter2"
@@ -22,7 +21,7 @@ CANARY = "hunter2"
 
 def applications() -> Sequence[Mapping[str, Any]]:
     """Return two valid applications and an invalid one."""
-    valid = example_application()
+    valid = SHIPPED.example()
     return [valid, valid | {"self_employed": "No"}, valid | {"education": CANARY}]
 
 
@@ -32,7 +31,7 @@ def bodies() -> Mapping[str, Sequence[bytes]]:
     return {
         JSON: [json.dumps({"instances": batch}).encode() for batch in batches],
         NDJSON: [b"\n".join(json.dumps(row).encode() for row in batch) for batch in batches],
-        CSV: [_csv(FEATURE_NAMES, batch) for batch in batches],
+        CSV: [_csv(SHIPPED.names, batch) for batch in batches],
         ARROW: [_arrow(table, packed) for batch in batches for table in _tables(batch) for packed in (None, "zstd")],
         PARQUET: [
             _parquet(table, packed) for batch in batches for table in _tables(batch) for packed in ("none", "zstd")
@@ -48,18 +47,19 @@ def single_bodies() -> Sequence[bytes]:
 def datasets() -> Sequence[bytes]:
     """Return a valid dataset and an invalid one."""
     outcomes = ("Approved", "Rejected", "Approved")
+    identifier, label = str(SHIPPED.dataset.identifier), SHIPPED.outcome.column
     rows = [
-        {IDENTIFIER: number, LABEL: outcome, **application}
+        {identifier: number, **application, label: outcome}
         for number, (application, outcome) in enumerate(zip(applications(), outcomes, strict=True))
     ]
-    return [_csv(COLUMNS, rows[:2]), _csv(COLUMNS, rows)]
+    return [_csv(list(rows[0]), rows[:2]), _csv(list(rows[0]), rows)]
 
 
 def recorded() -> Sequence[bytes]:
     """Return messages as sent to the recorder and written to its journal."""
     decider = Decider("loan_approval_model", "1", "1.0.0", 0.5)
     at = datetime(2024, 3, 13, tzinfo=UTC)
-    decision = DecisionRecord("d-1", "r-1", at, decider, json.dumps(example_application()).encode(), 0.75, 1)
+    decision = DecisionRecord("d-1", "r-1", at, decider, json.dumps(SHIPPED.example()).encode(), 0.75, 1)
     batch = BatchRecord("b-1", "r-2", at, decider, 2, 1, b"packed")
     return [encode(Records([], [])), encode(Records([decision], [])), encode(Records([decision], [batch]))]
 

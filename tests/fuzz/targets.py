@@ -14,14 +14,16 @@ import msgspec
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.recording.protocol import decode_receipt, decode_records
 from loan_api.errors import BatchTooLargeError
-from loan_api.formats.applications import decode_application
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import BatchFormat, format_of
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from tests.fuzz import endpoints
 from tests.fuzz.seeds import CANARY, bodies, datasets, recorded, single_bodies
+from tests.support.forms import SHIPPED
 from training.data.dataset import read_dataset
 from training.errors import DatasetError
 
+_CODEC = ApplicationCodec(SHIPPED)
 _MAX_ROWS = 100
 _JOURNAL_BYTES = 65_536
 
@@ -53,7 +55,7 @@ def _refused(read: Callable[[bytes], object], body: bytes) -> None:
 
 
 def _decode(batches: BatchFormat, body: bytes) -> object:
-    return batches.decode(body, _MAX_ROWS)
+    return batches.decode(_CODEC, body, _MAX_ROWS)
 
 
 def _read_dataset(content: bytes) -> None:
@@ -61,7 +63,7 @@ def _read_dataset(content: bytes) -> None:
         file.write(content)
         file.flush()
         try:
-            read_dataset(Path(file.name))
+            read_dataset(SHIPPED, Path(file.name))
         except DatasetError as error:
             _check(str(error))
 
@@ -107,7 +109,7 @@ def targets() -> Mapping[str, Target]:
     entries = [_entry(content) for content in recorded()]
     return {
         "requests": Target(endpoints.ask, endpoints.seeds()),
-        "application": Target(partial(_refused, decode_application), single_bodies()),
+        "application": Target(partial(_refused, _CODEC.decode), single_bodies()),
         **formats,
         "dataset": Target(_read_dataset, datasets()),
         "records": Target(_read_records, recorded()),

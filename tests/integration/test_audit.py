@@ -16,6 +16,7 @@ from loan_api.services.decision_log import LogState
 from loan_api.settings import read_settings
 from tests.support.applications import application
 from tests.support.fakes import FakeKeySource, FakeLog, api_key
+from tests.support.forms import SHIPPED
 from tests.support.ledger import FIRST, SECOND, START, Ledger
 from tests.support.services import NEW_ID, client_of
 
@@ -32,7 +33,7 @@ def log() -> FakeLog:
 def client(ledger: Ledger, log: FakeLog, tmp_path: Path) -> FlaskClient:
     keys = FakeKeySource([api_key("auditor", "audit"), api_key("shop", "score")])
     settings = read_settings({"LOAN_HOME": str(tmp_path)})
-    return client_of(settings, log=log, archive=DatabaseArchive(ledger.url), keys=keys)
+    return client_of(settings, log=log, archive=DatabaseArchive(SHIPPED, ledger.url), keys=keys)
 
 
 def get(client: FlaskClient, path: str) -> Any:
@@ -235,7 +236,7 @@ def test_who_may_only_score_sees_nothing(client: FlaskClient, ledger: Ledger) ->
 
 
 def test_an_unavailable_database_is_reported(tmp_path: Path) -> None:
-    archive = DatabaseArchive(f"sqlite:///{tmp_path}/nowhere.db")
+    archive = DatabaseArchive(SHIPPED, f"sqlite:///{tmp_path}/nowhere.db")
     keys = FakeKeySource([api_key("auditor", "audit")])
     client = client_of(read_settings({"LOAN_HOME": str(tmp_path)}), archive=archive, keys=keys)
     response = client.get("/decisions", headers=KEY)

@@ -29,6 +29,7 @@ from loan_api.errors import (
     NotRecordedError,
     SaturatedError,
 )
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.batch_content import unpack
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
@@ -43,10 +44,12 @@ from tests.support.applications import application
 from tests.support.batch_bodies import WRITERS, file_of, stream_of
 from tests.support.bombs import arrow_bomb, parquet_bomb, saying_small_sizes, shared_prefix, sharing
 from tests.support.fakes import NOW, FakeLog, model_version, served_model
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
 from tests.support.waiting import wait_until
 
 ROWS = 2000
+CODEC = ApplicationCodec(SHIPPED)
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 
 
@@ -116,12 +119,14 @@ def batch_of(rows: int, **changes: Any) -> bytes:
 @pytest.fixture(scope="module")
 def bench(trained_home: TrainedHome, recorder: FakeRecorder) -> Iterator[Bench]:
     artifact = next(trained_home.settings.home.artifacts.glob("models/*/artifacts"))
-    watched_as_trained = WatchedDistribution(ReferencePackage.read(artifact).distribution)
-    model = ServedModel(model_version(), CompiledForm.read(artifact).scorer(), watched_as_trained, artifact, NOW)
+    watched_as_trained = WatchedDistribution(SHIPPED, ReferencePackage.read(artifact).distribution)
+    model = ServedModel(
+        model_version(), CompiledForm.read(SHIPPED, artifact).scorer(), watched_as_trained, artifact, NOW
+    )
     queue = ConnectionQueue.make()
     own = batch_process(queue, recorder.queue)
     job = BatchJob(str(artifact), "compiled", DECIDER, JSON, JSON, 10_000, "id-1", "request-1", NOW)
-    yield Bench(BatchProcesses(queue, own, FakeLog().record), own, model, job)
+    yield Bench(BatchProcesses(CODEC, queue, own, FakeLog().record), own, model, job)
     own.end()
     queue.close()
 
@@ -130,7 +135,7 @@ def test_the_process_answers_as_this_process_would(bench: Bench) -> None:
     body = batch_of(ROWS, cibil_score=400)
     summary, answer = bench.run(body)
     expected_summary, pieces = run_batch(
-        bench.job, body, bench.model.scorer, bench.model.watched, FakeLog().record, lambda: False
+        CODEC, bench.job, body, bench.model.scorer, bench.model.watched, FakeLog().record, lambda: False
     )
     given, expected = json.loads(answer), json.loads(b"".join(pieces))
     assert given.pop("processing_time")
@@ -144,7 +149,7 @@ def test_the_process_has_a_batch_recorded_before_it_answers(bench: Bench, record
     bench.run(batch_of(ROWS, cibil_score=400), batch_id="id-2")
     record = next(batch for batch in recorder.batches if batch.batch_id == "id-2")
     assert (record.request_id, record.decider, record.rows) == ("request-1", DECIDER, ROWS)
-    applications, probabilities, _ = unpack(record.content)
+    applications, probabilities, _ = unpack(SHIPPED, record.content)
     assert applications["cibil_score"].tolist() == [400] * ROWS
     assert len(probabilities) == ROWS
 
@@ -266,7 +271,7 @@ def test_a_batch_that_takes_too_much_cpu_time_is_refused_and_its_process_ends() 
         aborted.set()
 
     server = BatchServer(
-        queue.receiving, parent, work_until_aborted, FakeLog().record, cpu_seconds=lambda _: 0.1, abort=abort
+        CODEC, queue.receiving, parent, work_until_aborted, FakeLog().record, cpu_seconds=lambda _: 0.1, abort=abort
     )
     serving = threading.Thread(target=server.serve)
     serving.start()
@@ -276,7 +281,7 @@ def test_a_batch_that_takes_too_much_cpu_time_is_refused_and_its_process_ends() 
             pass
 
     with pytest.raises(BatchTooLargeError, match="takes too long"):
-        BatchProcesses(queue, Running(), FakeLog().record).run(
+        BatchProcesses(CODEC, queue, Running(), FakeLog().record).run(
             job, [batch_of(ROWS)], served_model(HalfScorer()), lambda: False
         )
     assert aborted.wait(10)
@@ -302,7 +307,7 @@ def test_small_batches_need_no_process() -> None:
     queue = ConnectionQueue.make()
     log = FakeLog()
     job = BatchJob("x", "half", DECIDER, JSON, JSON, 10, "id-1", "request-1", NOW)
-    summary, _ = BatchProcesses(queue, NoProcess(), log.record).run(
+    summary, _ = BatchProcesses(CODEC, queue, NoProcess(), log.record).run(
         job, [batch_of(2)], served_model(HalfScorer()), lambda: False
     )
     assert summary.approved == 2
@@ -332,7 +337,9 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
                     each.close()
 
     with pytest.raises(SaturatedError):
-        BatchProcesses(queue, Killer(), FakeLog().record).run(bench.job, [batch_of(ROWS)], bench.model, lambda: False)
+        BatchProcesses(CODEC, queue, Killer(), FakeLog().record).run(
+            bench.job, [batch_of(ROWS)], bench.model, lambda: False
+        )
     queue.close()
 
 
@@ -364,7 +371,7 @@ def test_tables_are_left_to_the_process_however_small_they_are(bench: Bench) -> 
             raise NoticedError
 
     with pytest.raises(NoticedError):
-        BatchProcesses(queue, Process(), FakeLog().record).run(
+        BatchProcesses(CODEC, queue, Process(), FakeLog().record).run(
             replace_job(bench.job, accepts=PARQUET), [b"PAR1"], bench.model, lambda: False
         )
     assert asked

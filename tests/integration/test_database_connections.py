@@ -17,6 +17,7 @@ from loan_api.adapters.storage.migration import upgrade_database
 from loan_api.adapters.storage.tables import decisions
 from loan_api.errors import StorageError
 from loan_api.services.audit import DecisionName, OutcomeReport
+from tests.support.forms import SHIPPED
 from tests.support.ledger import Ledger
 from tests.support.postgresql import Server, running_pooler
 
@@ -68,7 +69,7 @@ def test_the_url_may_set_the_time_limit_of_a_connection(postgresql: Server) -> N
 def test_times_are_read_in_utc_whatever_the_session_says(postgresql: Server) -> None:
     url = postgresql.migrated_database()
     decision_id = Ledger(url).single()
-    found = DatabaseArchive(f"{url}?options=-ctimezone%3DAsia/Kolkata").find(DecisionName(decision_id))
+    found = DatabaseArchive(SHIPPED, f"{url}?options=-ctimezone%3DAsia/Kolkata").find(DecisionName(decision_id))
     assert found is not None
     assert found.decision.decided_at.tzinfo == UTC
 
@@ -86,7 +87,7 @@ def test_the_decision_log_works_through_a_pooler_in_transaction_mode(pooled_url:
             return ids
 
         recorded = [each.result(60) for each in [pool.submit(record, number) for number in range(4)]]
-    archive = DatabaseArchive(pooled_url)
+    archive = DatabaseArchive(SHIPPED, pooled_url)
     for ids in recorded:
         *singles, whole = ids
         reports = [OutcomeReport(DecisionName(each), 1) for each in singles]

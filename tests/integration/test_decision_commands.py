@@ -29,6 +29,7 @@ from loan_api.services.audit import DecisionName, FoundDecision, NewOutcome, Out
 from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from tests.support.applications import application
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
 from tests.support.ledger import SECOND, START, Ledger
 from tools.benchmarks.requests_made import applications
@@ -42,7 +43,7 @@ def run(ledger: Ledger, *arguments: str | Path, **environ: str) -> Result:
 def outcome_of(ledger: Ledger, decision_id: str) -> int | None:
     name = DecisionName.parse(decision_id)
     assert name is not None
-    found = DatabaseArchive(ledger.url).find(name)
+    found = DatabaseArchive(SHIPPED, ledger.url).find(name)
     assert isinstance(found, FoundDecision)
     return found.decision.outcome
 
@@ -194,7 +195,7 @@ def test_an_import_is_written_a_little_at_a_time(ledger: Ledger) -> None:
         def outcomes_reported(self, new: Sequence[NewOutcome]) -> None:
             sizes.append(len(new))
 
-    archive = DatabaseArchive(ledger.url)
+    archive = DatabaseArchive(SHIPPED, ledger.url)
     for expected in (7, 0):
         assert report_in_pieces(archive, Observer(), "outcomes.csv", reports, size=2) == expected
     assert sizes == [2, 2, 2, 1, 0, 0, 0, 0]
@@ -227,7 +228,7 @@ def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: 
     assert run(ledger, "decisions", "purge").output.startswith(counted)
     assert run(ledger, "decisions", "purge").output.startswith("0 single decisions and 0 batches")
     assert [outcome_of(ledger, each) for each in young] == [1, 1]
-    assert all(DatabaseArchive(ledger.url).find(DecisionName(each.partition(":")[0])) is None for each in old)
+    assert all(DatabaseArchive(SHIPPED, ledger.url).find(DecisionName(each.partition(":")[0])) is None for each in old)
 
 
 def test_a_purge_lets_others_write_meanwhile(ledger: Ledger) -> None:
@@ -257,7 +258,7 @@ def test_a_purge_lets_others_write_meanwhile(ledger: Ledger) -> None:
         other.join()
     assert purged.output.startswith("0 single decisions and 30 batches (60000 decisions)")
     assert written
-    archive = DatabaseArchive(ledger.url)
+    archive = DatabaseArchive(SHIPPED, ledger.url)
     with open_engine(ledger.url).connect() as connection:
         assert set(connection.scalars(decisions.select().with_only_columns(decisions.c.id))) == set(written)
     assert archive.unknown([DecisionName(each) for each in written]) == []
@@ -304,8 +305,8 @@ class TestReplay:
         entry = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, "Production").find_staged()
         assert entry is not None
         decider = Decider(settings.model_name, entry.version, entry.tags["semantic_version"], 0.5)
-        scorer, _ = ReplayModels(settings, None).of(decider)
-        rows = applications(self.ROWS)
+        scorer, _ = ReplayModels(SHIPPED, settings, None).of(decider)
+        rows = applications(SHIPPED, self.ROWS)
         singles = []
         for row in rows[: self.SINGLES]:
             probability = scorer.probability(row)
@@ -314,10 +315,10 @@ class TestReplay:
             singles.append(DecisionRecord(new_id(START), "r", START, decider, features, probability, prediction))
         whole = []
         for start in range(self.SINGLES, self.ROWS, self.BATCH):
-            columns = columns_of(rows[start : start + self.BATCH])
+            columns = columns_of(SHIPPED, rows[start : start + self.BATCH])
             probabilities = scorer.probabilities(columns)
             predictions = (probabilities >= 0.5).astype(np.int8)
-            content = pack(columns, probabilities, predictions)
+            content = pack(SHIPPED, columns, probabilities, predictions)
             whole.append(BatchRecord(new_id(START), "r", START, decider, self.BATCH, int(predictions.sum()), content))
         writer = DecisionWriter(ledger.url)
         writer.write(singles, whole)

@@ -9,6 +9,7 @@ from loan_api.adapters.storage.database import connected
 from loan_api.adapters.storage.decision_pages import read_page
 from loan_api.services.audit import DecisionName, Page, Search
 from loan_api.services.decision_id import new_id
+from tests.support.forms import SHIPPED
 from tests.support.ledger import FIRST, SECOND, START, Ledger
 
 
@@ -18,7 +19,7 @@ def pages(ledger: Ledger, search: Search, limit: int = 500, **bounds: int) -> li
     found: list[Page] = []
     with connected(ledger.url) as connection:
         while True:
-            page = read_page(connection, search, start, limit, **bounds)
+            page = read_page(SHIPPED, connection, search, start, limit, **bounds)
             found.append(page)
             if page.following is None:
                 return found
@@ -64,7 +65,7 @@ def test_a_batch_is_gone_on_with_where_the_page_was_full(ledger: Ledger) -> None
 def test_a_cursor_into_a_batch_that_was_purged_goes_on_after_it(ledger: Ledger) -> None:
     older = ledger.single()
     gone = DecisionName(new_id(ledger.moment), 3)
-    page = DatabaseArchive(ledger.url).page(Search(), gone, 500)
+    page = DatabaseArchive(SHIPPED, ledger.url).page(Search(), gone, 500)
     assert [decision.decision_id for decision in page.decisions] == [older]
 
 
@@ -73,5 +74,5 @@ def test_a_cursor_into_a_batch_that_was_purged_goes_on_after_it(ledger: Ledger) 
 )
 def test_a_cursor_into_a_batch_that_is_not_asked_for_finds_nothing_of_it(ledger: Ledger, search: Search) -> None:
     start = DecisionName(ledger.batch(0.1, 0.9), 1)
-    assert DatabaseArchive(ledger.url).page(Search(), start, 500).decisions != ()
-    assert DatabaseArchive(ledger.url).page(search, start, 500).decisions == ()
+    assert DatabaseArchive(SHIPPED, ledger.url).page(Search(), start, 500).decisions != ()
+    assert DatabaseArchive(SHIPPED, ledger.url).page(search, start, 500).decisions == ()

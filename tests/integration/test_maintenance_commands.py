@@ -17,6 +17,7 @@ from loan_api.home import Home, sqlite_url
 from loan_api.services.audit import DecisionName
 from loan_api.settings import PROJECT_ROOT
 from tests.support.documents import blocks
+from tests.support.forms import SHIPPED
 from tests.support.ledger import Ledger
 from tests.support.postgresql import Server
 
@@ -78,7 +79,7 @@ def test_the_tracking_database_can_be_upgraded(checkout: Path) -> None:
 
 
 def is_recorded(url: str, decision_id: str) -> bool:
-    return DatabaseArchive(url).find(DecisionName(decision_id)) is not None
+    return DatabaseArchive(SHIPPED, url).find(DecisionName(decision_id)) is not None
 
 
 def test_a_backup_of_decisions_in_sqlite_is_restored(checkout: Path) -> None:

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.services.audit import DecisionName, OutcomeReport
+from tests.support.forms import SHIPPED
 from tests.support.ledger import START, Ledger
 
 
 def test_of_concurrent_reports_the_latest_is_in_force(ledger: Ledger) -> None:
-    archive = DatabaseArchive(ledger.url)
+    archive = DatabaseArchive(SHIPPED, ledger.url)
     names = [DecisionName(ledger.single()) for _ in range(20)]
 
     def report(name: DecisionName, outcome: int) -> int:
@@ -26,7 +27,7 @@ def test_of_concurrent_reports_the_latest_is_in_force(ledger: Ledger) -> None:
 
 def test_no_outcome_is_dated_before_the_one_that_it_replaces(ledger: Ledger) -> None:
     """Report with an earlier clock, as the clocks of hosts differ."""
-    archive = DatabaseArchive(ledger.url)
+    archive = DatabaseArchive(SHIPPED, ledger.url)
     batch_id = ledger.batch(0.25, 0.75)
     later = START + timedelta(hours=2)
     archive.report([OutcomeReport(DecisionName(batch_id, 0), 0)], lambda: later, "ahead")

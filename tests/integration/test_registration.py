@@ -14,10 +14,11 @@ from mlflow.entities import Run, RunStatus
 from rich.console import Console
 from sklearn.dummy import DummyClassifier
 
-from loan_api.credit.features import FEATURE_NAMES, feature_schema_digest
+from loan_api.credit.bounds import laplace_bound
 from loan_api.credit.frame import applications_frame
 from loan_api.scoring.package import ReferencePackage, artifact_digest
 from loan_api.settings import read_settings
+from tests.support.forms import SHIPPED
 from tests.support.homes import QUICK, TrainedHome, command, run_in_process, train_quickly
 from training.console import TrainingConsole
 from training.data.dataset import read_dataset, row_texts
@@ -43,8 +44,8 @@ class TestRegisteredVersion:
     def test_its_tags_trace_it(self, trained_home: TrainedHome) -> None:
         (version,) = trained_home.client.search_model_versions(f"name='{MODEL}'")
         assert version.tags["semantic_version"] == "1.0.0"
-        assert version.tags["dataset_digest"] == read_dataset(trained_home.settings.dataset_path).digest  # type: ignore[arg-type]
-        assert version.tags["feature_schema_digest"] == feature_schema_digest()
+        assert version.tags["dataset_digest"] == read_dataset(SHIPPED, trained_home.settings.dataset_path).digest  # type: ignore[arg-type]
+        assert version.tags["feature_schema_digest"] == SHIPPED.digest
         assert len(version.tags["git_commit"]) >= 40
         assert version.tags["threshold"] == "0.5"
         assert version.tags["gate"] == "passed"
@@ -54,7 +55,7 @@ class TestRegisteredVersion:
     def test_it_has_signature_and_input_example(self, trained_home: TrainedHome) -> None:
         mlflow.set_tracking_uri(trained_home.settings.mlflow_tracking_uri)
         info = mlflow.models.get_model_info(f"models:/{MODEL}/Production")
-        assert [column.name for column in info.signature.inputs] == list(FEATURE_NAMES)
+        assert [column.name for column in info.signature.inputs] == list(SHIPPED.names)
         types = {str(column.type) for column in info.signature.inputs}
         assert types == {"DataType.double", "DataType.string"}
         assert info.saved_input_example_info is not None
@@ -65,25 +66,27 @@ class TestRegisteredVersion:
         (version,) = trained_home.client.search_model_versions(f"name='{MODEL}'")
         assert artifact_digest(artifact) == version.tags["artifact_digest"]
         package = ReferencePackage.read(artifact)
-        assert [feature["name"] for feature in package.features] == list(FEATURE_NAMES)
+        assert [feature["name"] for feature in package.features] == list(SHIPPED.names)
         pipeline = mlflow.sklearn.load_model(str(artifact))
-        golden = applications_frame(package.golden_rows.applications)
+        golden = applications_frame(SHIPPED, package.golden_rows.applications)
         assert package.golden_rows.largest_deviation(pipeline.predict_proba(golden)[:, 1]) == 0
-        assert set(package.golden_rows.probabilities) >= {0.0, 1.0}
-        dataset = read_dataset(trained_home.settings.dataset_path)  # type: ignore[arg-type]
+        dataset = read_dataset(SHIPPED, trained_home.settings.dataset_path)  # type: ignore[arg-type]
         train_rows = len(split_dataset(dataset).train_outcomes)
+        bound = laplace_bound(train_rows)
+        assert min(package.golden_rows.probabilities) == bound
+        assert max(package.golden_rows.probabilities) == 1 - bound
         histograms = (*package.distribution.features.values(), package.distribution.score)
         assert all(sum(histogram.counts) == train_rows for histogram in histograms)
-        for part in ("# Model card", "## Use", "## Data", "## Limits", "The credit score dominates", dataset.digest):
+        for part in ("# Model card", "## Use", "## Data", "## Limits", "## Importance of the features", dataset.digest):
             assert part in package.model_card
 
     def test_nothing_in_its_artifact_is_an_applicant_s(self, trained_home: TrainedHome, tmp_path: Path) -> None:
         """Check that no golden row or example is a real application."""
         mlflow.set_tracking_uri(trained_home.settings.mlflow_tracking_uri)
         artifact = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/Production", dst_path=str(tmp_path)))
-        kept = applications_frame(ReferencePackage.read(artifact).golden_rows.applications)
+        kept = applications_frame(SHIPPED, ReferencePackage.read(artifact).golden_rows.applications)
         example = mlflow.pyfunc.load_model(str(artifact)).input_example
-        dataset = read_dataset(trained_home.settings.dataset_path)  # type: ignore[arg-type]
+        dataset = read_dataset(SHIPPED, trained_home.settings.dataset_path)  # type: ignore[arg-type]
         real = set(row_texts(dataset.applications))
         assert not real & set(row_texts(kept))
         assert not real & set(row_texts(example))
@@ -101,7 +104,7 @@ numbers = frame.select_dtypes("number").columns
 frame = frame.astype({{name: float for name in numbers}}).assign(loan_status=frame.loan_status.str.strip())
 labels = []
 for uri in ("models:/{MODEL}/Production", "models:/{MODEL}@champion"):
-    labels.append(mlflow.pyfunc.load_model(uri).predict(frame[{list(FEATURE_NAMES)!r}]).tolist())
+    labels.append(mlflow.pyfunc.load_model(uri).predict(frame[{list(SHIPPED.names)!r}]).tolist())
 assert labels[0] == labels[1]
 actual = (frame.loan_status == "Approved").astype(int).tolist()
 print(json.dumps(sum(a == b for a, b in zip(labels[0], actual)) / len(actual)))
@@ -124,7 +127,7 @@ class TestRuns:
         assert {name: child.data.tags["role"] for name, child in children.items()} == {
             "stump": "baseline",
             "decision_tree": "winner",
-            "naive_bayes": "candidate",
+            "logistic_regression": "candidate",
         }
 
     def test_a_child_has_parameters_metrics_plots_and_data(self, trained_home: TrainedHome) -> None:
@@ -146,7 +149,7 @@ class TestRuns:
             "transformations.txt",
         }
         (data,) = child.inputs.dataset_inputs
-        digest = read_dataset(trained_home.settings.dataset_path).digest  # type: ignore[arg-type]
+        digest = read_dataset(SHIPPED, trained_home.settings.dataset_path).digest  # type: ignore[arg-type]
         assert digest.startswith(data.dataset.digest)
         assert "cross-validation" in child.data.tags["mlflow.note.content"]
 
@@ -164,6 +167,7 @@ class TestRuns:
             "data/profile.html",
             "data/profile.png",
             "data/split.csv",
+            "data/features.toml",
             "comparison/candidates.csv",
             "comparison/candidates.png",
             "comparison/choice.txt",
@@ -188,7 +192,7 @@ class TestRuns:
     def test_the_split_can_be_replayed(self, trained_home: TrainedHome, tmp_path: Path) -> None:
         parent, _ = runs_of(trained_home)
         path = trained_home.client.download_artifacts(parent.info.run_id, "data/split.csv", str(tmp_path))
-        split = split_dataset(read_dataset(trained_home.settings.dataset_path))  # type: ignore[arg-type]
+        split = split_dataset(read_dataset(SHIPPED, trained_home.settings.dataset_path))  # type: ignore[arg-type]
         with Path(path).open(encoding="utf-8") as file:
             sides = {int(row["row"]): row["part"] for row in csv.DictReader(file)}
         assert {row for row, part in sides.items() if part == "holdout"} == set(split.holdout_outcomes.index)
@@ -214,12 +218,12 @@ def test_the_same_again_is_the_same_and_registers_nothing(own_home: TrainedHome)
     header, *rows = own_home.settings.dataset_path.read_text(encoding="utf-8").splitlines()
     other = own_home.settings.dataset_path.with_name("other.csv")
     other.write_text("\n".join([header, *reversed(rows)]) + "\n", encoding="utf-8")
-    (first,) = training_runs(own_home.client)
+    (first,) = training_runs(own_home.client, SHIPPED.name)
     output = train_quickly(dataclasses.replace(own_home.settings, dataset_path=other))
     assert f"the same data as run {first.info.run_id}." in output
     assert "The model is identical to version 1.0.0; nothing is registered." in output
     assert len(own_home.client.search_model_versions(f"name='{MODEL}'")) == 1
-    again, _ = training_runs(own_home.client)
+    again, _ = training_runs(own_home.client, SHIPPED.name)
     timings = ("fit_seconds", "scoring_seconds_1_row", "scoring_seconds_1000_rows")
     one, two = (
         {name: value for name, value in run.data.metrics.items() if name not in timings} for run in (first, again)
@@ -239,7 +243,7 @@ def test_a_refit_that_differs_is_a_patch_and_says_why(twice_trained_home: Traine
         "1.0.1": "Production",
     }
     assert client.get_model_version_by_alias(MODEL, "champion").version == versions["1.0.1"].version
-    assert versions["1.0.1"].tags["threshold"] == "0.8"
+    assert versions["1.0.1"].tags["threshold"] != versions["1.0.0"].tags["threshold"]
 
 
 def test_training_is_skipped_where_a_version_is_in_production(own_home: TrainedHome) -> None:
@@ -265,9 +269,9 @@ def test_a_home_that_cannot_be_made_is_one_line() -> None:
 
 
 def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Path) -> None:
-    write_sample(tmp_path / "data.csv", rows=200)
+    write_sample(SHIPPED, tmp_path / "data.csv", rows=200)
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
-    coin = Candidate("coin", lambda seed: DummyClassifier(strategy="uniform", random_state=seed))
+    coin = Candidate("coin", lambda seed, *_: DummyClassifier(strategy="uniform", random_state=seed), constrained=True)
     with pytest.raises(NoWinnerError):
         train(
             settings,
@@ -279,7 +283,7 @@ def test_a_candidate_no_better_than_the_baseline_is_not_registered(tmp_path: Pat
         )
     client = mlflow.MlflowClient(settings.mlflow_tracking_uri)
     assert client.search_registered_models() == []
-    (parent,) = training_runs(client)
+    (parent,) = training_runs(client, SHIPPED.name)
     assert parent.info.status == RunStatus.to_string(RunStatus.FAILED)
     (log,) = settings.home.logs.iterdir()
     assert "ERROR" in log.read_text(encoding="utf-8")
@@ -291,9 +295,9 @@ def test_the_log_of_a_failure_holds_no_message_of_a_library(tmp_path: Path) -> N
         def fit(self, *_: object, **__: object) -> None:
             raise ValueError(str(4000 + 711))
 
-    write_sample(tmp_path / "data.csv", rows=200)
+    write_sample(SHIPPED, tmp_path / "data.csv", rows=200)
     settings = read_settings({"LOAN_HOME": str(tmp_path), "DATASET_PATH": str(tmp_path / "data.csv")})
-    broken = Candidate("broken", lambda _: Broken())
+    broken = Candidate("broken", lambda *_: Broken(), constrained=True)
     with pytest.raises(ValueError, match="4711"):
         train(
             settings,
@@ -310,7 +314,7 @@ def test_the_log_of_a_failure_holds_no_message_of_a_library(tmp_path: Path) -> N
 
 def runs_of(home: TrainedHome) -> tuple[Run, dict[str, Run]]:
     """Return the only training run, and its children by algorithm."""
-    (parent,) = training_runs(home.client)
+    (parent,) = training_runs(home.client, SHIPPED.name)
     children = home.client.search_runs(
         [parent.info.experiment_id], filter_string=f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     )

@@ -20,6 +20,7 @@ from loan_api.entrypoints.simulation.applicants import Applicants
 from loan_api.entrypoints.simulation.scenarios import SCENARIOS
 from loan_api.settings import PROJECT_ROOT
 from tests.support.following import source_of
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
 from tests.support.services import client_of
 
@@ -39,7 +40,7 @@ def scraped(home: TrainedHome, scenario: str) -> Scrapes:
     client = client_of(home.settings, models=source_of(home))
     assert home.settings.dataset_path is not None
     random = Random(7)
-    applicants = Applicants.read(home.settings.dataset_path, random)
+    applicants = Applicants.read(SHIPPED, home.settings.dataset_path, random)
     scrapes: Scrapes = defaultdict(list)
     for minute in range(MINUTES + 1):
         for series, value in scrape(client, home.settings.metrics_password_file):

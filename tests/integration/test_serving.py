@@ -20,7 +20,6 @@ from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.registry.mlflow_source import MlflowModels
 from loan_api.adapters.registry.replay_models import ReplayModels
-from loan_api.credit.features import FEATURE_NAMES, NUMBERS
 from loan_api.credit.frame import applications_frame
 from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.compiled import CompiledForm
@@ -30,10 +29,10 @@ from loan_api.services.model_registry import ModelRegistry
 from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE
 from tests.support.fakes import RecordingObserver, now
 from tests.support.following import cache_of, source_of
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
 from tests.support.services import client_of
 from training.compilation.graph import Graph
-from training.data.dataset import COLUMNS
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
 
@@ -47,12 +46,12 @@ def client(trained_home: TrainedHome) -> FlaskClient:
 
 def raw_applications(path: Path) -> list[dict[str, Any]]:
     """Read the file's rows as a client sends them, without the project's reader."""
-    numbers = {number.name for number in NUMBERS}
+    numbers = {number.name for number in SHIPPED.numbers}
     with path.open(encoding="utf-8") as file:
-        rows = csv.DictReader(file, fieldnames=[*COLUMNS], skipinitialspace=True)
+        rows = csv.DictReader(file, fieldnames=["loan_id", *SHIPPED.names, "loan_status"], skipinitialspace=True)
         next(rows)
         return [
-            {name: int(value) if name in numbers else value for name, value in row.items() if name in COLUMNS[1:-1]}
+            {name: int(value) if name in numbers else value for name, value in row.items() if name in SHIPPED.names}
             for row in rows
         ]
 
@@ -67,8 +66,8 @@ def test_the_service_gives_exactly_the_registered_pipeline_s_probabilities(
     assert any(row["residential_assets_value"] == -100_000 for row in rows)
     mlflow.set_tracking_uri(trained_home.settings.mlflow_tracking_uri)
     pipeline = mlflow.sklearn.load_model(f"models:/{MODEL}/Production")
-    expected = pipeline.predict_proba(applications_frame(rows))[:, 1].tolist()
-    labels = pipeline.predict(applications_frame(rows)).tolist()
+    expected = pipeline.predict_proba(applications_frame(SHIPPED, rows))[:, 1].tolist()
+    labels = pipeline.predict(applications_frame(SHIPPED, rows)).tolist()
 
     batch: Any = client.post("/predict/batch", json={"instances": rows}).json
     assert [row["probability"] for row in batch["predictions"]] == expected
@@ -184,7 +183,7 @@ def test_a_version_for_other_features_is_rejected(two_versions: TrainedHome) -> 
     register_current_digest(two_versions)
     registry.refresh()
     assert registry.current.version.semantic_version == "1.0.0"
-    assert "was trained on other features" in str(registry.problem)
+    assert "was trained on another application form than this service's, loan_approval" in str(registry.problem)
 
 
 def test_a_version_without_a_digest_is_rejected(two_versions: TrainedHome) -> None:
@@ -199,7 +198,7 @@ def test_a_version_without_a_digest_is_rejected(two_versions: TrainedHome) -> No
 
 def move_the_threshold_of_the_graph(artifact: Path) -> None:
     """Replace the graph with one with the constant answer 0.3."""
-    form = CompiledForm.read(artifact)
+    form = CompiledForm.read(SHIPPED, artifact)
     shutil.rmtree(artifact / "compiled")
     dataclasses.replace(form, graph=constant_graph(len(form.inputs), 0.3)).write(artifact)
 
@@ -295,7 +294,7 @@ def test_replays_verify_as_the_service_does(own_home: TrainedHome, lacks: str) -
     else:
         (newest_artifact(own_home) / "more.txt").write_text("smuggled in", encoding="utf-8")
     with pytest.raises(ModelUnavailableError, match=r"differ from the registered ones$|has no digest"):
-        ReplayModels(own_home.settings, None).of(Decider(MODEL, "1", "1.0.0", 0.5))
+        ReplayModels(SHIPPED, own_home.settings, None).of(Decider(MODEL, "1", "1.0.0", 0.5))
 
 
 class Bomb:
@@ -320,7 +319,7 @@ def test_a_pickle_is_not_loaded_even_where_it_was_registered(
         shutil.rmtree(artifact / "compiled")
         (artifact / file).write_bytes(pickle.dumps(bomb))
     else:
-        arrays: dict[str, Any] = dict.fromkeys(FEATURE_NAMES, np.array([bomb], dtype=object))
+        arrays: dict[str, Any] = dict.fromkeys(SHIPPED.names, np.array([bomb], dtype=object))
         np.savez(artifact / file, **arrays)
     register_current_digest(two_versions)
     registry.refresh()
@@ -336,7 +335,7 @@ def test_a_poll_from_before_the_server_started_is_ignored(own_home: TrainedHome)
         def ensure_running(self) -> None:
             """Start nothing."""
 
-    source = CachedModelSource(cache_of(own_home), NoFollower(), poll_seconds=1, valid_from=monotonic() + 1)
+    source = CachedModelSource(SHIPPED, cache_of(own_home), NoFollower(), poll_seconds=1, valid_from=monotonic() + 1)
     assert source.desired() is None
 
 

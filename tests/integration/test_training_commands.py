@@ -15,11 +15,12 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 
 from loan_api.settings import PROJECT_ROOT
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome, command, run_in_process, run_training, train_quickly
 from training.commands import cli
 from training.data.sample import write_sample
 from training.registry.history import read_events
-from training.tracking.store import EXPERIMENT, training_runs
+from training.tracking.store import training_runs
 
 MODEL = "loan_approval_model"
 Change = Callable[[list[list[str]]], list[list[str]]]
@@ -71,7 +72,7 @@ def test_bad_data_is_one_line_an_exit_code_and_an_untouched_registry(
     tmp_path: Path, change: Change, expected: str
 ) -> None:
     data = tmp_path / "data.csv"
-    write_sample(data, rows=200)
+    write_sample(SHIPPED, data, rows=200)
     rows = [line.split(",") for line in data.read_text(encoding="utf-8").splitlines()]
     data.write_text("".join(",".join(row) + "\n" for row in change(rows)), encoding="utf-8")
     environ = {"LOAN_HOME": str(tmp_path / "home"), "DATASET_PATH": str(data)}
@@ -98,7 +99,7 @@ def test_wrong_names_are_one_line(trained_home: TrainedHome, arguments: list[str
 
 
 def test_a_run_that_mlflow_would_continue_is_refused_and_the_variable_named(trained_home: TrainedHome) -> None:
-    environ = trained_home.environ | {"MLFLOW_RUN_ID": training_runs(trained_home.client)[0].info.run_id}
+    environ = trained_home.environ | {"MLFLOW_RUN_ID": training_runs(trained_home.client, SHIPPED.name)[0].info.run_id}
     result = run_in_process(environ, "run")
     assert result.exit_code == 1
     assert result.stderr == "Error: MLFLOW_RUN_ID is set, but training starts its own runs; unset the variable\n"
@@ -129,11 +130,11 @@ def test_every_command_explains_itself(arguments: list[str]) -> None:
 class TestDiff:
     def test_two_runs_on_the_same_data_say_so(self, own_home: TrainedHome) -> None:
         train_quickly(own_home.settings, names=("decision_tree",))
-        newer, older = training_runs(own_home.client)
+        newer, older = training_runs(own_home.client, SHIPPED.name)
         result = command(own_home, "diff", "1.0.0", newer.info.run_id[:12])
         assert result.exit_code == 0, result.stderr
         assert result.stdout.startswith("Same data.\n")
-        assert "stump, decision_tree, naive_bayes" in result.stdout
+        assert "stump, logistic_regression, decision_tree" in result.stdout
         assert "dataset_digest" not in result.stdout
         # A candidate's run and its training run give the same comparison.
         child = own_home.client.get_model_version(MODEL, "1").run_id
@@ -150,9 +151,9 @@ class TestDiff:
             row[place] = str(2 * int(row[place]))
         data.write_text("\n".join([header, *(",".join(row) for row in richer[:-50])]) + "\n", encoding="utf-8")
         # A run without a winner can also be compared, and ends before the gate.
-        finished = command(own_home, "run", "--candidates", "naive_bayes", "--jobs", "1")
+        finished = command(own_home, "run", "--candidates", "logistic_regression", "--jobs", "1")
         assert "is no better than the baseline stump" in finished.stderr
-        newer, _ = training_runs(own_home.client)
+        newer, _ = training_runs(own_home.client, SHIPPED.name)
         result = command(own_home, "diff", "1.0.0", newer.info.run_id)
         assert result.exit_code == 0, result.stderr
         lines = [line.split() for line in result.stdout.splitlines()]
@@ -167,7 +168,7 @@ class TestDiff:
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """Return a home without a model, and data that takes seconds to train on."""
-    write_sample(tmp_path / "data.csv", rows=400, seed=5)
+    write_sample(SHIPPED, tmp_path / "data.csv", rows=400, seed=5)
     return {"LOAN_HOME": str(tmp_path / "home"), "DATASET_PATH": str(tmp_path / "data.csv")}
 
 
@@ -206,7 +207,7 @@ def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
     assert "Traceback" not in stderr
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     assert client.search_registered_models() == []
-    (run,) = training_runs(client)
+    (run,) = training_runs(client, SHIPPED.name)
     assert run.info.status == RunStatus.to_string(RunStatus.KILLED)
     (log,) = (home / "logs").glob("*.log")
     assert "interrupted" in log.read_text(encoding="utf-8")
@@ -243,7 +244,7 @@ def test_a_kill_leaves_a_registry_that_a_repeat_completes(
     assert version.tags["semantic_version"] == "1.0.0"
     assert client.get_model_version_by_alias(MODEL, "champion").version == version.version
     assert [(event.version, event.done) for event in read_events(client, MODEL)] == [("1", True)]
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(SHIPPED.name)
     statuses = {run.info.status for run in client.search_runs([experiment.experiment_id])}
     assert statuses <= {"FINISHED", "KILLED"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loan_api.credit.features import example_application
+from tests.support.forms import SHIPPED
 
 ASSESSMENT_SINGLE: Mapping[str, Any] = {
     "income_annum": 100000,
@@ -40,9 +40,9 @@ ASSESSMENT_BATCH: Mapping[str, Any] = {
 
 def application(**changes: Any) -> dict[str, Any]:
     """Return a valid application with some values changed."""
-    return example_application() | changes
+    return SHIPPED.example() | changes
 
 
 def application_without(name: str) -> dict[str, Any]:
     """Return a valid application without one feature."""
-    return {key: value for key, value in example_application().items() if key != name}
+    return {key: value for key, value in SHIPPED.example().items() if key != name}

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loan_api.credit.features import FEATURE_NAMES
 from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
 from tests.support.applications import application
+from tests.support.forms import SHIPPED
 
 Rows = Sequence[dict[str, Any]]
 
@@ -26,7 +26,7 @@ def as_lines(rows: Rows) -> bytes:
 
 def as_csv(rows: Rows) -> bytes:
     text = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row)) or list(FEATURE_NAMES)
+    names = list(dict.fromkeys(name for row in rows for name in row)) or list(SHIPPED.names)
     writer = csv.DictWriter(text, fieldnames=names)
     writer.writeheader()
     writer.writerows(rows)
@@ -34,7 +34,7 @@ def as_csv(rows: Rows) -> bytes:
 
 
 def table_of(rows: Rows) -> Any:
-    return pa.Table.from_pylist(list(rows)) if rows else pa.table({name: pa.array([]) for name in FEATURE_NAMES})
+    return pa.Table.from_pylist(list(rows)) if rows else pa.table({name: pa.array([]) for name in SHIPPED.names})
 
 
 def as_arrow(rows: Rows) -> bytes:

@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loan_api.credit.features import FEATURES
 from tests.support.applications import application
 from tests.support.batch_bodies import file_of, stream_of, with_column
+from tests.support.forms import SHIPPED
 
 _LONG_TEXT = "x" * 400_000
 
@@ -62,7 +62,10 @@ def saying_small_sizes(file: bytes) -> bytes:
     """Replace each large size in the file's metadata with 500."""
     metadata = pq.read_metadata(io.BytesIO(file))
     group = metadata.row_group(0)
-    sizes = [group.total_byte_size, *(group.column(place).total_uncompressed_size for place in range(len(FEATURES)))]
+    sizes = [
+        group.total_byte_size,
+        *(group.column(place).total_uncompressed_size for place in range(len(SHIPPED.features))),
+    ]
     start = len(file) - metadata.serialized_size - 8
     pages, end = file[:start], file[start:]
     for size in filter(lambda size: size > 1_000_000, sizes):

@@ -19,6 +19,7 @@ from loan_api.adapters.storage.database import open_engine
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.formats.batch_content import unpack
 from loan_api.scoring.columns import row_count, texts
+from tests.support.forms import SHIPPED
 from tests.support.waiting import wait_until
 from tools.benchmarks.requests_made import Application, applications
 
@@ -51,7 +52,7 @@ class AcknowledgedBatch:
     @property
     def sent(self) -> list[Application]:
         """Return the rows that were sent."""
-        return applications(BATCH_ROWS, self.seed)
+        return applications(SHIPPED, BATCH_ROWS, self.seed)
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -105,7 +106,7 @@ class _Client:
 
     def _ask(self, connection: HTTPConnection, began: float) -> bool:
         seed = self._random.getrandbits(64)
-        rows = applications(BATCH_ROWS if self._asks_for_batches else 1, seed)
+        rows = applications(SHIPPED, BATCH_ROWS if self._asks_for_batches else 1, seed)
         path, body = ("/predict/batch", {"instances": rows}) if self._asks_for_batches else ("/predict", rows[0])
         connection.request("POST", path, json.dumps(body), _JSON)
         response = connection.getresponse()
@@ -173,10 +174,10 @@ def assert_all_are_recorded(acknowledged: Acknowledged, database: Path | str) ->
     contents = {row[0]: row[1] for row in whole}
     assert [each for each in acknowledged.batches if each not in contents] == []
     for batch_id, batch in acknowledged.batches.items():
-        columns, probabilities, predictions = unpack(contents[batch_id])
+        columns, probabilities, predictions = unpack(SHIPPED, contents[batch_id])
         sent_rows, answer = batch.sent, batch.answer
         assert row_count(columns) == len(sent_rows)
-        kept = {name: column.tolist() for name, column in texts(columns).items()}
+        kept = {name: column.tolist() for name, column in texts(SHIPPED, columns).items()}
         assert kept == {name: [row[name] for row in sent_rows] for name in kept}
         assert probabilities.tolist() == [row["probability"] for row in answer["predictions"]]
         assert predictions.tolist() == [row["prediction"] for row in answer["predictions"]]

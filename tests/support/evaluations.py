@@ -1,5 +1,7 @@
 """Invented evaluations for tests of model selection."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from training.selection.candidates import Candidate, Complexity
@@ -8,31 +10,23 @@ from training.selection.evaluation import Evaluation
 
 def evaluation(
     name: str,
-    f1: float,
-    spread: float = 0.0,
-    brier: float = 0.1,
-    brier_spread: float = 0.0,
+    out_of_fold: Sequence[float],
     holdout_f1: float = 0.0,
     complexity: Complexity = Complexity.ENSEMBLE,
+    violations: Mapping[str, float] | None = None,
 ) -> Evaluation:
-    """Return an evaluation with only these metrics."""
-    metrics = {
-        "cv_f1_mean": f1,
-        "cv_f1_std": spread,
-        "cv_brier_mean": brier,
-        "cv_brier_std": brier_spread,
-        "f1": holdout_f1,
-    }
+    """Return an evaluation with only these probabilities of the training applications, metric and violations."""
     return Evaluation(
-        candidate=Candidate(name, lambda _: None, complexity),
+        candidate=Candidate(name, lambda *_: None, complexity),
         pipeline=None,
         calibration="none",
         threshold=0.5,
-        metrics=metrics,
+        metrics={"f1": holdout_f1},
         timings={},
         parameters={},
-        out_of_fold=np.array([]),
+        out_of_fold=np.array(out_of_fold),
         holdout=np.array([]),
         importance={},
+        violations=violations or {},
         plots={},
     )

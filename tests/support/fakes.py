@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loan_api.credit.features import example_application
+from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.errors import ModelUnavailableError, NotRecordedError
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.scoring.columns import Application, Columns
 from loan_api.scoring.package import ModelFacts, ModelVersion
 from loan_api.scoring.scorer import Scorer
@@ -30,6 +31,7 @@ from loan_api.services.audit import (
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import LogState, Record
 from loan_api.services.model_registry import DesiredVersion, ServedModel
+from tests.support.forms import SHIPPED
 
 NOW = datetime(2024, 3, 13, 10, 30, tzinfo=UTC)
 
@@ -83,15 +85,16 @@ class BrokenScorer:
 
 def reference() -> ReferenceDistribution:
     """Return the distribution of three applications, two of them approved."""
-    applications = [example_application() | {"cibil_score": score} for score in (300, 600, 900)]
-    return ReferenceDistribution.of(applications_frame(applications), np.array([0.0, 0.5, 1.0]), threshold=0.5)
+    applications = [SHIPPED.example() | {"cibil_score": score} for score in (300, 600, 900)]
+    frame = applications_frame(SHIPPED, applications)
+    return ReferenceDistribution.of(SHIPPED, frame, np.array([0.0, 0.5, 1.0]), threshold=0.5)
 
 
 def served_model(
     scorer: Scorer, version: ModelVersion | None = None, loaded_at: datetime = NOW, why_not_compiled: str | None = None
 ) -> ServedModel:
     """Create a model that scores with `scorer` and is monitored against `reference`."""
-    watched = WatchedDistribution(reference())
+    watched = WatchedDistribution(SHIPPED, reference())
     return ServedModel(version or model_version(), scorer, watched, Path("artifact"), loaded_at, why_not_compiled)
 
 
@@ -134,6 +137,7 @@ class InlineBatches:
     """Batch processing in the calling thread."""
 
     log: FakeLog = field(default_factory=FakeLog)
+    form: Form = SHIPPED
 
     def start(self) -> None:
         """Do nothing."""
@@ -141,7 +145,8 @@ class InlineBatches:
     def run(
         self, job: BatchJob, body: Sequence[bytes], model: ServedModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
-        return run_batch(job, b"".join(body), model.scorer, model.watched, self.log.record, is_gone)
+        codec = ApplicationCodec(self.form)
+        return run_batch(codec, job, b"".join(body), model.scorer, model.watched, self.log.record, is_gone)
 
 
 @dataclass

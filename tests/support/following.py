@@ -4,6 +4,7 @@ from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.registry.following import Follower
 from loan_api.adapters.registry.mlflow_source import MlflowModels
+from loan_api.credit.form import read_form
 from tests.support.homes import TrainedHome
 
 
@@ -27,4 +28,5 @@ def cache_of(home: TrainedHome) -> ModelCache:
 
 def source_of(home: TrainedHome) -> CachedModelSource:
     """Return the model source of a worker in that home. Each reading also polls the registry."""
-    return CachedModelSource(cache_of(home), FollowerInThisProcess(home), poll_seconds=1, valid_from=0)
+    form, follower = read_form(home.settings.features_path), FollowerInThisProcess(home)
+    return CachedModelSource(form, cache_of(home), follower, poll_seconds=1, valid_from=0)

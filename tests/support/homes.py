@@ -19,6 +19,7 @@ from rich.console import Console
 
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, artifact_digest
 from loan_api.settings import PROJECT_ROOT, Settings, read_settings
+from tests.support.forms import SHIPPED
 from training.commands import cli
 from training.console import TrainingConsole
 from training.data.sample import write_sample
@@ -28,13 +29,15 @@ from training.selection.candidates import select_candidates
 from training.selection.evaluation import Conditions
 from training.workflow import train
 
-QUICK = ("decision_tree", "naive_bayes")
+QUICK = ("decision_tree", "logistic_regression")
 USUAL = Conditions(seed=42)
 # Yields the same tree with another threshold, so another model of equal quality.
 REFIT = Conditions(seed=42, wrong_approval_cost=4)
 
 
 GRAPH = "compiled/model.onnx"
+# The form of a home, if it is not the shipped one.
+FORM = "features.toml"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class TrainedHome:
         return {
             "LOAN_HOME": str(self.settings.loan_home),
             "DATASET_PATH": str(self.settings.dataset_path),
+            "FEATURES_PATH": str(self.settings.features_path),
             # MLflow sets the variable in the process that used it.
             "MLFLOW_TRACKING_URI": "",
         }
@@ -107,16 +111,31 @@ def made_once(folder: Path, make: Callable[[Path], TrainedHome]) -> TrainedHome:
 
 
 def settings_of(home: Path) -> Settings:
-    """Return the settings of a home that also contains its dataset."""
-    return read_settings({"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv"), "MODEL_POLL_SECONDS": "3600"})
+    """Return the settings of a home that also contains its dataset, and its form unless that is the shipped one."""
+    return read_settings({"LOAN_HOME": str(home), "MODEL_POLL_SECONDS": "3600", **files_of(home)})
+
+
+def files_of(home: Path) -> dict[str, str]:
+    """Return the variables that name the dataset and the form in a home."""
+    form = {"FEATURES_PATH": str(home / FORM)} if (home / FORM).exists() else {}
+    return {"DATASET_PATH": str(home / "data.csv"), **form}
 
 
 def new_home(home: Path, names: tuple[str, ...] = QUICK) -> TrainedHome:
     """Train 1.0.0 on 600 synthetic applications; the best of these candidates is in Production."""
     home.mkdir()
-    write_sample(home / "data.csv", rows=600, seed=11)
+    write_sample(SHIPPED, home / "data.csv", rows=600, seed=11)
     settings = settings_of(home)
     return TrainedHome(settings, train_quickly(settings, names))
+
+
+def new_german_home(home: Path) -> TrainedHome:
+    """Train 1.0.0 of another form on the example dataset."""
+    home.mkdir()
+    for source, name in (("german_credit.csv", "data.csv"), ("german_credit.toml", FORM)):
+        shutil.copyfile(PROJECT_ROOT / "dataset" / source, home / name)
+    settings = settings_of(home)
+    return TrainedHome(settings, train_quickly(settings, ("logistic_regression",)))
 
 
 def with_refit(original: TrainedHome, home: Path) -> TrainedHome:

@@ -14,10 +14,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from loan_api.credit.features import FEATURE_NAMES, NUMBERS
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET
 from tests.support.applications import application
 from tests.support.bombs import arrow_bomb, lengths_made_up, parquet_bomb, saying_small_sizes
+from tests.support.forms import SHIPPED
 
 # Stands in for an applicant's value and must never be returned.
 CANARY = "hunter2canary"
@@ -142,7 +142,7 @@ def _json(documented: Documented) -> Iterator[Attack]:
         "thousands of names": json.dumps(dict.fromkeys(map(str, range(2_000)), 1)).encode()[:16_000],
     }
     for literal in ("1e400", "-1e400", "NaN", "-Infinity", "1" * 5_000, "0x1", "1_0", "٣", "true", '"12"', "null"):
-        for number in NUMBERS[:2]:
+        for number in SHIPPED.numbers[:2]:
             value = f'"{number.name}": {application()[number.name]}'
             broken[f"{literal[:9]} as {number.name}"] = text.replace(value, f'"{number.name}": {literal}').encode()
     for method, path in documented.with_body:
@@ -162,7 +162,7 @@ def _json(documented: Documented) -> Iterator[Attack]:
 
 
 def _tables(documented: Documented) -> Iterator[Attack]:
-    head = ",".join(FEATURE_NAMES).encode() + b"\n"
+    head = ",".join(SHIPPED.names).encode() + b"\n"
     bomb = parquet_bomb(BOMB_BYTES)
     bodies = [
         (CSV, "a long cell", head + b"x" * 200_000),

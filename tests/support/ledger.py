@@ -14,6 +14,7 @@ from loan_api.scoring.columns import columns_of
 from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from tests.support.applications import application
+from tests.support.forms import SHIPPED
 
 START = datetime(2024, 3, 13, 10, 30, 0, 123456, tzinfo=UTC)
 FIRST = Decider("loan_approval_model", "1", "1.0.0", 0.5)
@@ -45,7 +46,7 @@ class Ledger:
         rows = [application(cibil_score=300 + row) for row in range(len(probabilities))]
         given = np.array(probabilities)
         predictions = (given >= decider.threshold).astype(np.int8)
-        content = pack(columns_of(rows), given, predictions)
+        content = pack(SHIPPED, columns_of(SHIPPED, rows), given, predictions)
         self._write([], [BatchRecord(batch_id, request_id, at, decider, len(rows), int(predictions.sum()), content)])
         return batch_id
 

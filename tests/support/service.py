@@ -14,6 +14,7 @@ from pathlib import Path
 import requests
 
 from loan_api.settings import PROJECT_ROOT
+from tests.support.homes import files_of
 from tests.support.waiting import wait_until
 
 WORKERS = 2
@@ -89,7 +90,7 @@ def environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, 
     return {
         "PATH": os.environ["PATH"],
         "LOAN_HOME": str(home),
-        "DATASET_PATH": str(home / "data.csv"),
+        **files_of(home),
         "PORT": str(port),
         "WEB_CONCURRENCY": str(WORKERS),
         "MODEL_POLL_SECONDS": "1",

@@ -4,6 +4,7 @@ from flask.testing import FlaskClient
 
 from loan_api.adapters.keys.followed import NoKeys
 from loan_api.app import Adapters, create_app
+from loan_api.credit.form import read_form
 from loan_api.services.access import KeySource
 from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive
@@ -37,7 +38,7 @@ def client_of(
     log = log or FakeLog()
     adapters = Adapters(
         models=models or FakeModelSource(),
-        batches=InlineBatches(log),
+        batches=InlineBatches(log, read_form(settings.features_path)),
         log=log,
         archive=archive or NoArchive(),
         keys=keys or NoKeys(),

@@ -4,15 +4,26 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from loan_api.credit.features import FEATURES, CategoryFeature
+from loan_api.credit.features import CategoryFeature, Feature
+from loan_api.credit.form import Form
+from tests.support.forms import SHIPPED
 
 
-def valid_applications() -> st.SearchStrategy[dict[str, Any]]:
-    values: dict[str, st.SearchStrategy[Any]] = {}
-    for feature in FEATURES:
-        if isinstance(feature, CategoryFeature):
-            values[feature.name] = st.sampled_from(feature.values)
-        else:
-            edges = st.sampled_from([edge for edge in feature.bins if feature.minimum <= edge <= feature.maximum])
-            values[feature.name] = edges | st.integers(feature.minimum, feature.maximum)
-    return st.fixed_dictionaries(values)
+def valid_applications(form: Form = SHIPPED) -> st.SearchStrategy[dict[str, Any]]:
+    """Return applications with a value for every feature; None is one of the values of an optional feature."""
+    return st.fixed_dictionaries({feature.name: values_of(feature) for feature in form.features})
+
+
+def values_of(feature: Feature) -> st.SearchStrategy[Any]:
+    """Return the valid values of a feature, the edges of its bins more often."""
+    values: st.SearchStrategy[Any]
+    if isinstance(feature, CategoryFeature):
+        values = st.sampled_from(feature.values)
+    else:
+        edges = [edge for edge in feature.bins or () if feature.minimum <= edge <= feature.maximum]
+        values = st.sampled_from([feature.minimum, *edges, feature.maximum]) | (
+            st.integers(int(feature.minimum), int(feature.maximum))
+            if feature.whole or feature.unit == "rupees"
+            else st.floats(feature.minimum, feature.maximum)
+        )
+    return st.none() | values if feature.optional else values

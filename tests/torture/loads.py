@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from tests.support.forms import SHIPPED
 from tools.benchmarks.closed_loop import ClosedLoop
 from tools.benchmarks.open_loop import OpenLoop
 from tools.benchmarks.own_process import begun, done
@@ -12,8 +13,8 @@ from tools.benchmarks.processes import tree
 from tools.benchmarks.requests_made import applications, post, service_batch, service_single
 from tools.benchmarks.tally import Tally
 
-SINGLES = tuple(post("/predict", service_single(each)) for each in applications(200))
-BATCHES = (post("/predict/batch", service_batch(applications(1000))),)
+SINGLES = tuple(post("/predict", service_single(each)) for each in applications(SHIPPED, 200))
+BATCHES = (post("/predict/batch", service_batch(applications(SHIPPED, 1000))),)
 _BATCH_CONNECTIONS = 4
 
 

@@ -30,7 +30,15 @@ def test_exact_probabilities_are_left_alone() -> None:
     outcomes, true, folds = world()
     calibration, probabilities = choose_calibration(outcomes, true, true, folds)
     assert calibration == "none"
-    assert probabilities is true
+    assert np.array_equal(probabilities, np.clip(true, 1 / (ROWS + 2), 1 - 1 / (ROWS + 2)))
+
+
+def test_probabilities_are_never_0_or_1() -> None:
+    outcomes, true, folds = world()
+    for scores in (true, np.round(true), outcomes.astype(np.float64)):
+        _, probabilities = choose_calibration(outcomes, scores, scores, folds)
+        assert probabilities.min() >= 1 / (ROWS + 2)
+        assert probabilities.max() <= 1 - 1 / (ROWS + 2)
 
 
 def test_distorted_probabilities_are_mended() -> None:

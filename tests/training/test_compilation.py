@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,10 +19,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
+from loan_api.credit.bounds import BoundedClassifier
 from loan_api.scoring.columns import Application, Columns, columns_of, texts
-from loan_api.scoring.compiled import CompiledForm, CompiledScorer
+from loan_api.scoring.compiled import CompiledForm, CompiledScorer, ModelInput
 from loan_api.scoring.pipeline import PipelineScorer
+from tests.support.forms import SHIPPED
 from training.compilation.form import compile_pipeline, compiled_form, prove, split_points
 from training.compilation.proof import proof_applications
 from training.data.dataset import read_dataset
@@ -31,7 +32,7 @@ from training.errors import NotCompilableError
 from training.registry.golden import golden_applications, probe_applications
 from training.selection.calibration import Calibration, calibrated
 from training.selection.candidates import BASELINE, CANDIDATES
-from training.selection.pipeline import build_pipeline
+from training.selection.pipeline import build_pipeline, monotonicity
 
 NEIGHBOURS = "k_nearest_neighbours"
 COMPETITORS = {c.name: c for c in (BASELINE, *CANDIDATES) if c.is_installed}
@@ -46,7 +47,7 @@ TREES = 25
 ROWS = 300
 
 # The same operations in the same order, so that every bit is the same.
-SHARES = {"stump", "decision_tree", "random_forest", "extra_trees"}
+SHARES = {"stump", "decision_tree", "small_tree", "random_forest", "extra_trees"}
 BIT_EQUAL = {(name, calibration) for name in SHARES for calibration in ("none", "isotonic")}
 BIT_EQUAL |= {("ada_boost", "isotonic"), ("lightgbm", "isotonic")}
 # XGBoost's own exponential is in float32 and occasionally differs in the last bit.
@@ -55,8 +56,11 @@ SINGLE_PRECISION = {("xgboost", "none"), ("xgboost", "sigmoid")}
 STEEP = {("xgboost", "isotonic"), ("naive_bayes", "isotonic")}
 
 
+EDGES = {number.name: number.bins or () for number in SHIPPED.numbers}
+
+
 def invented() -> list[Application]:
-    return [*golden_applications(), *probe_applications()[:500]]
+    return [*golden_applications(SHIPPED, EDGES), *probe_applications(SHIPPED, EDGES)[:500]]
 
 
 @cache
@@ -64,20 +68,25 @@ def sample() -> tuple[Any, Any]:
     """Return applications and outcomes, some of them flipped so that no model is certain."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "small.csv")
-        write_sample(path, rows=ROWS, seed=7)
-        dataset = read_dataset(path)
+        write_sample(SHIPPED, path, rows=ROWS, seed=7)
+        dataset = read_dataset(SHIPPED, path)
     turned = np.random.default_rng(3).random(len(dataset.outcomes)) < 0.08
     return dataset.applications, dataset.outcomes.where(~turned, 1 - dataset.outcomes)
 
 
+def deciding(estimator: Any) -> FixedThresholdClassifier:
+    bounded = BoundedClassifier(estimator)
+    return FixedThresholdClassifier(bounded, threshold=THRESHOLD, pos_label=1, response_method="predict_proba")
+
+
 def fit(estimator: Any, *, scaled: bool = False) -> Pipeline:
-    decider = FixedThresholdClassifier(estimator, threshold=THRESHOLD, pos_label=1, response_method="predict_proba")
-    return build_pipeline(decider, scaled=scaled).fit(sample()[0], sample()[1].to_numpy())
+    pipeline = build_pipeline(SHIPPED, deciding(estimator), scaled=scaled, imputed=False)
+    return pipeline.fit(sample()[0], sample()[1].to_numpy())
 
 
 @cache
 def fitted(name: str, calibration: Calibration = "none") -> Pipeline:
-    estimator = COMPETITORS[name].build(1)
+    estimator = COMPETITORS[name].build(1, monotonicity(SHIPPED, imputed=False), TREES)
     for size in {"n_estimators", "iterations"} & estimator.get_params().keys():
         estimator.set_params(**{size: TREES})
     folds = StratifiedKFold(3, shuffle=True, random_state=1)
@@ -86,15 +95,25 @@ def fitted(name: str, calibration: Calibration = "none") -> Pipeline:
 
 @cache
 def proof_rows(name: str, calibration: Calibration) -> Columns:
-    columns = columns_of(invented())
-    return proof_applications(columns, split_points(fitted(name, calibration), columns))
+    columns = columns_of(SHIPPED, invented())
+    return proof_applications(SHIPPED, columns, EDGES, split_points(SHIPPED, fitted(name, calibration), columns))
+
+
+def compile_and_prove(pipeline: Pipeline) -> CompiledForm:
+    return compiled_form(SHIPPED, pipeline, THRESHOLD, invented(), EDGES)
+
+
+def prove_graph(pipeline: Pipeline, inputs: Sequence[ModelInput], graph: bytes, threshold: float = THRESHOLD) -> None:
+    prove(SHIPPED, pipeline, inputs, graph, threshold, columns_of(SHIPPED, invented()), EDGES)
 
 
 def fresh_rows(rows: int = 2000) -> Columns:
     """Return random applications, with fractions, that no proof contains."""
     random = np.random.default_rng(11)
-    columns: dict[str, Any] = {n.name: random.uniform(n.bins[0] + 1, n.bins[-1], rows) for n in NUMBERS}
-    columns |= {c.name: random.integers(0, len(c.values), rows).astype(np.int8) for c in CATEGORIES}
+    columns: dict[str, Any] = {
+        n.name: random.uniform(EDGES[n.name][0] + 1, EDGES[n.name][-1], rows) for n in SHIPPED.numbers
+    }
+    columns |= {c.name: random.integers(0, len(c.values), rows).astype(np.int8) for c in SHIPPED.categories}
     return columns
 
 
@@ -103,9 +122,9 @@ def scores(form: CompiledForm, applications: Columns) -> NDArray[np.float64]:
 
 
 def single(columns: Columns, row: int) -> Application:
-    written = texts(columns)
-    values = {name: written[name][row] for name in FEATURE_NAMES}
-    return values | {number.name: float(values[number.name]) for number in NUMBERS}
+    written = texts(SHIPPED, columns)
+    values = {name: written[name][row] for name in SHIPPED.names}
+    return values | {number.name: float(values[number.name]) for number in SHIPPED.numbers}
 
 
 def changed(graph: bytes, change: Callable[[Any], None]) -> bytes:
@@ -120,9 +139,9 @@ def changed(graph: bytes, change: Callable[[Any], None]) -> bytes:
 def test_it_answers_as_the_pipeline(name: str, calibration: Calibration) -> None:
     """Test on the rows of the proof, which lie on every split, and on random rows."""
     pipeline = fitted(name, calibration)
-    scorer = CompiledScorer(*compile_pipeline(pipeline))
+    scorer = CompiledScorer(SHIPPED, *compile_pipeline(pipeline))
     for applications in (proof_rows(name, calibration), fresh_rows()):
-        expected = PipelineScorer(pipeline).probabilities(applications)
+        expected = PipelineScorer(SHIPPED, pipeline).probabilities(applications)
         actual = scorer.probabilities(applications)
         assert actual.dtype == np.float64
         if (name, calibration) in BIT_EQUAL:
@@ -139,7 +158,7 @@ def test_it_answers_as_the_pipeline(name: str, calibration: Calibration) -> None
 
 @EVERY_KIND
 def test_an_application_gets_the_same_bits_alone_and_in_a_batch(name: str, calibration: Calibration) -> None:
-    scorer = CompiledScorer(*compile_pipeline(fitted(name, calibration)))
+    scorer = CompiledScorer(SHIPPED, *compile_pipeline(fitted(name, calibration)))
     applications = fresh_rows(103)
     together = scorer.probabilities(applications)
     assert [scorer.probability(single(applications, row)) for row in range(103)] == together.tolist()
@@ -148,35 +167,37 @@ def test_an_application_gets_the_same_bits_alone_and_in_a_batch(name: str, calib
 @pytest.mark.parametrize("name", sorted(SHARES & COMPETITORS.keys()))
 def test_it_decides_the_same_at_every_probability_that_occurs(name: str) -> None:
     pipeline = fitted(name, "isotonic")
-    form = compiled_form(pipeline, THRESHOLD, invented())
+    form = compile_and_prove(pipeline)
     actual = form.scorer().probabilities(form.proof.applications)
     for threshold in np.unique(form.proof.probabilities)[:50]:
         assert np.array_equal(actual >= threshold, form.proof.probabilities >= threshold)
 
 
 def test_a_form_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
-    form = compiled_form(fitted("random_forest"), THRESHOLD, invented())
+    form = compile_and_prove(fitted("random_forest"))
     form.write(tmp_path)
-    read = CompiledForm.read(tmp_path)
+    read = CompiledForm.read(SHIPPED, tmp_path)
     assert (read.inputs, read.graph, read.order) == (form.inputs, form.graph, form.order)
     assert np.array_equal(read.proof.probabilities, form.proof.probabilities)
-    assert all(np.array_equal(read.proof.applications[name], form.proof.applications[name]) for name in FEATURE_NAMES)
+    assert all(np.array_equal(read.proof.applications[name], form.proof.applications[name]) for name in SHIPPED.names)
     assert np.array_equal(read.scorer().probabilities(read.proof.applications), form.proof.probabilities)
 
 
 @pytest.mark.parametrize("order_by", [6, None])
 def test_a_form_that_was_written_with_the_order_of_one_input_is_read(tmp_path: Path, order_by: int | None) -> None:
     """Older descriptions name the input that sorts batches, or none."""
-    form = compiled_form(fitted("decision_tree"), THRESHOLD, invented())
+    form = compile_and_prove(fitted("decision_tree"))
     form.write(tmp_path)
     description = tmp_path / "compiled" / "compiled.json"
     description.write_text(json.dumps({**json.loads(description.read_text()), "order_by": order_by}))
-    assert np.array_equal(CompiledForm.read(tmp_path).scorer().probabilities(fresh_rows()), scores(form, fresh_rows()))
+    assert np.array_equal(
+        CompiledForm.read(SHIPPED, tmp_path).scorer().probabilities(fresh_rows()), scores(form, fresh_rows())
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in COMPETITORS if name != NEIGHBOURS])
 def test_in_order_or_not_the_answers_are_the_same(name: str) -> None:
-    form = compiled_form(fitted(name), THRESHOLD, invented())
+    form = compile_and_prove(fitted(name))
     for rows in (fresh_rows(), fresh_rows(1)):
         assert np.array_equal(scores(form, rows), scores(replace(form, order=None), rows))
 
@@ -185,13 +206,13 @@ def test_in_order_or_not_the_answers_are_the_same(name: str) -> None:
     ("name", "is_ordered"), [("logistic_regression", False), ("decision_tree", False), ("random_forest", True)]
 )
 def test_only_many_trees_have_an_order(name: str, is_ordered: bool) -> None:
-    assert (compiled_form(fitted(name), THRESHOLD, invented()).order is not None) == is_ordered
+    assert (compile_and_prove(fitted(name)).order is not None) == is_ordered
 
 
 def test_a_tree_that_never_splits_is_compiled() -> None:
     pipeline = fit(DecisionTreeClassifier(min_impurity_decrease=1.0))
-    form = compiled_form(pipeline, THRESHOLD, invented())
-    assert split_points(pipeline, columns_of(invented())) == {}
+    form = compile_and_prove(pipeline)
+    assert split_points(SHIPPED, pipeline, columns_of(SHIPPED, invented())) == {}
     assert np.array_equal(np.unique(form.proof.probabilities), [sample()[1].mean()])
 
 
@@ -213,37 +234,40 @@ def test_a_threshold_that_is_moved_by_a_last_bit_is_refused(name: str, way: floa
             thresholds[0] = np.nextafter(np.float32(thresholds[0]), np.float32(way))
         trees["nodes_splits"].t.CopyFrom(onnx.numpy_helper.from_array(thresholds))
 
-    prove(pipeline, inputs, changed(graph, lambda _: None), THRESHOLD, invented())
+    prove_graph(pipeline, inputs, changed(graph, lambda _: None))
     with pytest.raises(NotCompilableError, match="off by up to"):
-        prove(pipeline, inputs, changed(graph, move_first_threshold), THRESHOLD, invented())
+        prove_graph(pipeline, inputs, changed(graph, move_first_threshold))
 
 
 def test_a_leaf_that_is_changed_a_little_is_refused() -> None:
-    pipeline = fitted("decision_tree")
+    pipeline = fitted("small_tree")
     inputs, graph = compile_pipeline(pipeline)
 
     def change_first_leaf(trees: Any) -> None:
         values = onnx.numpy_helper.to_array(trees["leaf_weights"].t).copy()
-        values[0] += 1e-5
+        values += 1e-5
         trees["leaf_weights"].t.CopyFrom(onnx.numpy_helper.from_array(values))
 
     with pytest.raises(
         NotCompilableError, match=r"DecisionTreeClassifier differs from the pipeline: .* off by up to 1e-05"
     ):
-        prove(pipeline, inputs, changed(graph, change_first_leaf), THRESHOLD, invented())
+        prove_graph(pipeline, inputs, changed(graph, change_first_leaf))
 
 
 def test_a_form_that_decides_differently_is_refused() -> None:
     """Refuse it even if the probabilities are almost equal, as the threshold may lie between them."""
-    pipeline = fitted("decision_tree")
+    pipeline = fitted("small_tree")
     inputs, graph = compile_pipeline(pipeline)
 
-    def lower_certainty(trees: Any) -> None:
+    occurring = np.unique(pipeline.predict_proba(sample()[0])[:, 1])
+    threshold = float(occurring[len(occurring) // 2])
+
+    def lower_every_leaf(trees: Any) -> None:
         values = onnx.numpy_helper.to_array(trees["leaf_weights"].t)
         trees["leaf_weights"].t.CopyFrom(onnx.numpy_helper.from_array(np.nextafter(values, 0.0)))
 
     with pytest.raises(NotCompilableError, match="decisions differ"):
-        prove(pipeline, inputs, changed(graph, lower_certainty), 1.0, invented())
+        prove_graph(pipeline, inputs, changed(graph, lower_every_leaf), threshold)
 
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
@@ -265,7 +289,7 @@ def test_a_calibration_that_nobody_wrote_down_is_refused(estimator: Any, why: st
 
 
 def test_a_preprocessing_that_nobody_wrote_down_is_refused() -> None:
-    pipeline = build_pipeline(FixedThresholdClassifier(LogisticRegression(), threshold=THRESHOLD), scaled=True)
+    pipeline = build_pipeline(SHIPPED, deciding(LogisticRegression()), scaled=True, imputed=False)
     pipeline.set_params(preprocessing__numbers=MinMaxScaler()).fit(*sample())
     with pytest.raises(NotCompilableError, match="preprocessing with MinMaxScaler"):
         compile_pipeline(pipeline)
@@ -273,4 +297,4 @@ def test_a_preprocessing_that_nobody_wrote_down_is_refused() -> None:
 
 def test_trees_over_standardised_numbers_are_refused() -> None:
     with pytest.raises(NotCompilableError, match="trees on standardised numbers are not compiled"):
-        compiled_form(fit(DecisionTreeClassifier(max_depth=2), scaled=True), THRESHOLD, invented())
+        compile_and_prove(fit(DecisionTreeClassifier(max_depth=2), scaled=True))

@@ -19,7 +19,14 @@ def random_tree(random: np.random.Generator, levels: int = 4) -> Tree:
     children = np.arange(1, 2 * splits + 1).reshape(-1, 2)
     children = np.where(children < splits, children, splits - 1 - children)
     inputs = random.integers(0, INPUTS, splits)
-    return Tree(inputs, random.random(splits), children[:, 0], children[:, 1], random.random(splits + 1))
+    return Tree(
+        inputs,
+        random.random(splits),
+        children[:, 0],
+        children[:, 1],
+        random.random(splits + 1),
+        random.random(splits) < 0.5,
+    )
 
 
 def forest(trees: int) -> TreeEnsemble:

@@ -1,48 +1,62 @@
 """The rows of a proof lie where a compiled form could diverge from its pipeline."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from loan_api.credit.derivation import DERIVED, derived_values
-from loan_api.credit.features import CATEGORIES, NUMBERS
 from loan_api.scoring.columns import Columns, columns_of, row_count
 from loan_api.scoring.compiled import ModelInput
-from training.compilation.levers import lever_of, smallest_reaching
+from tests.support.forms import SHIPPED
+from training.compilation.levers import derived_values, find_lever
 from training.compilation.proof import SplitPoints, proof_applications
 from training.compilation.trees import Tree, TreeEnsemble, turning_points
 from training.compilation.visits import split_points_of
 from training.registry.golden import probe_applications
 
+EDGES = {number.name: number.bins or () for number in SHIPPED.numbers}
+DERIVED = tuple(derived.name for derived in SHIPPED.derived)
+
 
 def invented() -> Columns:
-    return columns_of(probe_applications()[:200])
+    return columns_of(SHIPPED, probe_applications(SHIPPED, EDGES)[:200])
+
+
+def proof_of(splits: Mapping[str, SplitPoints]) -> Columns:
+    return proof_applications(SHIPPED, invented(), EDGES, splits)
 
 
 def rows_with(columns: Columns, column: str) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = {**columns, **derived_values(columns)}[column]
+    values: NDArray[np.float64] = {**columns, **derived_values(SHIPPED, columns)}[column]
     return values
 
 
 def one_split(threshold: float) -> Tree:
-    return Tree(np.array([4]), np.array([threshold]), np.array([-1]), np.array([-2]), np.array([0.0, 1.0]))
+    return Tree(
+        np.array([4]), np.array([threshold]), np.array([-1]), np.array([-2]), np.array([0.0, 1.0]), np.array([False])
+    )
 
 
-@pytest.mark.parametrize("derived", sorted(DERIVED))
-def test_the_lever_is_the_smallest_number_that_reaches_a_value(derived: str) -> None:
+@pytest.mark.parametrize("derived", DERIVED)
+def test_a_lever_has_the_neighbouring_numbers_between_which_a_derived_feature_crosses_a_value(derived: str) -> None:
     applications = invented()
     values = np.random.default_rng(5).permutation(rows_with(applications, derived)) * 1.01
-    reaching = smallest_reaching(applications, derived, values)
-    below = np.nextafter(reaching, -np.inf)
-    assert (rows_with({**applications, lever_of(derived): reaching}, derived) >= values).all()
-    assert (rows_with({**applications, lever_of(derived): below}, derived) < values).all()
+    lever = find_lever(SHIPPED, applications, derived, values)
+    assert len(lever.rows) > 190
+    assert np.array_equal(np.abs(np.nextafter(lever.before, lever.after)), np.abs(lever.after))
+    some = {name: column[lever.rows] for name, column in applications.items()}
+    before, after = (
+        rows_with({**some, lever.name: moved}, derived) >= values[lever.rows] for moved in (lever.before, lever.after)
+    )
+    assert (before != after).all()
 
 
-@pytest.mark.parametrize("column", [*(number.name for number in NUMBERS), *DERIVED])
+@pytest.mark.parametrize("column", [*(number.name for number in SHIPPED.numbers), *DERIVED])
 def test_rows_lie_on_both_sides_of_every_split(column: str) -> None:
     points = np.quantile(rows_with(invented(), column), [0.3, 0.7]) * 1.0001
     splits = SplitPoints(np.repeat(points, 20), np.arange(40))
-    rows = rows_with(proof_applications(invented(), {column: splits}), column)
+    rows = rows_with(proof_of({column: splits}), column)
     for point in points:
         # A derived feature does not take every value.
         nearest = 1e-15 * abs(point) * 4
@@ -53,13 +67,13 @@ def test_rows_lie_on_both_sides_of_every_split(column: str) -> None:
 
 
 def test_every_category_and_the_ends_of_every_range_are_there() -> None:
-    rows = proof_applications(invented(), {})
-    for category in CATEGORIES:
+    rows = proof_of({})
+    for category in SHIPPED.categories:
         assert set(rows[category.name]) == set(range(len(category.values)))
-    for number in NUMBERS:
-        assert {number.minimum, number.maximum, *number.bins} - {0} <= set(rows[number.name])
+    for number in SHIPPED.numbers:
+        assert {number.minimum, number.maximum, *EDGES[number.name]} - {0} <= set(rows[number.name])
         assert max(rows[number.name]) > number.maximum
-    assert np.isfinite(np.array(list(derived_values(rows).values()))).all()
+    assert np.isfinite(np.array(list(derived_values(SHIPPED, rows).values()))).all()
     assert min(rows["cibil_score"]) == 299
     # Zero would cause a division by zero.
     assert min(rows["income_annum"]) == 1
@@ -67,7 +81,7 @@ def test_every_category_and_the_ends_of_every_range_are_there() -> None:
 
 def test_a_proof_is_never_too_large_and_always_the_same() -> None:
     splits = SplitPoints(np.linspace(1.5, 1e6, 6000), np.arange(6000) % 200)
-    first, second = (proof_applications(invented(), {n.name: splits for n in NUMBERS}) for _ in range(2))
+    first, second = (proof_of({n.name: splits for n in SHIPPED.numbers}) for _ in range(2))
     assert 39_000 < row_count(first) <= 40_000
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
@@ -92,6 +106,7 @@ def test_a_turn_is_tried_on_an_application_that_comes_by_its_split() -> None:
         passed=np.array([-1, -2, -3]),
         failed=np.array([1, 2, -4]),
         leaves=np.arange(4.0),
+        missing_passes=np.array([False, False, False]),
     )
     matrix = np.array([[0.0, 4.0], [1.0, 4.0], [2.0, 4.0], [3.0, 4.0]])
     splits = split_points_of(TreeEnsemble([tree]), [ModelInput("loan_term"), ModelInput("loan_amount")], matrix)

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import pytest
 
-from loan_api.credit.features import FEATURE_NAMES
+from tests.support.forms import SHIPPED
 from training.data.dataset import Dataset
 from training.data.profile import DataProfile, profile_dataset
 from training.data.report import profile_page, profile_picture
@@ -27,7 +27,7 @@ def test_counts_add_up(profile: DataProfile, small_dataset: Dataset) -> None:
 
 
 def test_every_feature_is_summarised(profile: DataProfile, small_dataset: Dataset) -> None:
-    assert tuple(feature.name for feature in profile.features) == FEATURE_NAMES
+    assert tuple(feature.name for feature in profile.features) == SHIPPED.names
     score = next(feature for feature in profile.features if feature.name == "cibil_score")
     values = small_dataset.applications["cibil_score"]
     assert score.quantiles is not None
@@ -46,7 +46,7 @@ def test_it_is_plain_json(profile: DataProfile) -> None:
 def test_the_page_needs_nothing_from_elsewhere_and_names_everything(profile: DataProfile) -> None:
     page = profile_page(profile)
     assert profile.dataset_digest in page
-    assert all(name in page for name in FEATURE_NAMES)
+    assert all(name in page for name in SHIPPED.names)
     assert all(step in page for step in profile.transformations)
     assert "http" not in page
     assert "<script" not in page

@@ -3,25 +3,30 @@
 import json
 from pathlib import Path
 
-from loan_api.credit.features import CATEGORIES, FEATURE_NAMES, NUMBERS
+import pytest
+
+from loan_api.credit.form import Form
+from loan_api.formats.applications import ApplicationCodec
+from tests.support.forms import GERMAN, SHIPPED, SMALL
 from tools.benchmarks.home import Home
 from tools.benchmarks.requests_made import applications, mlflow_body, post, service_batch
 from tools.benchmarks.servers import mlflow, with_the_body_of_the_service
 
 
-def test_every_application_keeps_to_the_declared_features() -> None:
-    for application in applications(300):
-        assert tuple(application) == FEATURE_NAMES
-        assert all(number.minimum <= application[number.name] <= number.maximum for number in NUMBERS)
-        assert all(application[category.name] in category.values for category in CATEGORIES)
+@pytest.mark.parametrize("form", [SHIPPED, GERMAN, SMALL], ids=lambda form: form.name)
+def test_every_application_keeps_to_the_form(form: Form) -> None:
+    codec = ApplicationCodec(form)
+    for application in applications(form, 300):
+        assert tuple(application) == form.names
+        assert codec.explained(application) == application
 
 
 def test_the_same_seed_gives_the_same_applications() -> None:
-    assert applications(5, seed=3) == applications(5, seed=3) != applications(5, seed=4)
+    assert applications(SHIPPED, 5, seed=3) == applications(SHIPPED, 5, seed=3) != applications(SHIPPED, 5, seed=4)
 
 
 def test_every_server_is_asked_about_the_same_rows() -> None:
-    rows = applications(2)
+    rows = applications(SHIPPED, 2)
     assert json.loads(service_batch(rows)) == {"instances": rows}
     split = json.loads(mlflow_body(rows))["dataframe_split"]
     assert [dict(zip(split["columns"], cells, strict=True)) for cells in split["data"]] == rows
@@ -29,7 +34,7 @@ def test_every_server_is_asked_about_the_same_rows() -> None:
 
 def test_mlflow_is_also_asked_with_the_body_of_the_service(tmp_path: Path) -> None:
     server = with_the_body_of_the_service(mlflow(Home(tmp_path), port=1, workers=1))
-    assert server.batch(applications(2)) == service_batch(applications(2))
+    assert server.batch(applications(SHIPPED, 2)) == service_batch(applications(SHIPPED, 2))
     assert server.batch_path == "/invocations"
 
 

@@ -8,29 +8,27 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loan_api.credit.features import FEATURES, CategoryFeature, Feature, example_application
-from loan_api.formats.applications import (
-    FAST_REFUSALS,
-    FastApplication,
-    decode_application,
-    explained_application,
-    parse_json,
-)
+from loan_api.credit.features import CategoryFeature, Feature
+from loan_api.credit.form import Form, parse_form
+from loan_api.formats.applications import FAST_REFUSALS, ApplicationCodec, parse_json
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import Application
 from tests.support.applications import application
+from tests.support.forms import GERMAN, SHIPPED, SMALL, SMALL_TEXT
+
+CODEC = ApplicationCodec(SHIPPED)
 
 
-def fast(body: bytes) -> Application | None:
+def fast(body: bytes, codec: ApplicationCodec = CODEC) -> Application | None:
     try:
-        return msgspec.structs.asdict(msgspec.json.decode(body, type=FastApplication))
+        return msgspec.structs.asdict(codec.fast.decode(body))
     except FAST_REFUSALS:
         return None
 
 
-def slow(body: bytes) -> Application | None:
+def slow(body: bytes, codec: ApplicationCodec = CODEC) -> Application | None:
     try:
-        return explained_application(parse_json(body))
+        return codec.explained(parse_json(body))
     except (MalformedBodyError, RequestRefusedError):
         return None
 
@@ -42,37 +40,73 @@ def around(feature: Feature) -> st.SearchStrategy[Any]:
     )
     if isinstance(feature, CategoryFeature):
         return st.one_of(st.sampled_from(feature.values), st.sampled_from(["", "graduate", "Yes ", "no"]), anything)
+    low, high = int(feature.minimum), int(feature.maximum)
     numbers = st.one_of(
-        st.integers(feature.minimum - 2, feature.maximum + 2),
-        st.floats(feature.minimum - 1, feature.maximum + 1),
-        st.integers(feature.minimum, feature.maximum).map(float),
+        st.integers(low - 2, high + 2),
+        st.floats(low - 1, high + 1),
+        st.integers(low, high).map(float),
         st.sampled_from([-0.0, 5e-324, 1e308, 10**40, 2**53 + 1]),
     )
     return st.one_of(numbers, numbers, numbers, anything)
 
 
 @st.composite
-def bodies(draw: st.DrawFn) -> bytes:
+def bodies(draw: st.DrawFn, form: Form) -> bytes:
     """Draw a valid application with a few fields replaced, removed or added."""
-    drawn: dict[str, Any] = dict(example_application())
-    for feature in draw(st.lists(st.sampled_from(FEATURES), max_size=4)):
+    drawn: dict[str, Any] = form.example()
+    for feature in draw(st.lists(st.sampled_from(form.features), max_size=4)):
         drawn[feature.name] = draw(around(feature))
-    for name in draw(st.lists(st.sampled_from([*drawn]), max_size=1)):
+    for name in draw(st.lists(st.sampled_from([*drawn]), max_size=2, unique=True)):
         del drawn[name]
     if draw(st.integers(0, 9)) == 0:
         drawn[draw(st.text(max_size=4))] = 1
     return json.dumps(drawn, indent=draw(st.sampled_from([None, 1])), ensure_ascii=draw(st.booleans())).encode()
 
 
-@settings(max_examples=400)
-@given(bodies())
-def test_both_accept_the_same_bodies_with_equal_values(body: bytes) -> None:
-    decoded = fast(body)
-    assert decoded == slow(body)
-    if decoded is not None:
-        assert [type(value) for value in decoded.values()] == [
-            str if isinstance(feature, CategoryFeature) else float for feature in FEATURES
-        ]
+@pytest.mark.parametrize("form", [SHIPPED, SMALL, GERMAN], ids=lambda form: form.name)
+def test_both_accept_the_same_bodies_with_equal_values(form: Form) -> None:
+    codec = ApplicationCodec(form)
+
+    @settings(max_examples=300, deadline=None)
+    @given(bodies(form))
+    def check(body: bytes) -> None:
+        decoded = fast(body, codec)
+        assert decoded == slow(body, codec)
+        if decoded is not None:
+            assert set(decoded) == set(form.names)
+            for feature in form.features:
+                kind = str if isinstance(feature, CategoryFeature) else float
+                assert type(decoded[feature.name]) is kind or (feature.optional and decoded[feature.name] is None)
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["income", "age", "housing"])
+def test_both_read_an_absent_optional_value_as_null(name: str) -> None:
+    codec = ApplicationCodec(SMALL)
+    absent = {key: value for key, value in SMALL.example().items() if key != name}
+    for given_body in (absent, absent | {name: None}):
+        body = json.dumps(given_body).encode()
+        assert fast(body, codec) == slow(body, codec) == absent | {name: None}
+
+
+@pytest.mark.parametrize("name", ["amount", "months", "purpose"])
+def test_both_refuse_a_null_that_is_not_optional(name: str) -> None:
+    codec = ApplicationCodec(SMALL)
+    body = json.dumps(SMALL.example() | {name: None}).encode()
+    assert fast(body, codec) is slow(body, codec) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["self", "cls", "fields", "load", "dump", "context", "opts", "error_messages", "instances", "mro", "e", "meta"],
+)
+def test_a_feature_may_have_any_name_that_the_form_accepts(name: str) -> None:
+    text = SMALL_TEXT.replace("[features.amount]", f"[features.{name}]").replace("amount / months", f"{name} / months")
+    form = parse_form(text)
+    codec = ApplicationCodec(form)
+    body = json.dumps(form.example()).encode()
+    assert fast(body, codec) == slow(body, codec) == form.example()
 
 
 NUMBERS_AS_TEXT = [
@@ -113,15 +147,15 @@ def test_of_a_field_that_comes_twice_the_last_counts(first: str, second: str, ac
     body = body.replace('"no_of_dependents": 0', f'"no_of_dependents": {first}, "no_of_dependents": {second}')
     if not accepted:
         with pytest.raises(RequestRefusedError):
-            decode_application(body.encode())
+            CODEC.decode(body.encode())
     else:
-        assert decode_application(body.encode())["no_of_dependents"] == 2
+        assert CODEC.decode(body.encode())["no_of_dependents"] == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 def test_what_only_the_schema_can_read_is_accepted_all_the_same(encoding: str) -> None:
     body = json.dumps(application()).encode(encoding)
-    assert decode_application(body) == slow(json.dumps(application()).encode())
+    assert CODEC.decode(body) == slow(json.dumps(application()).encode())
 
 
 @given(st.integers(0, 400), st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xc3", b"\x00", b'"', b"\\"]))
@@ -130,4 +164,4 @@ def test_bytes_put_in_anywhere_never_lead_to_anything_but_a_refusal(place: int, 
     damaged = body[:place] + wrong + body[place:]
     assert fast(damaged) == slow(damaged)
     with pytest.raises((MalformedBodyError, RequestRefusedError)):
-        decode_application(damaged)
+        CODEC.decode(damaged)

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_api.credit.features import FEATURES, NUMBERS, CategoryFeature, Feature
 from loan_api.errors import BatchTooLargeError
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
@@ -37,7 +37,10 @@ from tests.support.batch_bodies import (
     with_column,
 )
 from tests.support.bombs import lengths_made_up, saying_small_sizes, sharing, varint
+from tests.support.forms import SHIPPED
+from tests.support.valid_applications import valid_applications
 
+CODEC = ApplicationCodec(SHIPPED)
 MAX_ROWS = 50
 every_format = pytest.mark.parametrize("media_type", MEDIA_TYPES)
 tables = pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
@@ -49,7 +52,7 @@ def written_as(media_type: str, table: Any) -> bytes:
 
 
 def decode(media_type: str, rows: Rows) -> Columns:
-    return format_of(media_type).decode(WRITERS[media_type](rows), MAX_ROWS)
+    return format_of(media_type).decode(CODEC, WRITERS[media_type](rows), MAX_ROWS)
 
 
 def same(left: Columns, right: Columns) -> bool:
@@ -64,25 +67,12 @@ def pointers(media_type: str, rows: Rows) -> list[str]:
     return [shown["pointer"] for shown in refused.value.refusals.shown]
 
 
-def valid(feature: Feature) -> st.SearchStrategy[Any]:
-    if isinstance(feature, CategoryFeature):
-        return st.sampled_from(feature.values)
-    if feature.whole:
-        return st.integers(feature.minimum, feature.maximum)
-    return st.floats(feature.minimum, feature.maximum)
-
-
-applications = st.lists(
-    st.fixed_dictionaries({feature.name: valid(feature) for feature in FEATURES}), min_size=1, max_size=5
-)
-
-
 @every_format
 def test_the_same_applications_come_out_of_every_format(media_type: str) -> None:
     @settings(max_examples=40, deadline=None)
-    @given(applications)
+    @given(st.lists(valid_applications(), min_size=1, max_size=5))
     def check(rows: Rows) -> None:
-        assert same(decode(media_type, rows), columns_of(rows))
+        assert same(decode(media_type, rows), columns_of(SHIPPED, rows))
 
     check()
 
@@ -90,7 +80,7 @@ def test_the_same_applications_come_out_of_every_format(media_type: str) -> None
 @every_format
 def test_whole_numbers_may_be_written_as_floats(media_type: str) -> None:
     rows = [{name: float(value) if not isinstance(value, str) else value for name, value in application().items()}]
-    assert same(decode(media_type, rows), columns_of([application()]))
+    assert same(decode(media_type, rows), columns_of(SHIPPED, [application()]))
 
 
 @every_format
@@ -138,14 +128,14 @@ def test_a_batch_that_is_too_long_is_refused(media_type: str) -> None:
 @pytest.mark.parametrize("body", [b"\x00\xff\xfe", b'{"a": "secret', b"PAR1 secret PAR1", b'"secret\n'])
 def test_what_cannot_be_read_is_refused_without_being_quoted(media_type: str, body: bytes) -> None:
     with pytest.raises((MalformedBodyError, RequestRefusedError)) as refused:
-        format_of(media_type).decode(body, MAX_ROWS)
+        format_of(media_type).decode(CODEC, body, MAX_ROWS)
     assert "secret" not in str(refused.value)
 
 
 @tables
 def test_columns_may_come_in_any_order(media_type: str) -> None:
     row = dict(reversed(application(income_annum=1234.5).items()))
-    assert same(decode(media_type, [row]), columns_of([application(income_annum=1234.5)]))
+    assert same(decode(media_type, [row]), columns_of(SHIPPED, [application(income_annum=1234.5)]))
 
 
 @tables
@@ -164,36 +154,36 @@ def test_csv_is_read_as_spreadsheets_write_it() -> None:
     """Accept a byte order mark, carriage returns, spaces and quotes around cells, and empty lines."""
     text = as_csv([application()]).decode().replace("Graduate", '" Graduate "').replace(",", ", ")
     body = b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() + b"\r\n\r\n"
-    assert same(format_of(CSV).decode(body, MAX_ROWS), columns_of([application()]))
+    assert same(format_of(CSV).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, [application()]))
 
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"a,b\n1\n", b'"open\n', b"\xff\xfe"])
 def test_a_broken_csv_is_refused(body: bytes) -> None:
     with pytest.raises((MalformedBodyError, RequestRefusedError)):
-        format_of(CSV).decode(body, MAX_ROWS)
+        format_of(CSV).decode(CODEC, body, MAX_ROWS)
 
 
 def test_a_row_with_too_few_cells_is_named() -> None:
     body = as_csv([application()] * 2).rpartition(b",")[0]
     with pytest.raises(MalformedBodyError, match=r"^Line 3 has 10 cells, but the header has 11\.$"):
-        format_of(CSV).decode(body, MAX_ROWS)
+        format_of(CSV).decode(CODEC, body, MAX_ROWS)
 
 
 def test_spaces_after_a_closing_quote_do_not_matter() -> None:
     body = as_csv([application()]).replace(b"Graduate", b'"Graduate" ').replace(b"Yes", b'"Yes"\t')
-    assert same(format_of(CSV).decode(body, MAX_ROWS), columns_of([application()]))
+    assert same(format_of(CSV).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, [application()]))
 
 
 def test_rows_of_empty_cells_are_skipped() -> None:
     body = as_csv([application()]) + b",,,,,,,,,,\r\n, ,\r\n"
-    assert same(format_of(CSV).decode(body, MAX_ROWS), columns_of([application()]))
+    assert same(format_of(CSV).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, [application()]))
 
 
 @pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
 def test_another_separator_is_named(separator: str, name: str) -> None:
     body = as_csv([application(income_annum="1,5")]).replace(b",", separator.encode())
     with pytest.raises(MalformedBodyError, match=rf"^The cells are separated by {name}\. Separate them by commas\.$"):
-        format_of(CSV).decode(body, MAX_ROWS)
+        format_of(CSV).decode(CODEC, body, MAX_ROWS)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +214,7 @@ def test_a_column_without_a_name_elsewhere_is_not_an_index() -> None:
 
 def test_a_line_that_is_no_json_is_named() -> None:
     with pytest.raises(MalformedBodyError, match=r"^Line 2 is not valid JSON\.$"):
-        format_of(NDJSON).decode(as_lines([application()]) + b"\n{", MAX_ROWS)
+        format_of(NDJSON).decode(CODEC, as_lines([application()]) + b"\n{", MAX_ROWS)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +228,7 @@ def test_a_line_that_is_no_json_is_named() -> None:
 )
 def test_an_application_is_a_line_and_a_line_an_application(body: bytes) -> None:
     with pytest.raises(MalformedBodyError, match=r"^Line 1 is not valid JSON\.$"):
-        format_of(NDJSON).decode(body, MAX_ROWS)
+        format_of(NDJSON).decode(CODEC, body, MAX_ROWS)
 
 
 def test_a_stream_that_goes_on_after_its_end_is_refused() -> None:
@@ -246,13 +236,13 @@ def test_a_stream_that_goes_on_after_its_end_is_refused() -> None:
     body = as_arrow([application()])
     for more in (body, b"zz"):
         with pytest.raises(MalformedBodyError):
-            format_of(ARROW).decode(body + more, MAX_ROWS)
+            format_of(ARROW).decode(CODEC, body + more, MAX_ROWS)
 
 
 def test_a_table_without_a_head_does_not_give_an_applicant_s_values_away() -> None:
     body = as_csv([application()] * 2).partition(b"\n")[2]
     with pytest.raises(MalformedBodyError) as refused:
-        format_of(CSV).decode(body, MAX_ROWS)
+        format_of(CSV).decode(CODEC, body, MAX_ROWS)
     assert "Graduate" not in str(refused.value)
 
 
@@ -263,13 +253,13 @@ def test_a_stream_that_unpacks_to_far_too_much_is_refused(codec: str, kind: Any)
     body = stream_of(table, options=pa.ipc.IpcWriteOptions(compression=codec))
     assert len(body) < 300_000
     with pytest.raises(BatchTooLargeError, match="unpacks to more"):
-        format_of(ARROW).decode(body, MAX_ROWS)
+        format_of(ARROW).decode(CODEC, body, MAX_ROWS)
 
 
 @pytest.mark.parametrize("codec", ["zstd", "lz4"])
 def test_a_stream_may_be_compressed(codec: str) -> None:
     body = stream_of(table_of([application()] * MAX_ROWS), options=pa.ipc.IpcWriteOptions(compression=codec))
-    assert same(format_of(ARROW).decode(body, MAX_ROWS), columns_of([application()] * MAX_ROWS))
+    assert same(format_of(ARROW).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, [application()] * MAX_ROWS))
 
 
 @pytest.mark.parametrize("claimed", [-2, -(2**62), 2**21, 2**62])
@@ -279,13 +269,13 @@ def test_a_false_length_of_a_compressed_buffer_is_refused(claimed: int) -> None:
     length = (MAX_ROWS * 8).to_bytes(8, "little")
     assert length in body
     with pytest.raises((MalformedBodyError, MemoryError)):
-        format_of(ARROW).decode(body.replace(length, claimed.to_bytes(8, "little", signed=True), 1), MAX_ROWS)
+        format_of(ARROW).decode(CODEC, body.replace(length, claimed.to_bytes(8, "little", signed=True), 1), MAX_ROWS)
 
 
 def test_a_dictionary_that_makes_up_its_length_is_refused_unread() -> None:
     """Refuse it early, as Arrow would read out of bounds and crash when computing the batch's size."""
     with pytest.raises(MalformedBodyError):
-        format_of(ARROW).decode(lengths_made_up(), MAX_ROWS)
+        format_of(ARROW).decode(CODEC, lengths_made_up(), MAX_ROWS)
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.float16(), pa.float32(), pa.float64()])
@@ -293,7 +283,9 @@ def test_any_type_of_number_is_a_number(kind: Any) -> None:
     table = table_of([application(loan_term=12)] * 3)
     place = table.schema.get_field_index("loan_term")
     table = table.set_column(place, "loan_term", table.column(place).cast(pa.float64()).cast(kind))
-    assert same(format_of(ARROW).decode(stream_of(table), MAX_ROWS), columns_of([application(loan_term=12)] * 3))
+    assert same(
+        format_of(ARROW).decode(CODEC, stream_of(table), MAX_ROWS), columns_of(SHIPPED, [application(loan_term=12)] * 3)
+    )
 
 
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())])
@@ -302,7 +294,7 @@ def test_any_type_of_text_is_a_text(kind: Any) -> None:
     place = table.schema.get_field_index("education")
     table = table.set_column(place, "education", table.column(place).cast(kind))
     for media_type, body in ((ARROW, stream_of(table)), (PARQUET, file_of(table))):
-        assert same(format_of(media_type).decode(body, MAX_ROWS), columns_of([application()] * 3))
+        assert same(format_of(media_type).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, [application()] * 3))
 
 
 @binary_tables
@@ -313,15 +305,15 @@ def test_decimals_are_numbers(media_type: str, kind: Any) -> None:
     values = [Decimal("12345.67"), Decimal("0.07"), Decimal("1000000.00")]
     column = pa.array(values, getattr(kind, "value_type", kind))
     table = with_column("bank_asset_value", column.cast(kind) if column.type == kind else column.dictionary_encode())
-    expected = columns_of([application(bank_asset_value=float(value)) for value in values])
-    assert same(format_of(media_type).decode(written_as(media_type, table), MAX_ROWS), expected)
+    expected = columns_of(SHIPPED, [application(bank_asset_value=float(value)) for value in values])
+    assert same(format_of(media_type).decode(CODEC, written_as(media_type, table), MAX_ROWS), expected)
 
 
 @binary_tables
 def test_a_fraction_in_a_decimal_column_is_refused_where_it_stands(media_type: str) -> None:
     table = with_column("loan_term", pa.array([Decimal("12.0"), Decimal("12.5")]))
     with pytest.raises(RequestRefusedError) as refused:
-        format_of(media_type).decode(written_as(media_type, table), MAX_ROWS)
+        format_of(media_type).decode(CODEC, written_as(media_type, table), MAX_ROWS)
     assert [shown["pointer"] for shown in refused.value.refusals.shown] == ["/instances/1/loan_term"]
 
 
@@ -344,7 +336,7 @@ def test_a_fraction_in_a_decimal_column_is_refused_where_it_stands(media_type: s
 def test_a_column_of_another_type_is_refused_by_its_type(media_type: str, name: str, values: Any, kind: str) -> None:
     body = written_as(media_type, with_column(name, values))
     with pytest.raises(RequestRefusedError) as refused:
-        format_of(media_type).decode(body, MAX_ROWS)
+        format_of(media_type).decode(CODEC, body, MAX_ROWS)
     (shown,) = refused.value.refusals.shown
     assert shown["pointer"] == f"/{name}"
     assert shown["detail"].endswith(f"The column's type is {kind}.")
@@ -355,7 +347,7 @@ def test_a_column_of_another_type_is_refused_by_its_type(media_type: str, name: 
 def test_a_column_without_any_value_is_refused_row_by_row() -> None:
     body = stream_of(with_column("loan_term", pa.array([None, None])))
     with pytest.raises(RequestRefusedError) as refused:
-        format_of(ARROW).decode(body, MAX_ROWS)
+        format_of(ARROW).decode(CODEC, body, MAX_ROWS)
     assert refused.value.refusals.counts == {("loan_term", "null"): 2}
 
 
@@ -366,7 +358,7 @@ def test_a_file_that_unpacks_to_far_too_much_is_refused(honest: bool, version: s
     table = table_of([application(education="x" * 60_000_000)])
     body = file_of(table, compression="zstd", write_statistics=False, data_page_version=version)
     with pytest.raises(BatchTooLargeError, match="unpacks to more"):
-        format_of(PARQUET).decode(body if honest else saying_small_sizes(body), MAX_ROWS)
+        format_of(PARQUET).decode(CODEC, body if honest else saying_small_sizes(body), MAX_ROWS)
 
 
 def test_a_file_with_more_at_its_end_than_in_it_is_refused_unread() -> None:
@@ -376,7 +368,7 @@ def test_a_file_with_more_at_its_end_than_in_it_is_refused_unread() -> None:
     # An unknown field, a list of numbers, before the end of the struct.
     more = metadata[:-1] + (b"\x19\xf5" + varint(900_000) + b"\0" * 900_000) * 6 + b"\0"
     with pytest.raises(MalformedBodyError, match="metadata"):
-        format_of(PARQUET).decode(pages + more + len(more).to_bytes(4, "little") + b"PAR1", MAX_ROWS)
+        format_of(PARQUET).decode(CODEC, pages + more + len(more).to_bytes(4, "little") + b"PAR1", MAX_ROWS)
 
 
 @pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
@@ -388,7 +380,7 @@ def test_a_file_may_be_written_in_any_way(version: str, codec: str) -> None:
         {"use_dictionary": False, "data_page_size": 20, "row_group_size": 7},
     ):
         body = file_of(table_of(rows), compression=codec, data_page_version=version, **options)
-        assert same(format_of(PARQUET).decode(body, MAX_ROWS), columns_of(rows))
+        assert same(format_of(PARQUET).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, rows))
 
 
 @pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
@@ -398,13 +390,13 @@ def test_texts_may_have_any_encoding(version: str, encoding: str) -> None:
     body = file_of(
         table_of(rows), use_dictionary=False, column_encoding={"education": encoding}, data_page_version=version
     )
-    assert same(format_of(PARQUET).decode(body, MAX_ROWS), columns_of(rows))
+    assert same(format_of(PARQUET).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, rows))
 
 
 def test_numbers_may_have_any_encoding() -> None:
     encodings = {"loan_term": "DELTA_BINARY_PACKED", "income_annum": "BYTE_STREAM_SPLIT"}
     body = file_of(table_of([application()] * 3), use_dictionary=False, column_encoding=encodings)
-    assert same(format_of(PARQUET).decode(body, MAX_ROWS), columns_of([application()] * 3))
+    assert same(format_of(PARQUET).decode(CODEC, body, MAX_ROWS), columns_of(SHIPPED, [application()] * 3))
 
 
 def test_what_is_not_supported_is_not_called_invalid() -> None:
@@ -414,9 +406,9 @@ def test_what_is_not_supported_is_not_called_invalid() -> None:
     assert unsupported != body
     for broken in (unsupported, body[:-4] + b"PARE"):
         with pytest.raises(MalformedBodyError, match="not supported"):
-            format_of(PARQUET).decode(broken, MAX_ROWS)
+            format_of(PARQUET).decode(CODEC, broken, MAX_ROWS)
     with pytest.raises(MalformedBodyError, match="not a valid Parquet file"):
-        format_of(PARQUET).decode(body[10:], MAX_ROWS)
+        format_of(PARQUET).decode(CODEC, body[10:], MAX_ROWS)
 
 
 def test_an_arrow_file_is_not_a_stream() -> None:
@@ -425,7 +417,7 @@ def test_an_arrow_file_is_not_a_stream() -> None:
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(MalformedBodyError, match="Send an Arrow stream"):
-        format_of(ARROW).decode(sink.getvalue(), MAX_ROWS)
+        format_of(ARROW).decode(CODEC, sink.getvalue(), MAX_ROWS)
 
 
 @pytest.mark.parametrize("name", ["education", "cibil_score"])
@@ -446,7 +438,7 @@ def test_a_few_bytes_that_stand_for_many_in_each_row_are_refused(name: str, kind
         bodies.append((PARQUET, file_of(table, store_schema=False)))
     for media_type, body in bodies:
         with memory_within(300_000_000), pytest.raises((RequestRefusedError, BatchTooLargeError, MemoryError)):
-            format_of(media_type).decode(body, 10_000)
+            format_of(media_type).decode(CODEC, body, 10_000)
 
 
 @contextmanager
@@ -491,6 +483,6 @@ def test_decisions_are_the_same_in_every_format() -> None:
 
 
 def test_every_number_is_checked_in_tables() -> None:
-    for number in NUMBERS:
+    for number in SHIPPED.numbers:
         for value in (number.minimum - 1, number.maximum * 2 + 1):
             assert pointers(ARROW, [application(**{number.name: value})]) == [f"/instances/0/{number.name}"]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from loan_api.adapters.ipc.connection_queue import ConnectionQueue, take
 from loan_api.adapters.ipc.handover import Handover
+from tests.support.forms import SHIPPED
 
 
 def test_a_handover_is_read_as_it_was_written(tmp_path: Path) -> None:
-    handover = replace(Handover.create(tmp_path / "keys.json"), slot=3)
+    handover = replace(Handover.create(tmp_path / "keys.json", SHIPPED.text), slot=3)
     assert Handover.read(handover.as_environ()) == handover
     for each in (*handover.batch_queue, *handover.recorder_queue, *handover.lifeline):
         os.close(each)

@@ -24,6 +24,7 @@ from tests.support.fakes import (
     model_version,
     now,
 )
+from tests.support.forms import SHIPPED
 
 
 def service_on(source: FakeModelSource, log: FakeLog | None = None) -> tuple[PredictionService, RecordingObserver]:
@@ -95,7 +96,7 @@ def test_a_batch_is_recorded_whole() -> None:
     (record,) = log.records
     assert isinstance(record, BatchRecord)
     assert (record.batch_id, record.request_id, record.rows, record.approved) == ("id-1", "request-1", 2, 1)
-    applications, probabilities, predictions = unpack(record.content)
+    applications, probabilities, predictions = unpack(SHIPPED, record.content)
     assert applications["cibil_score"].tolist() == [300, 900]
     assert probabilities.tolist() == [0.0, 1.0]
     assert predictions.tolist() == [REJECTED, APPROVED]

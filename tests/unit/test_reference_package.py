@@ -1,23 +1,29 @@
 """The reference package survives a round trip and detects damage."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from loan_api.credit.features import FEATURE_NAMES, FEATURES, describe, example_application
+from loan_api.credit.features import describe
+from loan_api.credit.form import parse_form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ReferencePackage, artifact_digest
+from tests.support.forms import SHIPPED, SMALL
 
 
 @pytest.fixture
 def package() -> ReferencePackage:
-    applications = [example_application(), example_application() | {"education": "Post Graduate", "loan_term": 45}]
+    applications = [SHIPPED.example(), SHIPPED.example() | {"education": "Post Graduate", "loan_term": 45}]
     return ReferencePackage(
-        features=[describe(feature) for feature in FEATURES],
-        distribution=ReferenceDistribution.of(applications_frame(applications), np.array([0.125, 1.0]), threshold=0.5),
+        form=SHIPPED.text,
+        features=[describe(feature) for feature in SHIPPED.features],
+        distribution=ReferenceDistribution.of(
+            SHIPPED, applications_frame(SHIPPED, applications), np.array([0.125, 1.0]), threshold=0.5
+        ),
         golden_rows=GoldenRows(applications, [0.1 + 0.2, 1 / 3]),
         model_card="# Card\n",
     )
@@ -28,8 +34,25 @@ def test_it_survives_a_round_trip(package: ReferencePackage, tmp_path: Path) -> 
     assert ReferencePackage.read(tmp_path) == package
 
 
+def test_a_package_from_before_there_were_forms_is_still_read(package: ReferencePackage, tmp_path: Path) -> None:
+    package.write(tmp_path / REFERENCE_FOLDER)
+    (tmp_path / REFERENCE_FOLDER / "features.toml").unlink()
+    older = ReferencePackage.read(tmp_path)
+    assert older == replace(package, form=None)
+    assert older.model_form(SHIPPED) is SHIPPED
+
+
+def test_a_model_keeps_its_own_formulas(package: ReferencePackage) -> None:
+    """Use the model's form if it derives other features than the service's, whatever the digests are."""
+    assert package.model_form(SHIPPED) is SHIPPED
+    own = parse_form(SMALL.text.replace("amount / months", "2 * amount / months"))
+    assert own.digest == SMALL.digest
+    model_form = replace(package, form=own.text).model_form(SMALL)
+    assert model_form.derivation() == own.derivation() != SMALL.derivation()
+
+
 def test_every_feature_has_its_shares(package: ReferencePackage) -> None:
-    assert tuple(package.distribution.features) == FEATURE_NAMES
+    assert tuple(package.distribution.features) == SHIPPED.names
     for histogram in (*package.distribution.features.values(), package.distribution.score):
         assert sum(histogram.shares.values()) == pytest.approx(1)
     assert package.distribution.features["education"].shares["unseen"] == 0.5

@@ -11,20 +11,23 @@ import pytest
 from loan_api.entrypoints.simulation.applicants import Applicants
 from loan_api.entrypoints.simulation.scenarios import SCENARIOS, heavy_batch
 from loan_api.errors import LoanError
-from loan_api.formats.applications import decode_application
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import JSON, format_of
 from loan_api.formats.refusals import RequestRefusedError
 from loan_api.settings import SAMPLE_DATASET
+from tests.support.forms import SHIPPED
+
+CODEC = ApplicationCodec(SHIPPED)
 
 
 @pytest.fixture
 def applicants() -> Applicants:
-    return Applicants.read(SAMPLE_DATASET, Random(1))
+    return Applicants.read(SHIPPED, SAMPLE_DATASET, Random(1))
 
 
 def is_valid(path: str, body: bytes) -> bool:
     try:
-        decode_application(body) if path == "/predict" else format_of(JSON).decode(body, 10_000)
+        CODEC.decode(body) if path == "/predict" else format_of(JSON).decode(CODEC, body, 10_000)
     except (RequestRefusedError, LoanError):
         return False
     return True
@@ -64,4 +67,4 @@ def test_a_file_that_is_not_a_dataset_is_refused_with_its_line(
     file = tmp_path / "other.csv"
     file.write_text("\n".join(change(SAMPLE_DATASET.read_text().splitlines()[:4])))
     with pytest.raises(ValueError, match=rf"^other\.csv: {problem}"):
-        Applicants.read(file, Random(1))
+        Applicants.read(SHIPPED, file, Random(1))

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from loan_api.adapters.metrics.tallies import TallyBook, TallyCollector
-from loan_api.credit.features import example_application
 from loan_api.scoring.watched import WatchedDistribution
 from tests.support.fakes import reference
+from tests.support.forms import SHIPPED
 
-WATCHED = WatchedDistribution(reference())
+WATCHED = WatchedDistribution(SHIPPED, reference())
 
 
 def samples(book: TallyBook) -> dict[tuple[str, ...], float]:
@@ -23,7 +23,7 @@ def samples(book: TallyBook) -> dict[tuple[str, ...], float]:
 
 def decide(book: TallyBook, *, times: int = 1, key: str = "1-abc", version: str = "1.0.0") -> None:
     for _ in range(times):
-        book.of(key, version, WATCHED).add(example_application(), 1, 0.75)
+        book.of(key, version, WATCHED).add(SHIPPED.example(), 1, 0.75)
 
 
 @pytest.fixture(params=["shared", "alone"])

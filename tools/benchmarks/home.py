@@ -43,10 +43,7 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if name not in ours}
         poll = {} if self.poll_seconds is None else {"MODEL_POLL_SECONDS": str(self.poll_seconds)}
         return (
-            kept
-            | {"LOAN_HOME": str(self.folder), "DATASET_PATH": str(locate_dataset(read_settings().dataset_path))}
-            | poll
-            | more
+            kept | {"LOAN_HOME": str(self.folder), "DATASET_PATH": str(locate_dataset(read_settings()))} | poll | more
         )
 
     @property

@@ -1,23 +1,23 @@
-"""Benchmark requests: random valid applications, generated from the declared features, never from a dataset."""
+"""Benchmark requests: random valid applications, generated from the form, never from a dataset."""
 
 import json
 from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from loan_api.credit.features import FEATURE_NAMES, FEATURES, CategoryFeature, Feature
+from loan_api.credit.features import CategoryFeature, Feature
+from loan_api.credit.form import Form
 
 JSON = "application/json"
 _SEED = 20240313
-_LAKH = 100_000
 
 Application = dict[str, Any]
 
 
-def applications(count: int, seed: int = _SEED) -> list[Application]:
+def applications(form: Form, count: int, seed: int = _SEED) -> list[Application]:
     """Return `count` valid applications with values in the range of the features' bins, reproducible by seed."""
     random = Random(seed)  # noqa: S311  # nothing secret
-    return [{feature.name: _value(feature, random) for feature in FEATURES} for _ in range(count)]
+    return [{feature.name: _value(feature, random) for feature in form.features} for _ in range(count)]
 
 
 def service_single(application: Application) -> bytes:
@@ -32,8 +32,8 @@ def service_batch(rows: Sequence[Application]) -> bytes:
 
 def mlflow_body(rows: Sequence[Application]) -> bytes:
     """Return the same batch for `mlflow models serve` as `dataframe_split`, its fastest JSON format."""
-    cells = [[row[name] for name in FEATURE_NAMES] for row in rows]
-    return json.dumps({"dataframe_split": {"columns": FEATURE_NAMES, "data": cells}}).encode()
+    cells = [list(row.values()) for row in rows]
+    return json.dumps({"dataframe_split": {"columns": list(rows[0]), "data": cells}}).encode()
 
 
 def post(path: str, body: bytes) -> bytes:
@@ -42,10 +42,15 @@ def post(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def _value(feature: Feature, random: Random) -> int | str:
+def _value(feature: Feature, random: Random) -> float | str:
     if isinstance(feature, CategoryFeature):
         return random.choice(feature.values)
-    lowest, highest = max(feature.minimum, feature.bins[0]), min(feature.maximum, feature.bins[-1])
-    if feature.unit == "rupees":
-        return max(random.randint(lowest // _LAKH, highest // _LAKH) * _LAKH, feature.minimum)
-    return random.randint(lowest, highest)
+    lowest, highest = feature.minimum, feature.maximum
+    if feature.bins is not None:
+        lowest, highest = max(lowest, feature.bins[0]), min(highest, feature.bins[-1])
+    if feature.whole:
+        return random.randint(int(lowest), int(highest))
+    # Two digits, as people write amounts.
+    value = float(f"{random.uniform(lowest, highest):.2g}")
+    value = min(max(value, feature.minimum), feature.maximum)
+    return int(value) if value == int(value) else value

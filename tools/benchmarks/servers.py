@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loan_api.settings import PROJECT_ROOT
+from loan_api.credit.form import read_form
+from loan_api.settings import PROJECT_ROOT, SHIPPED_FORM
 from tools.benchmarks.home import MODEL, Home
 from tools.benchmarks.processes import WEB_WORKER, stop, tree
 from tools.benchmarks.requests_made import (
@@ -153,7 +154,7 @@ def running(server: Server) -> Iterator[Running]:
             start_new_session=True,
         )
     try:
-        body = server.single(applications(1)[0])
+        body = server.single(applications(read_form(SHIPPED_FORM), 1)[0])
         while not _predicts(server, body):
             if process.poll() is not None or time.monotonic() > started + _START_SECONDS:
                 raise ServerError(f"{server.name} did not start; its log:\n{_end_of(server.log)}")

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loan_api.credit.form import read_form
+from loan_api.settings import SHIPPED_FORM
 from tools.benchmarks.closed_loop import ClosedLoop
 from tools.benchmarks.memory import weigh
 from tools.benchmarks.own_process import done
@@ -35,7 +37,9 @@ class Material:
     @classmethod
     def make(cls) -> "Material":
         """Create a few hundred applications for single requests, and enough for distinct batches."""
-        return cls(applications(_DIFFERENT_SINGLES), applications(LARGEST_BATCH + _DIFFERENT_BATCHES, seed=1))
+        form = read_form(SHIPPED_FORM)
+        rows = LARGEST_BATCH + _DIFFERENT_BATCHES
+        return cls(applications(form, _DIFFERENT_SINGLES), applications(form, rows, seed=1))
 
     def single_bodies(self, server: Server) -> tuple[bytes, ...]:
         """Return the bodies of single requests to `server`."""

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loan_api.settings import PROJECT_ROOT
+from loan_api.credit.form import read_form
+from loan_api.settings import PROJECT_ROOT, SHIPPED_FORM
 from training.data.sample import write_sample
 
 _REAL_ROWS = 4269
@@ -30,7 +31,7 @@ def main(sizes: tuple[int, ...]) -> None:
 def _measure(rows: int) -> tuple[float, int, list[str]]:
     with TemporaryDirectory() as temporary:
         home = Path(temporary)
-        write_sample(home / "data.csv", rows=rows)
+        write_sample(read_form(SHIPPED_FORM), home / "data.csv", rows=rows)
         environ = os.environ | {"LOAN_HOME": str(home), "DATASET_PATH": str(home / "data.csv")}
         with (home / "output").open("w") as output:
             started = time.monotonic()

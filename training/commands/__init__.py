@@ -10,13 +10,14 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from loan_api.credit.form import FormError, read_form
 from loan_api.secrets import START_CHECKS
-from loan_api.settings import SAMPLE_DATASET, Settings, SettingsError, read_settings
+from loan_api.settings import SAMPLE_DATASET, SHIPPED_FORM, Settings, SettingsError, read_settings
 from training.data.sample import ROWS, SEED, write_sample
 from training.errors import GateRefusedError, TrainingError
 from training.interruption import Interrupts, is_interruption
 from training.registry.versions import champion_version, production_version, semantic_version
-from training.tracking.store import connect
+from training.tracking.store import connect, experiment_of
 from training.tracking.ui import ui_process
 
 DEFAULT_SEED = 42
@@ -139,7 +140,7 @@ def diff(before: str, after: str) -> None:
         from training.tracking.comparison import compare_runs, find_run
 
         client = connect(settings)
-        runs = [find_run(client, settings.model_name, wanted) for wanted in (before, after)]
+        runs = [find_run(client, settings.model_name, experiment_of(settings), wanted) for wanted in (before, after)]
         TrainingConsole().show_differences(compare_runs(client, *runs))
 
 
@@ -160,8 +161,41 @@ def ui() -> None:
 def sample(output: Path, rows: int, seed: int) -> None:
     """Write a synthetic dataset. The same rows and seed give the same bytes."""
     with _one_line_errors():
-        write_sample(output, rows=rows, seed=seed)
+        write_sample(read_form(SHIPPED_FORM), output, rows=rows, seed=seed)
     click.echo(f"Wrote {rows} synthetic applications to {output}.")
+
+
+@cli.group()
+def form() -> None:
+    """Check an application form, or draft one from a dataset."""
+
+
+@form.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def check(file: Path) -> None:
+    """Report every error in the form FILE, by key."""
+    try:
+        checked = read_form(file)
+    except FormError as error:
+        raise click.ClickException("\n".join(f"{file}: {problem}" for problem in error.problems)) from error
+    click.echo(f"{file} is valid: {checked.title}, {len(checked.features)} features, {len(checked.derived)} derived.")
+    for name in checked.unconstrainable:
+        click.echo(f"derived.{name}: models leave it out, because it would undermine an effect in its formula")
+
+
+@form.command()
+@click.argument("file", metavar="DATA.csv", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--outcome", required=True, metavar="COLUMN", help="Column with the outcome.")
+@click.option("--approved", required=True, metavar="VALUE", help="Its value that means approved.")
+@click.option("--rejected", required=True, metavar="VALUE", help="Its value that means rejected.")
+def draft(file: Path, outcome: str, approved: str, rejected: str) -> None:
+    """Print a draft form for the applications in DATA.csv, for editing."""
+    from training.data.draft import draft_form
+
+    try:
+        click.echo(draft_form(file, outcome, approved, rejected), nl=False)
+    except TrainingError as error:
+        raise click.ClickException(str(error)) from error
 
 
 class _Stopped(click.ClickException):
@@ -181,6 +215,8 @@ def _one_line_errors() -> Iterator[tuple[Settings, Interrupts]]:
     try:
         settings = read_settings(checks=START_CHECKS)
         tracking_uri = settings.mlflow_tracking_uri
+        # Even the default name of the model depends on the form.
+        read_form(settings.features_path)
         yield settings, interrupts
     except BaseException as error:
         raise _click_error(error, tracking_uri) from error
@@ -192,7 +228,7 @@ def _click_error(error: BaseException, tracking_uri: str) -> BaseException:
         return _Stopped("interrupted; the registry is unchanged", EXIT_INTERRUPTED)
     if isinstance(error, GateRefusedError):
         return _Stopped(str(error), EXIT_REFUSED)
-    if isinstance(error, SettingsError | TrainingError):
+    if isinstance(error, FormError | SettingsError | TrainingError):
         return click.ClickException(str(error))
     if isinstance(error, MlflowException | SQLAlchemyError):
         return click.ClickException(f"the tracking store cannot be used: {_reason(error, tracking_uri)}")

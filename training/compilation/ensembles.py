@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from training.compilation.trees import Tree, TreeEnsemble
 from training.errors import NotCompilableError
+
+# Larger than kZeroThreshold of LightGBM (include/LightGBM/meta.h), 1e-35.
+_TINY = 1e-34
 
 
 def is_made_of_trees(estimator: Any) -> bool:
@@ -53,11 +56,17 @@ def scikit_tree(estimator: Any, values: NDArray[np.float64]) -> Tree:
         passed=nodes.children_left,
         failed=nodes.children_right,
         values=values,
+        missing_passes=nodes.missing_go_to_left.astype(bool),
     )
 
 
 def _tree(
-    inputs: NDArray[Any], thresholds: NDArray[Any], passed: NDArray[Any], failed: NDArray[Any], values: NDArray[Any]
+    inputs: NDArray[Any],
+    thresholds: NDArray[Any],
+    passed: NDArray[Any],
+    failed: NDArray[Any],
+    values: NDArray[Any],
+    missing_passes: NDArray[Any],
 ) -> Tree:
     """Build a tree from nodes in one numbering, root first, in which leaves have -1 for `passed`, and a value."""
     is_leaf = passed == -1
@@ -69,6 +78,7 @@ def _tree(
         places[passed[splits]],
         places[failed[splits]],
         values[is_leaf].astype(np.float64),
+        missing_passes[splits].astype(bool),
     )
 
 
@@ -100,11 +110,27 @@ def _lightgbm_tree(root: Mapping[str, Any]) -> Tree:
     grow(root)
     return Tree(
         np.array([node["split_feature"] for node in splits], dtype=np.int64),
-        np.array([node["threshold"] for node in splits], dtype=np.float64),
+        _lightgbm_thresholds([node["threshold"] for node in splits]),
         np.array([children[split][0] for split in range(len(splits))], dtype=np.int64),
         np.array([children[split][1] for split in range(len(splits))], dtype=np.int64),
         np.array(leaves, dtype=np.float64),
+        np.array([_missing_passes(node) for node in splits], dtype=bool),
     )
+
+
+def _lightgbm_thresholds(dumped: Sequence[float]) -> NDArray[np.float64]:
+    """Return the thresholds, the last values that pass.
+
+    LightGBM separates zero from negative numbers by a tiny one, which does not pass itself.
+    """
+    thresholds = np.array(dumped, dtype=np.float64)
+    is_tiny = (thresholds < 0) & (thresholds > -_TINY)
+    return np.where(is_tiny, np.nextafter(thresholds, -np.inf), thresholds)
+
+
+def _missing_passes(node: Mapping[str, Any]) -> bool:
+    """Return where LightGBM sends a missing value: in its default direction if it has seen any, otherwise as 0."""
+    return bool(node["default_left"]) if node["missing_type"] == "NaN" else bool(node["threshold"] >= 0)
 
 
 def _xgboost(estimator: Any) -> TreeEnsemble:
@@ -124,7 +150,8 @@ def _xgboost(estimator: Any) -> TreeEnsemble:
         conditions = np.array(tree["split_conditions"], dtype=np.float32)
         left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
         # The array holds thresholds of splits and values of leaves.
-        trees.append(_tree(np.array(tree["split_indices"]), conditions, left, right, conditions))
+        default_left = np.array(tree["default_left"], dtype=bool)
+        trees.append(_tree(np.array(tree["split_indices"]), conditions, left, right, conditions, default_left))
     return TreeEnsemble(trees, strict=True, single_inputs=True, single_sum=True)
 
 
@@ -140,11 +167,17 @@ def _catboost(estimator: Any) -> TreeEnsemble:
         feature["feature_index"]: feature["flat_feature_index"] for feature in model["features_info"]["float_features"]
     }
     scale, [bias] = model["scale_and_bias"]
-    trees = [_symmetric_tree(tree, places, scale) for tree in model["oblivious_trees"]]
+    # A missing value is on the side of the smallest numbers, unless the feature says otherwise.
+    largest = {f["feature_index"] for f in model["features_info"]["float_features"] if _missing_is_largest(f)}
+    trees = [_symmetric_tree(tree, places, scale, largest) for tree in model["oblivious_trees"]]
     return TreeEnsemble([_leaf(bias), *trees], single_inputs=True)
 
 
-def _symmetric_tree(tree: Mapping[str, Any], places: Mapping[int, int], scale: float) -> Tree:
+def _missing_is_largest(feature: Mapping[str, Any]) -> bool:
+    return bool(feature["nan_value_treatment"] == "AsTrue")
+
+
+def _symmetric_tree(tree: Mapping[str, Any], places: Mapping[int, int], scale: float, largest: Collection[int]) -> Tree:
     """Expand a symmetric tree, which has one split per level. Bit i of a leaf's number is set above split i."""
     levels = tree["splits"] or []
     # Level by level, the splits reached with the bits 0 to 2^level - 1.
@@ -156,12 +189,28 @@ def _symmetric_tree(tree: Mapping[str, Any], places: Mapping[int, int], scale: f
     borders = np.array([split["border"] for split in levels], dtype=np.float32).astype(np.float64)
     inputs = np.array([places[split["float_feature_index"]] for split in levels], dtype=np.int64)
     leaves = np.array(tree["leaf_values"], dtype=np.float64) * scale
-    return Tree(inputs[level_of], borders[level_of], passed, failed, leaves)
+    missing_passes = np.array([split["float_feature_index"] not in largest for split in levels], dtype=bool)
+    return Tree(inputs[level_of], borders[level_of], passed, failed, leaves, missing_passes[level_of])
 
 
 def _leaf(value: float) -> Tree:
     nothing = np.array([], dtype=np.int64)
-    return Tree(nothing, np.array([]), nothing, nothing, np.array([value], dtype=np.float64))
+    return Tree(nothing, np.array([]), nothing, nothing, np.array([value], dtype=np.float64), np.array([], dtype=bool))
+
+
+def _hist_gradient_boosting(estimator: Any) -> TreeEnsemble:
+    """Read the trees, after a leaf with the baseline, where scikit-learn starts its sum. Their sum is the log-odds."""
+    [baseline] = np.ravel(estimator._baseline_prediction)  # noqa: SLF001  # scikit-learn has no public access
+    trees = [_leaf(float(baseline))]
+    for (predictor,) in estimator._predictors:  # noqa: SLF001
+        nodes = predictor.nodes
+        if nodes["is_categorical"].any():
+            raise NotCompilableError("HistGradientBoostingClassifier is compiled with numeric splits only")
+        is_leaf = nodes["is_leaf"].astype(bool)
+        left, right = (np.where(is_leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
+        missing_passes = nodes["missing_go_to_left"].astype(bool)
+        trees.append(_tree(nodes["feature_idx"], nodes["num_threshold"], left, right, nodes["value"], missing_passes))
+    return TreeEnsemble(trees)
 
 
 _READERS: Mapping[str, Callable[[Any], TreeEnsemble]] = {
@@ -169,6 +218,7 @@ _READERS: Mapping[str, Callable[[Any], TreeEnsemble]] = {
     "RandomForestClassifier": _forest,
     "ExtraTreesClassifier": _forest,
     "AdaBoostClassifier": _ada_boost,
+    "HistGradientBoostingClassifier": _hist_gradient_boosting,
     "LGBMClassifier": _lightgbm,
     "XGBClassifier": _xgboost,
     "CatBoostClassifier": _catboost,

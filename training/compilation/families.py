@@ -1,6 +1,7 @@
 """The graph operations of each model family."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,12 @@ def add_probability(graph: Graph, estimator: Any, inputs: str) -> str:
     raise NotCompilableError(f"{family} is not compiled: {_REFUSED.get(family, 'it has no compiled form')}")
 
 
+def add_bounds(graph: Graph, bounded: Any, probability: str) -> str:
+    """Add the probability (n, 1) clipped to the bounds of a fitted BoundedClassifier."""
+    raised = graph.add("Max", probability, graph.constant(float(bounded.bound_)))
+    return graph.add("Min", raised, graph.constant(float(1 - bounded.bound_)))
+
+
 def uncalibrated(estimator: Any) -> Any:
     """Return the fitted estimator inside any calibrations. Raises NotCompilableError for a calibrated ensemble."""
     while type(estimator).__name__ == "CalibratedClassifierCV":
@@ -55,6 +62,22 @@ def _only_calibrated(estimator: Any) -> Any:
     if len(estimator.calibrated_classifiers_) != 1:
         raise NotCompilableError("CalibratedClassifierCV is compiled with one classifier only, ensemble=False")
     return estimator.calibrated_classifiers_[0]
+
+
+def _vote(graph: Graph, estimator: Any, inputs: str) -> str:
+    """Add the mean of the members' probabilities."""
+    if estimator.weights is not None or estimator.voting != "soft":
+        raise NotCompilableError("VotingClassifier is compiled with an unweighted soft vote only")
+    members = [add_probability(graph, member, inputs) for member in estimator.estimators_]
+    total = reduce(lambda one, other: graph.add("Add", one, other), members)
+    return graph.add("Div", total, graph.constant(float(len(members))))
+
+
+def _scaled(graph: Graph, pipeline: Any, inputs: str) -> str:
+    """Add the probability of a pipeline of a scaler and an estimator."""
+    scaler, estimator = (step for _, step in pipeline.steps)
+    centred = graph.add("Sub", inputs, graph.constant(scaler.mean_))
+    return add_probability(graph, estimator, graph.add("Div", centred, graph.constant(scaler.scale_)))
 
 
 def _tree_sum(graph: Graph, estimator: Any, inputs: str) -> str:
@@ -84,6 +107,7 @@ _Family = Callable[[Graph, Any, str], str]
 _LOG_ODDS: Mapping[str, _Family] = {
     "LogisticRegression": formulas.logistic_regression,
     "AdaBoostClassifier": _ada_boost,
+    "HistGradientBoostingClassifier": _tree_sum,
     "LGBMClassifier": _tree_sum,
 }
 # SVC yields no probability.
@@ -96,4 +120,6 @@ _PROBABILITIES: Mapping[str, _Family] = {
     "CatBoostClassifier": lambda graph, estimator, inputs: graph.logistic(_tree_sum(graph, estimator, inputs)),
     "GaussianNB": formulas.gaussian_nb,
     "MLPClassifier": formulas.mlp,
+    "Pipeline": _scaled,
+    "VotingClassifier": _vote,
 }

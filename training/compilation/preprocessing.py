@@ -24,6 +24,11 @@ def model_inputs(preprocessing: Any) -> list[ModelInput]:
                 for place, value in enumerate(values)
                 if place != drop
             ]
+        elif type(transformer).__name__ == "Pipeline":
+            medians = transformer["median"].statistics_
+            inputs += [ModelInput(name, fill=float(median)) for name, median in zip(columns, medians, strict=True)]
+        elif type(transformer).__name__ == "MissingIndicator":
+            inputs += [ModelInput(column, is_missing=True) for column in columns]
         elif _is_scaler(transformer) or _is_passthrough(transformer):
             inputs += [ModelInput(column) for column in columns]
         else:
@@ -42,16 +47,22 @@ def add_scaling(graph: Graph, preprocessing: Any, inputs: str) -> str:
     for name, transformer, _ in preprocessing.transformers_:
         place = preprocessing.output_indices_[name]
         width = place.stop - place.start
-        scaled = _is_scaler(transformer)
-        means.append(transformer.mean_ if scaled else np.zeros(width))
-        scales.append(transformer.scale_ if scaled else np.ones(width))
+        scaler = _scaler_of(transformer)
+        means.append(np.zeros(width) if scaler is None else scaler.mean_)
+        scales.append(np.ones(width) if scaler is None else scaler.scale_)
     centred = graph.add("Sub", inputs, graph.constant(np.concatenate(means)))
     return graph.add("Div", centred, graph.constant(np.concatenate(scales)))
 
 
 def is_scaled(preprocessing: Any) -> bool:
     """Return whether the estimator gets standardised numbers."""
-    return any(_is_scaler(transformer) for _, transformer, _ in preprocessing.transformers_)
+    return any(_scaler_of(transformer) is not None for _, transformer, _ in preprocessing.transformers_)
+
+
+def _scaler_of(transformer: Any) -> Any:
+    """Return the scaler, which may be the last step of a pipeline, or None."""
+    last = transformer.steps[-1][1] if type(transformer).__name__ == "Pipeline" else transformer
+    return last if _is_scaler(last) else None
 
 
 def _is_scaler(transformer: Any) -> bool:

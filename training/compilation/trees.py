@@ -22,7 +22,8 @@ class Tree:
     """A tree of m splits, root first and parents before children, and k leaves, one if m is 0.
 
     A row goes to `passed` of a split if its input `inputs` is below `thresholds` (or equal, depending on the ensemble),
-    otherwise to `failed`. There, c >= 0 is split c and c < 0 is leaf -c - 1.
+    otherwise to `failed`. There, c >= 0 is split c and c < 0 is leaf -c - 1. A row whose input is missing goes to
+    `passed` of the splits in `missing_passes`.
     """
 
     inputs: NDArray[np.int64]
@@ -30,6 +31,7 @@ class Tree:
     passed: NDArray[np.int64]
     failed: NDArray[np.int64]
     leaves: NDArray[np.float64]
+    missing_passes: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def add_sum(graph: Graph, ensemble: TreeEnsemble, inputs: str) -> str:
         nodes_featureids=np.concatenate([tree.inputs for tree in trees]).tolist(),
         nodes_modes=_tensor(np.full(len(thresholds), _LESS if ensemble.strict else _LESS_OR_EQUAL, dtype=np.uint8)),
         nodes_splits=_tensor(thresholds),
+        nodes_missing_value_tracks_true=np.concatenate([tree.missing_passes for tree in trees]).astype(int).tolist(),
         nodes_truenodeids=passed,
         nodes_trueleafs=passed_leaves,
         nodes_falsenodeids=failed,
@@ -114,7 +117,7 @@ def search_tree(thresholds: NDArray[np.float64]) -> Tree:
     grow(0, len(thresholds))
     order = np.array(middles, dtype=np.int64)
     leaves = np.arange(len(thresholds) + 1, dtype=np.float64)
-    return Tree(np.zeros_like(order), thresholds[order], passed, failed, leaves)
+    return Tree(np.zeros_like(order), thresholds[order], passed, failed, leaves, np.zeros(len(order), dtype=bool))
 
 
 def _with_a_split(tree: Tree) -> Tree:
@@ -122,7 +125,7 @@ def _with_a_split(tree: Tree) -> Tree:
     if len(tree.inputs):
         return tree
     nothing = np.zeros(1, dtype=np.int64)
-    return Tree(nothing, np.zeros(1), nothing - 1, nothing - 1, tree.leaves)
+    return Tree(nothing, np.zeros(1), nothing - 1, nothing - 1, tree.leaves, nothing.astype(bool))
 
 
 def _offsets(sizes: Sequence[int]) -> list[int]:

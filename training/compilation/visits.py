@@ -32,8 +32,9 @@ def split_points_of(
         turning = turning_points(ensemble, tree)
         for place, point, (rows, _) in zip(tree.inputs, turning, visits(ensemble, tree, matrix), strict=True):
             split = inputs[place]
-            # The proof has rows for every value of a category anyway.
-            if split.equals is None:
+            # The proof has rows for every value of a category, and for missing numbers, anyway. The threshold of a
+            # split between missing numbers and all others is infinite.
+            if split.equals is None and not split.is_missing and np.isfinite(point):
                 drawn = random.randint(0, len(rows) or len(matrix), applications)
                 bases.setdefault(split.column, []).extend(rows[drawn] if len(rows) else drawn)
                 points.setdefault(split.column, []).extend([point] * applications)
@@ -49,10 +50,13 @@ def visits(
     """
     # Parents come before their children.
     arriving = {0: np.arange(len(matrix))}
-    for split, (place, threshold) in enumerate(zip(tree.inputs, tree.thresholds, strict=True)):
+    splits = zip(tree.inputs, tree.thresholds, tree.missing_passes, strict=True)
+    for split, (place, threshold, missing_passes) in enumerate(splits):
         rows = arriving.pop(split)
         values = matrix[rows, place]
         passes = values < threshold if ensemble.strict else values <= threshold
+        if missing_passes:
+            passes |= np.isnan(values)
         arriving[int(tree.passed[split])] = rows[passes]
         arriving[int(tree.failed[split])] = rows[~passes]
         yield rows, passes

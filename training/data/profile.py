@@ -11,20 +11,25 @@ import pandas as pd
 
 from loan_api.credit.bins import bins_of
 from loan_api.credit.decision import APPROVED, REJECTED
-from loan_api.credit.features import FEATURES, CategoryFeature, Feature, feature_schema_digest
+from loan_api.credit.features import CategoryFeature, Feature
+from loan_api.credit.form import Form
 from loan_api.credit.reference import Histogram
 from training.data.dataset import Dataset
 from training.data.split import RULE, Split
 
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-TRANSFORMATIONS = (
-    "Spaces around names and values are stripped.",
-    "A duplicate, the same application and outcome under another identifier, is dropped.",
-    "The identifier is dropped, as it is not a feature.",
-    "The outcome is 1 for Approved and 0 for Rejected.",
-    "Applications are sorted by their values, so that the order of the file has no effect.",
-    RULE,
-)
+
+
+def _transformations(form: Form) -> tuple[str, ...]:
+    dropped = [*([form.dataset.identifier] if form.dataset.identifier else []), *form.dataset.ignored]
+    return (
+        "Spaces around names and values are stripped.",
+        "A duplicate, the same application and outcome under another identifier, is dropped.",
+        f"Columns that are not features are dropped: {', '.join(dropped) or 'there are none'}.",
+        f"The outcome is 1 for {', '.join(form.outcome.approved)} and 0 for {', '.join(form.outcome.rejected)}.",
+        "Applications are sorted by their values, so that the order of the file has no effect.",
+        RULE,
+    )
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def profile_dataset(dataset: Dataset, split: Split) -> DataProfile:
     return DataProfile(
         dataset=dataset.path.name,
         dataset_digest=dataset.digest,
-        feature_schema_digest=feature_schema_digest(),
+        feature_schema_digest=dataset.form.digest,
         is_synthetic=dataset.is_sample,
         rows_read=dataset.rows_read,
         rows_dropped={"duplicates under another identifier": dataset.repeated_rows},
@@ -85,8 +90,8 @@ def profile_dataset(dataset: Dataset, split: Split) -> DataProfile:
         rows_holdout=len(split.holdout_outcomes),
         outcomes=_balance(dataset.outcomes),
         outcomes_holdout=_balance(split.holdout_outcomes),
-        transformations=TRANSFORMATIONS,
-        features=tuple(_profile_feature(feature, dataset) for feature in FEATURES),
+        transformations=_transformations(dataset.form),
+        features=tuple(_profile_feature(feature, dataset) for feature in dataset.form.features),
     )
 
 
@@ -96,8 +101,9 @@ def _balance(outcomes: pd.Series) -> dict[str, int]:
 
 def _profile_feature(feature: Feature, dataset: Dataset) -> FeatureProfile:
     values = dataset.applications[feature.name]
-    histogram = Histogram.of(bins_of(feature), values)
-    approved = Histogram.of(bins_of(feature), values[dataset.outcomes == APPROVED])
+    bins = bins_of(feature, values.to_numpy())
+    histogram = Histogram.of(bins, values)
+    approved = Histogram.of(bins, values[dataset.outcomes == APPROVED])
     common = {
         "name": feature.name,
         "missing": int(values.isna().sum()),

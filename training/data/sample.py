@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.dataset import COLUMNS
+from loan_api.credit.form import Form
 
 ROWS = 4000
 SEED = 20240313
@@ -20,10 +20,11 @@ _SHORT_TERM_YEARS = 4
 _LARGE_IN_YEARS_OF_INCOME = 3
 
 
-def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
-    """Write `rows` applications to `path`. The same seed gives the same bytes on every platform and version.
+def write_sample(form: Form, path: Path, rows: int = ROWS, seed: int = SEED) -> None:
+    """Write `rows` applications of the shipped form to `path`.
 
-    `RandomState` is used because its streams are frozen (NEP 19), and only whole numbers are derived from it.
+    The same seed gives the same bytes on every platform and version. `RandomState` is used because its streams are
+    frozen (NEP 19), and only whole numbers are derived from it.
     """
     random = np.random.RandomState(seed)
     income = random.randint(2, 100, rows) * _LAKH
@@ -37,7 +38,7 @@ def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
     term = random.randint(1, 11, rows) * 2
     dependents = random.randint(0, 6, rows)
     graduate = random.randint(0, 2, rows) == 1
-    self_employed = random.randint(0, 2, rows) == 1
+    business = random.randint(0, 2, rows) == 1
 
     assets = residential + commercial + luxury + bank
     short_and_large = (term <= _SHORT_TERM_YEARS) & (loan >= _LARGE_IN_YEARS_OF_INCOME * income)
@@ -47,7 +48,7 @@ def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
         np.arange(1, rows + 1),
         dependents,
         np.where(graduate, " Graduate", " Not Graduate"),
-        np.where(self_employed, " Yes", " No"),
+        np.where(business, " Yes", " No"),
         income,
         loan,
         term,
@@ -58,7 +59,7 @@ def write_sample(path: Path, rows: int = ROWS, seed: int = SEED) -> None:
         bank,
         np.where(approved, " Approved", " Rejected"),
     )
-    lines = [", ".join(COLUMNS)]
+    lines = [", ".join([str(form.dataset.identifier), *form.names, form.outcome.column])]
     lines += [",".join(str(value) for value in row) for row in zip(*columns, strict=True)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
 

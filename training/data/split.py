@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from loan_api.credit.form import Form
 from training.data.dataset import Dataset, row_texts
 from training.errors import DatasetError
 
@@ -25,8 +26,9 @@ _LEAST_HELD_OUT_OF_EACH_OUTCOME = 1
 
 @dataclass(frozen=True)
 class Split:
-    """Applications (n rows, the declared features) and outcomes of the training part and of the holdout."""
+    """Applications of a form (n rows) and outcomes of the training part and of the holdout."""
 
+    form: Form
     train_applications: pd.DataFrame
     train_outcomes: pd.Series
     holdout_applications: pd.DataFrame
@@ -40,6 +42,7 @@ def split_dataset(dataset: Dataset) -> Split:
     """
     held_out = np.array([_share(text) < HOLDOUT_SHARE for text in row_texts(dataset.applications)])
     split = Split(
+        form=dataset.form,
         train_applications=dataset.applications[~held_out],
         train_outcomes=dataset.outcomes[~held_out],
         holdout_applications=dataset.applications[held_out],

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loan_api.credit.features import CATEGORIES, NUMBERS
 from training.data.profile import DataProfile
 from training.data.split import FOLDS, Split
 from training.selection.choice import Choice
@@ -41,6 +40,7 @@ def model_card(
     templates = Environment(loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
     importance = sorted(((name, mean) for name, (mean, _) in winner.importance.items()), key=lambda item: -item[1])
     return templates.get_template("model_card.md").render(
+        form=split.form,
         algorithm=winner.candidate.name,
         threshold=f"{winner.threshold:.4g}",
         calibration=winner.calibration,
@@ -56,10 +56,10 @@ def model_card(
         dominance=_dominance(importance),
         folds_of_values=[
             (c.name, value, stand_in, int((applications[c.name] == value).sum()))
-            for c in CATEGORIES
+            for c in split.form.categories
             for value, stand_in in c.folds.items()
         ],
-        negative_values=[(n.name, rows) for n in NUMBERS if (rows := int((applications[n.name] < 0).sum()))],
+        negative_values=[(n.name, rows) for n in split.form.numbers if (rows := int((applications[n.name] < 0).sum()))],
         keeps_applications=winner.candidate.keeps_applications,
         run_id=run_id,
         commit=commit,

@@ -11,20 +11,25 @@ from tempfile import TemporaryDirectory
 from timeit import repeat
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 
-from loan_api.credit.features import FEATURE_NAMES
+from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
-from loan_api.scoring.columns import Columns, columns_of, rows_of
+from loan_api.credit.reference import edges_of, feature_histograms
+from loan_api.scoring.columns import Columns, row_count, rows_of
 from loan_api.scoring.compiled import CompiledScorer, read_why_not
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, TAG_THRESHOLD, ReferencePackage, artifact_digest
 from loan_api.scoring.parity import disagreement, proven_scorer
+from loan_api.scoring.pipeline import PipelineScorer, frame_columns
+from loan_api.scoring.scorer import Scorer
 from training.data.split import Split
 from training.registry import clean_process
 from training.selection.metrics import Outcomes, Probabilities, paired_difference
+from training.selection.monotonicity import violations
 
 # Tolerated deficits, so that chance does not decide a tie.
 MARGINS = {"f1": 0.01, "brier": 0.005}
@@ -99,9 +104,10 @@ class _Performance:
 
 @dataclass(frozen=True)
 class _CompiledForm:
-    """The check of the challenger's compiled form, and its scoring times if there is one."""
+    """The check of the challenger's compiled form, the scorer that would serve, and its times if it is compiled."""
 
     check: Check
+    scorer: Scorer
     seconds: Mapping[str, float] | None = None
 
 
@@ -129,23 +135,24 @@ def judge(
     """Run challenger and champion, if there is one, in clean processes on the same holdout.
 
     The challenger passes if it loads, reproduces its golden rows, decides at its threshold, has a compiled form equal
-    to its pipeline or says why not, meets the latency budget, and is not worse than the champion: the 95 % paired
-    bootstrap interval of the difference must stay within the margin. If the champion fails, no challenger passes,
-    except with `despite_broken_champion`.
+    to its pipeline or says why not, follows the effects of the form, meets the latency budget, and is not worse than
+    the champion: the 95 % paired bootstrap interval of the difference must stay within the margin. If the champion
+    fails, no challenger passes, except with `despite_broken_champion`.
     """
     try:
-        performance = _perform(challenger, split.holdout_applications)
+        performance = _perform(split.form, challenger, split.holdout_applications)
     except LoadError as error:
         return _unloadable(error)
-    compiled = _compiled(challenger, performance, split.holdout_applications)
+    compiled = _compiled(challenger, performance, split)
     seconds = compiled.seconds or performance.seconds
-    checks = [_LOADS, *_check_alone(performance, challenger), compiled.check, *_check_latency(seconds)]
+    checks = [_LOADS, *_check_alone(performance, challenger), compiled.check, *_check_effects(compiled.scorer, split)]
+    checks += _check_latency(seconds)
     figures = {"golden_deviation": performance.golden_deviation, **seconds}
     if champion is None:
         checks.append(Check("not worse than the champion", passed=True, says="there is no champion"))
         return Verdict(tuple(checks), figures)
     try:
-        rival = _perform(champion, split.holdout_applications)
+        rival = _perform(split.form, champion, split.holdout_applications)
     except LoadError as error:
         says = f"the champion fails, so there is no comparison: {error}"
         check = Check("not worse than the champion", passed=despite_broken_champion, says=says)
@@ -159,10 +166,10 @@ def judge(
     return Verdict(tuple(checks), figures)
 
 
-def inspect(contestant: Contestant) -> Verdict:
+def inspect(form: Form, contestant: Contestant) -> Verdict:
     """Check that a version still loads and decides as it did at registration: the quick test for a rollback."""
     try:
-        performance = _perform(contestant, None)
+        performance = _perform(form, contestant, None)
     except LoadError as error:
         return _unloadable(error)
     return Verdict((_LOADS, *_check_alone(performance, contestant)), {"golden_deviation": performance.golden_deviation})
@@ -180,30 +187,40 @@ def _check_alone(performance: _Performance, contestant: Contestant) -> Iterator[
     yield Check("decides at its threshold", differing == 0, f"{differing} of {len(decided)} labels differ")
 
 
-def _compiled(challenger: Contestant, performance: _Performance, holdout: pd.DataFrame) -> _CompiledForm:
+def _compiled(challenger: Contestant, performance: _Performance, split: Split) -> _CompiledForm:
     """Check the compiled form on its proof and on the holdout, against the pipeline in the clean process."""
     name = "compiled form"
-    golden = ReferencePackage.read(challenger.artifact).golden_rows
-    scorer = proven_scorer(challenger.artifact, golden, challenger.threshold)
+    package = ReferencePackage.read(challenger.artifact)
+    form = package.model_form(split.form)
+    holdout = split.holdout_applications
+    scorer = proven_scorer(form, challenger.artifact, package.golden_rows, challenger.threshold)
     if isinstance(scorer, str):
         is_missing = read_why_not(challenger.artifact) is not None
-        return _CompiledForm(Check(name, passed=is_missing, says=f"{scorer}; the pipeline would serve"))
-    columns = _frame_columns(holdout)
+        check = Check(name, passed=is_missing, says=f"{scorer}; the pipeline would serve")
+        return _CompiledForm(check, PipelineScorer(form, mlflow.sklearn.load_model(str(challenger.artifact))))
+    columns = frame_columns(form, holdout)
     found = disagreement(performance.holdout, scorer.probabilities(columns), challenger.threshold)
     says = found or f"equal to the pipeline on its proof and on {len(holdout)} rows"
     seconds = _seconds_of(scorer, columns)
-    return _CompiledForm(Check(name, passed=found is None, says=says), seconds)
+    return _CompiledForm(Check(name, passed=found is None, says=says), scorer, seconds)
 
 
-def _frame_columns(applications: pd.DataFrame) -> Columns:
-    """Convert a frame of applications (n rows, the features) to columns."""
-    rows = applications[list(FEATURE_NAMES)].itertuples(index=False, name=None)
-    return columns_of([dict(zip(FEATURE_NAMES, row, strict=True)) for row in rows])
+def _check_effects(scorer: Scorer, split: Split) -> Iterator[Check]:
+    """Check that the probability follows the declared effects, on applications of the holdout."""
+    form = split.form
+    effects = [number.name for number in form.numbers if number.effect is not None]
+    if not effects:
+        return
+    edges = edges_of(feature_histograms(form, split.train_applications))
+    found = violations(form, scorer.probabilities, frame_columns(form, split.holdout_applications), edges)
+    worst = ", ".join(f"{name} by up to {violation:.2g}" for name, violation in found.items())
+    says = f"violated by {worst}" if found else f"as declared for {', '.join(effects)}"
+    yield Check("effects", passed=not found, says=says)
 
 
 def _seconds_of(scorer: CompiledScorer, applications: Columns) -> dict[str, float]:
     """Return the seconds for one application and for a thousand, repeated from the n given."""
-    places = np.resize(np.arange(len(applications[FEATURE_NAMES[0]])), clean_process.TIMED_BATCH)
+    places = np.resize(np.arange(row_count(applications)), clean_process.TIMED_BATCH)
     batch = {name: values[places] for name, values in applications.items()}
     one = rows_of(batch, 0, 1)
     return {
@@ -240,15 +257,19 @@ def _compare(
         yield Check(f"{metric} against the champion", passed, says), figures
 
 
-def _perform(contestant: Contestant, holdout: pd.DataFrame | None) -> _Performance:
+def _perform(form: Form, contestant: Contestant, holdout: pd.DataFrame | None) -> _Performance:
     """Run a contestant in a clean process. Without a holdout, its golden rows are used instead."""
     if contestant.problem is not None:
         raise LoadError(contestant.problem)
     try:
-        golden = ReferencePackage.read(contestant.artifact).golden_rows
+        package = ReferencePackage.read(contestant.artifact)
+        model_form = package.model_form(form)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LoadError(f"its reference package cannot be read ({type(error).__name__})") from error
-    golden_frame = applications_frame(golden.applications)
+    if model_form.digest != form.digest:
+        raise LoadError(f"it was trained on another application form, {model_form.name}")
+    golden = package.golden_rows
+    golden_frame = applications_frame(form, golden.applications)
     found = _run_clean(contestant.artifact, golden_frame, golden_frame if holdout is None else holdout)
     return _Performance(
         golden_deviation=golden.largest_deviation(found["golden"]),

@@ -17,9 +17,10 @@ from mlflow.models.model import ModelInfo
 from sklearn.pipeline import Pipeline
 from skops import io as skops_io
 
-from loan_api.credit.features import FEATURES, describe, feature_schema_digest
+from loan_api.credit.features import describe
+from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
-from loan_api.credit.reference import ReferenceDistribution
+from loan_api.credit.reference import Edges, ReferenceDistribution, edges_of, feature_histograms
 from loan_api.scoring.compiled import CompiledForm, write_why_not
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ModelFacts, ReferencePackage
 from loan_api.settings import PROJECT_ROOT
@@ -33,19 +34,33 @@ from training.selection.evaluation import Evaluation
 
 # Every model needs these distributions; an estimator of another library adds its own.
 _RUNTIME = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
-_SHIPPED_MODULES = ("__init__.py", "credit/__init__.py", "credit/derivation.py", "credit/features.py")
+_SHIPPED_MODULES = (
+    "__init__.py",
+    "credit/__init__.py",
+    "credit/bounds.py",
+    "credit/derivation.py",
+    "credit/expressions.py",
+)
 _EXAMPLES = 3
 
 
-def compile_winner(winner: Evaluation) -> CompiledForm | NotCompilableError:
+def training_edges(split: Split) -> Edges:
+    """Return the edges of the bins of the training part."""
+    return edges_of(feature_histograms(split.form, split.train_applications))
+
+
+def compile_winner(winner: Evaluation, split: Split) -> CompiledForm | NotCompilableError:
     """Return the winner's compiled form, proven equal to its pipeline, or the reason why it has no compiled form."""
+    form, edges = split.form, training_edges(split)
+    invented = [*golden_applications(form, edges), *probe_applications(form, edges)]
     try:
-        return compiled_form(winner.pipeline, winner.threshold, [*golden_applications(), *probe_applications()])
+        return compiled_form(form, winner.pipeline, winner.threshold, invented, edges)
     except NotCompilableError as error:
         return error
 
 
 def log_artifact(
+    form: Form,
     client: MlflowClient,
     winner: Evaluation,
     facts: ModelFacts,
@@ -53,7 +68,7 @@ def log_artifact(
     compiled: CompiledForm | NotCompilableError,
 ) -> ModelInfo:
     """Log pipeline, compiled form and reference package in the active run, without registering them."""
-    example = applications_frame(package.golden_rows.applications[:_EXAMPLES])
+    example = applications_frame(form, package.golden_rows.applications[:_EXAMPLES])
     signature = infer_signature(example, winner.pipeline.predict(example))
     with shipped_code() as code:
         logged: ModelInfo = mlflow.sklearn.log_model(
@@ -82,18 +97,21 @@ def log_artifact(
 
 def reference_package(winner: Evaluation, split: Split, model_card: str) -> ReferencePackage:
     """Build the winner's reference package. The score distribution covers unseen applications."""
-    golden = golden_applications()
+    form = split.form
+    golden = golden_applications(form, training_edges(split))
     return ReferencePackage(
-        features=[describe(feature) for feature in FEATURES],
-        distribution=ReferenceDistribution.of(split.train_applications, winner.out_of_fold, winner.threshold),
-        golden_rows=GoldenRows(golden, winner.pipeline.predict_proba(applications_frame(golden))[:, 1].tolist()),
+        form=form.text,
+        features=[describe(feature) for feature in form.features],
+        distribution=ReferenceDistribution.of(form, split.train_applications, winner.out_of_fold, winner.threshold),
+        golden_rows=GoldenRows(golden, winner.pipeline.predict_proba(applications_frame(form, golden))[:, 1].tolist()),
         model_card=model_card,
     )
 
 
-def identify(winner: Evaluation, dataset: Dataset) -> ModelIdentity:
+def identify(winner: Evaluation, dataset: Dataset, split: Split) -> ModelIdentity:
     """Return the winner's identity."""
-    invented = applications_frame([*golden_applications(), *probe_applications()])
+    form, edges = split.form, training_edges(split)
+    invented = applications_frame(form, [*golden_applications(form, edges), *probe_applications(form, edges)])
     behaviour = hashlib.sha256()
     for applications in (dataset.applications, invented):
         probabilities = winner.pipeline.predict_proba(applications)[:, 1]
@@ -102,7 +120,7 @@ def identify(winner: Evaluation, dataset: Dataset) -> ModelIdentity:
         files = sorted(path for path in code.rglob("*") if path.is_file())
         shipped = {path.relative_to(code).as_posix(): path.read_text(encoding="utf-8") for path in files}
     return ModelIdentity(
-        feature_schema=feature_schema_digest(),
+        feature_schema=form.digest,
         dataset=dataset.digest,
         algorithm=winner.candidate.name,
         threshold=repr(winner.threshold),

@@ -65,7 +65,7 @@ def register(client: MlflowClient, name: str, model: NewModel) -> ModelVersion:
         run_id=model.logged.run_id,
         model_id=model.logged.model_id,
         description=(
-            f"{facts.algorithm}, cross-validated F1 {facts.metrics['cv_f1_mean']:.4f},"
+            f"{facts.algorithm}, cross-validated log loss {facts.metrics['cv_log_loss_mean']:.4f},"
             f" holdout F1 {facts.metrics['f1']:.4f}, trained on dataset {facts.dataset_digest[:12]}."
             f" {why.capitalize()}."
         ),

@@ -10,7 +10,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import BaseCrossValidator
 
-from training.selection.metrics import Outcomes, Probabilities
+from loan_api.credit.bounds import laplace_bound
+from training.selection.metrics import Outcomes, Probabilities, log_losses
 
 Calibration = Literal["none", "sigmoid", "isotonic"]
 _METHODS: tuple[Literal["sigmoid", "isotonic"], ...] = ("sigmoid", "isotonic")
@@ -21,25 +22,26 @@ Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 def choose_calibration(
     outcomes: Outcomes, scores: NDArray[np.float64], probabilities: Probabilities, folds: Folds
 ) -> tuple[Calibration, Probabilities]:
-    """Choose the calibration with the lowest Brier score and return the n probabilities it yields.
+    """Choose the calibration with the lowest log loss and return the n probabilities it yields.
 
     `scores` (n, the estimator's ranking) and `probabilities` (n) are out of fold; each fold is calibrated on the
-    others. A calibration must lower the Brier score by more than the standard error of the difference: a smaller gain
-    is noise and would make the model harder to read.
+    others. All probabilities are bounded by Laplace's rule. A calibration must lower the log loss by more than two
+    standard errors of the paired difference: a smaller gain is noise.
     """
-    choice: tuple[Calibration, Probabilities] = ("none", probabilities)
-    least = float(np.mean((probabilities - outcomes) ** 2))
+    bound = laplace_bound(len(outcomes))
+    choice: tuple[Calibration, Probabilities] = ("none", np.clip(probabilities, bound, 1 - bound))
+    losses = log_losses(outcomes, choice[1])
+    most = 0.0
     for method in _METHODS:
         calibrated = np.empty_like(probabilities)
         for training_rows, fold_rows in folds:
             calibrated[fold_rows] = _calibrate(
                 method, scores[training_rows], outcomes[training_rows], scores[fold_rows]
             )
-        gains = (probabilities - outcomes) ** 2 - (calibrated - outcomes) ** 2
-        standard_error = float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
-        brier = float(np.mean((calibrated - outcomes) ** 2))
-        if float(np.mean(gains)) > standard_error and brier < least:
-            choice, least = (method, calibrated), brier
+        calibrated = np.clip(calibrated, bound, 1 - bound)
+        gains = losses - log_losses(outcomes, calibrated)
+        if gains.mean() > max(most, 2 * np.std(gains, ddof=1) / np.sqrt(len(gains))):
+            choice, most = (method, calibrated), float(gains.mean())
     return choice
 
 

@@ -11,15 +11,27 @@ from enum import IntEnum
 from typing import Any
 
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import AdaBoostClassifier, ExtraTreesClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from training.data.split import Split
 from training.errors import CandidateError
+
+# The direction in which the probability may move with each input of the estimator: 1, -1, or 0 for either.
+Signs = Sequence[int]
 
 
 class Complexity(IntEnum):
@@ -32,20 +44,28 @@ class Complexity(IntEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One algorithm. `build` makes the unfitted estimator from a seed; `library` is a dependency beyond scikit-learn.
+    """One algorithm. `library` is a dependency beyond scikit-learn.
 
-    `scaled` estimators compare magnitudes across features and get standardised numbers. `row_limit` is the size of the
-    largest training part it accepts, for algorithms whose cost grows faster than the rows. `keeps_applications` marks
-    estimators whose fitted model contains training applications.
+    `build` makes the unfitted estimator from a seed, the direction in which the probability may move with each input,
+    and the number of trees; cross-validation chooses that number from `rounds`, which is empty for algorithms without
+    it. Estimators that are not `constrained` ignore the directions, so they compete only if there are none. Those that
+    do not `accept_missing` get the median and an indicator instead. `scaled` estimators compare magnitudes across
+    features and get standardised numbers. `row_limit` is the size of the largest training part that it accepts, for
+    algorithms whose cost grows faster than the rows. `keeps_applications` marks estimators whose fitted model contains
+    training applications. A candidate that is not `usual` only competes if it is named.
     """
 
     name: str
-    build: Callable[[int], Any]
+    build: Callable[[int, Signs, int], Any]
     complexity: Complexity = Complexity.ENSEMBLE
+    rounds: tuple[int, ...] = ()
     scaled: bool = False
     library: str | None = None
+    constrained: bool = False
+    accepts_missing: bool = False
     row_limit: int | None = None
     keeps_applications: bool = False
+    usual: bool = True
 
     @property
     def is_installed(self) -> bool:
@@ -53,79 +73,206 @@ class Candidate:
         return self.library is None or importlib.util.find_spec(self.library) is not None
 
 
-def _svc(seed: int) -> Any:
+_ROUNDS = (25, 50, 75, 100, 150, 200, 300, 400, 500)
+_Build = Callable[[int, Signs, int], Any]
+
+
+def _constraints(signs: Signs) -> list[int] | None:
+    """Return the directions as the libraries expect them; all fit faster without any."""
+    return list(signs) if any(signs) else None
+
+
+def _logistic_regression(penalty: float) -> _Build:
+    return lambda seed, _, __: LogisticRegression(C=1 / penalty, max_iter=5000, random_state=seed)
+
+
+def _boosting(leaves: int, rate: float, *, least: int = 20, random_splits: bool = False) -> _Build:
+    """Return gradient boosting of small trees on random parts of the data, which need not be tuned further."""
+
+    def build(seed: int, signs: Signs, rounds: int) -> Any:
+        from lightgbm import LGBMClassifier
+
+        return LGBMClassifier(
+            n_estimators=rounds,
+            num_leaves=leaves,
+            learning_rate=rate,
+            min_child_samples=least,
+            extra_trees=random_splits,
+            subsample=0.8,
+            subsample_freq=1,
+            colsample_bytree=0.5,
+            reg_lambda=5.0,
+            monotone_constraints=_constraints(signs),
+            random_state=seed,
+            n_jobs=1,
+            deterministic=True,
+            force_row_wise=True,
+            verbose=-1,
+        )
+
+    return build
+
+
+_SHALLOW = _boosting(3, 0.05, least=10)
+_RANDOM = _boosting(8, 0.05, random_splits=True)
+
+
+def _vote(penalty: float, trees: _Build) -> _Build:
+    """Return the mean of a logistic regression and boosted trees."""
+
+    def build(seed: int, signs: Signs, rounds: int) -> Any:
+        linear = Pipeline([("scale", StandardScaler()), ("linear", _logistic_regression(penalty)(seed, signs, rounds))])
+        return VotingClassifier([("linear", linear), ("trees", trees(seed, signs, rounds))], voting="soft")
+
+    return build
+
+
+def _tree(seed: int, signs: Signs, _: int) -> Any:
+    return DecisionTreeClassifier(monotonic_cst=_constraints(signs), random_state=seed)
+
+
+def _small_tree(seed: int, signs: Signs, _: int) -> Any:
+    return DecisionTreeClassifier(
+        min_samples_leaf=20, max_leaf_nodes=24, monotonic_cst=_constraints(signs), random_state=seed
+    )
+
+
+def _forest(seed: int, signs: Signs, _: int) -> Any:
+    return RandomForestClassifier(n_estimators=100, monotonic_cst=_constraints(signs), random_state=seed)
+
+
+def _extra_trees(seed: int, signs: Signs, _: int) -> Any:
+    return ExtraTreesClassifier(n_estimators=100, monotonic_cst=_constraints(signs), random_state=seed)
+
+
+def _hist_gradient_boosting(seed: int, signs: Signs, _: int) -> Any:
+    return HistGradientBoostingClassifier(
+        learning_rate=0.05,
+        max_leaf_nodes=8,
+        l2_regularization=5.0,
+        monotonic_cst=_constraints(signs),
+        random_state=seed,
+    )
+
+
+def _svc(seed: int, _: Signs, __: int) -> Any:
     # SVC yields no probabilities; the calibration is fitted on its cross-validated scores.
     return CalibratedClassifierCV(SVC(C=10.0, random_state=seed), ensemble=False)
 
 
-def _lightgbm(seed: int) -> Any:
-    from lightgbm import LGBMClassifier
-
-    return LGBMClassifier(n_estimators=200, learning_rate=0.1, random_state=seed, n_jobs=1, verbose=-1)
-
-
-def _xgboost(seed: int) -> Any:
+def _xgboost(seed: int, signs: Signs, _: int) -> Any:
     from xgboost import XGBClassifier
 
-    return XGBClassifier(n_estimators=200, learning_rate=0.1, random_state=seed, n_jobs=1)
+    constraints = tuple(signs) if any(signs) else None
+    return XGBClassifier(
+        n_estimators=200, learning_rate=0.1, monotone_constraints=constraints, random_state=seed, n_jobs=1
+    )
 
 
-def _catboost(seed: int) -> Any:
+def _catboost(seed: int, signs: Signs, rounds: int) -> Any:
     from catboost import CatBoostClassifier
 
     return CatBoostClassifier(
-        iterations=200, random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False
+        iterations=rounds,
+        learning_rate=0.04,
+        depth=4,
+        l2_leaf_reg=5,
+        # A text, because CatBoost changes lists, and scikit-learn then refuses to clone it.
+        monotone_constraints=f"({','.join(map(str, signs))})" if any(signs) else None,
+        random_seed=seed,
+        thread_count=1,
+        verbose=False,
+        allow_writing_files=False,
     )
 
 
 # One split of one feature, which a candidate must beat to be worth its complexity.
 BASELINE = Candidate(
-    "stump", lambda seed: DecisionTreeClassifier(max_depth=1, random_state=seed), complexity=Complexity.READABLE
+    "stump",
+    lambda seed, signs, _: DecisionTreeClassifier(max_depth=1, monotonic_cst=_constraints(signs), random_state=seed),
+    complexity=Complexity.READABLE,
+    constrained=True,
+    accepts_missing=True,
 )
 
+
+def _linear_candidate(name: str, penalty: float) -> Candidate:
+    # It ignores the directions, but the effects of its features are probed after the fit.
+    return Candidate(name, _logistic_regression(penalty), complexity=Complexity.READABLE, constrained=True, scaled=True)
+
+
+def _tree_candidate(name: str, build: _Build, complexity: Complexity = Complexity.ENSEMBLE, **more: Any) -> Candidate:
+    return Candidate(name, build, complexity=complexity, constrained=True, accepts_missing=True, **more)
+
+
+def _boosted_candidate(name: str, build: _Build) -> Candidate:
+    return _tree_candidate(name, build, rounds=_ROUNDS, library="lightgbm")
+
+
+def _vote_candidate(name: str, penalty: float, trees: _Build) -> Candidate:
+    build = _vote(penalty, trees)
+    return Candidate(name, build, rounds=_ROUNDS, library="lightgbm", constrained=True)
+
+
 CANDIDATES: tuple[Candidate, ...] = (
+    _linear_candidate("logistic_regression", 1.0),
+    _linear_candidate("logistic_regression_strong", 10.0),
+    _tree_candidate("decision_tree", _tree, Complexity.READABLE),
+    _tree_candidate("small_tree", _small_tree, Complexity.READABLE),
+    _tree_candidate("random_forest", _forest),
+    _boosted_candidate("lightgbm", _boosting(6, 0.06)),
+    _boosted_candidate("lightgbm_shallow", _SHALLOW),
+    _boosted_candidate("lightgbm_random", _RANDOM),
+    _vote_candidate("vote_shallow", 1.0, _SHALLOW),
+    _vote_candidate("vote_shallow_strong", 10.0, _SHALLOW),
+    _vote_candidate("vote_random", 1.0, _RANDOM),
+    _vote_candidate("vote_random_strong", 10.0, _RANDOM),
+    _tree_candidate("catboost", _catboost, rounds=_ROUNDS, library="catboost"),
+    _tree_candidate("xgboost", _xgboost, library="xgboost", usual=False),
+    _tree_candidate("hist_gradient_boosting", _hist_gradient_boosting, usual=False),
+    _tree_candidate("extra_trees", _extra_trees, usual=False),
+    Candidate("ada_boost", lambda seed, _, __: AdaBoostClassifier(n_estimators=100, random_state=seed), usual=False),
     Candidate(
-        "logistic_regression",
-        lambda seed: LogisticRegression(max_iter=5000, random_state=seed),
-        complexity=Complexity.READABLE,
-        scaled=True,
+        "svc", _svc, complexity=Complexity.OPAQUE, scaled=True, row_limit=15_000, keeps_applications=True, usual=False
     ),
-    Candidate("decision_tree", lambda seed: DecisionTreeClassifier(random_state=seed), complexity=Complexity.READABLE),
-    Candidate("random_forest", lambda seed: RandomForestClassifier(n_estimators=100, random_state=seed)),
-    Candidate("extra_trees", lambda seed: ExtraTreesClassifier(n_estimators=100, random_state=seed)),
-    Candidate("ada_boost", lambda seed: AdaBoostClassifier(n_estimators=100, random_state=seed)),
-    Candidate("svc", _svc, complexity=Complexity.OPAQUE, scaled=True, row_limit=15_000, keeps_applications=True),
     Candidate(
         "k_nearest_neighbours",
-        lambda _: KNeighborsClassifier(n_neighbors=7),
+        lambda *_: KNeighborsClassifier(n_neighbors=7),
         complexity=Complexity.OPAQUE,
         scaled=True,
         row_limit=15_000,
         keeps_applications=True,
+        usual=False,
     ),
-    Candidate("naive_bayes", lambda _: GaussianNB(), complexity=Complexity.READABLE, scaled=True),
+    Candidate("naive_bayes", lambda *_: GaussianNB(), complexity=Complexity.READABLE, scaled=True, usual=False),
     Candidate(
         "mlp",
-        lambda seed: MLPClassifier((32, 16), max_iter=500, early_stopping=True, random_state=seed),
+        lambda seed, _, __: MLPClassifier((32, 16), max_iter=500, early_stopping=True, random_state=seed),
         complexity=Complexity.OPAQUE,
         scaled=True,
+        usual=False,
     ),
-    Candidate("lightgbm", _lightgbm, library="lightgbm"),
-    Candidate("xgboost", _xgboost, library="xgboost"),
-    Candidate("catboost", _catboost, library="catboost"),
 )
 
 
 def able_to_learn_from(
-    rows: int, candidates: Sequence[Candidate]
-) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-    """Split the candidates into those that can handle this number of rows and the rest."""
-    able = tuple(c for c in candidates if c.row_limit is None or rows <= c.row_limit)
-    return able, tuple(c for c in candidates if c not in able)
+    split: Split, candidates: Sequence[Candidate]
+) -> tuple[tuple[Candidate, ...], tuple[tuple[Candidate, str], ...]]:
+    """Split the candidates into those that can handle the data and the rest, each with the reason."""
+    rows = len(split.train_outcomes)
+    unable: list[tuple[Candidate, str]] = []
+    for candidate in candidates:
+        if candidate.row_limit is not None and rows > candidate.row_limit:
+            limit = f"its limit is {candidate.row_limit:,} training rows; there are {rows:,}"
+            unable.append((candidate, f"its cost grows faster than the rows, and {limit}"))
+        elif not candidate.constrained and any(split.form.constraints.values()):
+            unable.append((candidate, "it cannot follow the effects that the form declares"))
+    refused = [candidate for candidate, _ in unable]
+    return tuple(candidate for candidate in candidates if candidate not in refused), tuple(unable)
 
 
 def select_candidates(names: Iterable[str] = ()) -> tuple[Candidate, ...]:
-    """Return the candidates called `names`, in declared order, or all whose library is installed.
+    """Return the candidates called `names`, in declared order, or all usual ones whose library is installed.
 
     Raises CandidateError if a name is unknown or its library is missing.
     """
@@ -137,4 +284,4 @@ def select_candidates(names: Iterable[str] = ()) -> tuple[Candidate, ...]:
     for candidate in CANDIDATES:
         if candidate.name in wanted and not candidate.is_installed:
             raise CandidateError(f"candidate {candidate.name} needs {candidate.library}; install it with make boosters")
-    return tuple(c for c in CANDIDATES if (c.name in wanted if wanted else c.is_installed))
+    return tuple(c for c in CANDIDATES if (c.name in wanted if wanted else c.usual and c.is_installed))

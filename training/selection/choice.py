@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.data.split import FOLDS
 from training.errors import NoWinnerError
 from training.selection.candidates import BASELINE
 from training.selection.evaluation import Evaluation
+from training.selection.metrics import Outcomes, log_losses
+
+_RELATIVE_TOLERANCE = 0.01
+_ABSOLUTE_TOLERANCE = 0.003
 
 
 @dataclass(frozen=True)
@@ -19,32 +22,43 @@ class Choice:
     reason: str
 
 
-def choose(evaluations: Sequence[Evaluation], baseline: Evaluation) -> Choice:
-    """Choose the winner by the one-standard-error rule (Breiman et al., CART, 1984), applied twice.
+def choose(evaluations: Sequence[Evaluation], baseline: Evaluation, outcomes: Outcomes) -> Choice:
+    """Choose the winner by the one-standard-error rule (Breiman et al., CART, 1984) on the log loss.
 
-    Candidates that beat the baseline's mean F1 and lie within one standard error of the best F1 stay in. Of these, the
-    ones within one standard error of the best Brier score count as equally good. The simplest of them wins; between
-    equally simple ones the better Brier score decides. Raises NoWinnerError if no candidate beats the baseline.
+    `outcomes` are those of the n training applications. A candidate is as good as the best one if its mean log loss is
+    higher by at most one standard error of the paired difference, and by little in absolute terms. The simplest of
+    them wins; between equally simple ones the lower log loss decides. Raises NoWinnerError if no candidate beats the
+    baseline and follows the effects that the form declares.
     """
-    best = max(evaluations, key=lambda e: e.metrics["cv_f1_mean"])
-    to_beat = baseline.metrics["cv_f1_mean"]
-    if best.metrics["cv_f1_mean"] <= to_beat:
+    following = [evaluation for evaluation in evaluations if not evaluation.violations]
+    if not following:
+        features = ", ".join(dict.fromkeys(name for evaluation in evaluations for name in evaluation.violations))
+        raise NoWinnerError(f"no candidate follows the declared effects of {features}; nothing is registered")
+    losses = {evaluation.candidate.name: log_losses(outcomes, evaluation.out_of_fold) for evaluation in following}
+    means = {name: float(values.mean()) for name, values in losses.items()}
+    best = min(following, key=lambda e: means[e.candidate.name]).candidate.name
+    to_beat = float(log_losses(outcomes, baseline.out_of_fold).mean())
+    if means[best] >= to_beat:
         raise NoWinnerError(
-            f"the best candidate, {best.candidate.name} (F1 {best.metrics['cv_f1_mean']:.4f}), is no better than"
-            f" the baseline {BASELINE.name} (F1 {to_beat:.4f}); nothing is registered"
+            f"the best candidate, {best} (log loss {means[best]:.4f}), is no better than the baseline {BASELINE.name}"
+            f" (log loss {to_beat:.4f}); nothing is registered"
         )
-    least_f1 = best.metrics["cv_f1_mean"] - _standard_error(best, "f1")
-    accurate = [e for e in evaluations if e.metrics["cv_f1_mean"] >= least_f1 and e.metrics["cv_f1_mean"] > to_beat]
-    sharpest = min(accurate, key=lambda e: e.metrics["cv_brier_mean"])
-    most_brier = sharpest.metrics["cv_brier_mean"] + _standard_error(sharpest, "brier")
-    equals = [e for e in accurate if e.metrics["cv_brier_mean"] <= most_brier]
-    winner = min(equals, key=lambda e: (e.candidate.complexity, e.metrics["cv_brier_mean"]))
+    # With few applications, the standard error alone would call much worse candidates equal.
+    tolerance = max(_RELATIVE_TOLERANCE * means[best], _ABSOLUTE_TOLERANCE)
+    errors = {
+        name: float(np.std(values - losses[best], ddof=1) / np.sqrt(len(outcomes))) for name, values in losses.items()
+    }
+    equals = [
+        e
+        for e in following
+        if means[e.candidate.name] < to_beat
+        and means[e.candidate.name] - means[best] <= min(errors[e.candidate.name], tolerance)
+    ]
+    winner = min(equals, key=lambda e: (e.candidate.complexity, means[e.candidate.name]))
     return Choice(
         winner,
-        f"{winner.candidate.name} wins. Within one standard error of the best cross-validated F1"
-        f" ({best.metrics['cv_f1_mean']:.4f}, {best.candidate.name}): {_names(accurate)}. Of these, within one standard"
-        f" error of the best Brier score ({sharpest.metrics['cv_brier_mean']:.4f}, {sharpest.candidate.name}):"
-        f" {_names(equals)}. {_tie_break(winner, equals)}",
+        f"{winner.candidate.name} wins. Within one standard error of the best cross-validated log loss"
+        f" ({means[best]:.4f}, {best}): {_names(equals)}. {_tie_break(winner, equals)}",
     )
 
 
@@ -54,11 +68,7 @@ def _tie_break(winner: Evaluation, equals: Sequence[Evaluation]) -> str:
         return "It is the only one."
     if len(as_simple) == 1:
         return "It is the simplest."
-    return f"It has the best Brier score of the simplest, {_names(as_simple)}."
-
-
-def _standard_error(evaluation: Evaluation, metric: str) -> float:
-    return float(evaluation.metrics[f"cv_{metric}_std"] / np.sqrt(FOLDS))
+    return f"It has the lowest log loss of the simplest, {_names(as_simple)}."
 
 
 def _names(evaluations: Sequence[Evaluation]) -> str:

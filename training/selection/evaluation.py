@@ -19,13 +19,19 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
+from loan_api.credit.bounds import BoundedClassifier, laplace_bound
 from loan_api.credit.decision import DEFAULT_THRESHOLD
+from loan_api.credit.form import Form
+from loan_api.credit.reference import edges_of, feature_histograms
+from loan_api.scoring.pipeline import PipelineScorer, frame_columns
 from training.data.split import FOLDS, Split
 from training.selection.calibration import Calibration, Folds, calibrated, choose_calibration
 from training.selection.candidates import Candidate
-from training.selection.metrics import Probabilities, measure
-from training.selection.pipeline import build_pipeline
+from training.selection.metrics import Probabilities, log_losses, measure
+from training.selection.monotonicity import violations
+from training.selection.pipeline import build_pipeline, monotonicity
 from training.selection.plots import draw_plots
+from training.selection.rounds import staged_probabilities
 from training.selection.threshold import choose_threshold
 
 _TIMED_BATCH = 1000
@@ -50,7 +56,8 @@ class Evaluation:
     `metrics`: `cv_NAME_mean` and `cv_NAME_std` are cross-validated on the training part at a threshold of 0.5; `NAME`
     is measured on the holdout at `threshold`. `timings` are seconds. `out_of_fold` (a value per training row) and
     `holdout` (a value per held-out row) are probabilities of unseen applications. `importance` is the Brier score lost
-    on the holdout when a feature is shuffled (mean, standard deviation). `plots` are PNG files by name.
+    on the holdout when a feature is shuffled (mean, standard deviation). `violations` are the largest moves against
+    declared effects, by feature. `plots` are PNG files by name.
     """
 
     candidate: Candidate
@@ -63,6 +70,7 @@ class Evaluation:
     out_of_fold: Probabilities
     holdout: Probabilities
     importance: Mapping[str, tuple[float, float]]
+    violations: Mapping[str, float]
     plots: Mapping[str, bytes]
 
 
@@ -102,13 +110,14 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
     outcomes = split.train_outcomes.to_numpy()
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=conditions.seed)
     folds = list(splitter.split(split.train_applications, outcomes))
-    scores, probabilities = _predict_out_of_fold(candidate, split, folds, conditions.seed)
-    calibration, probabilities = choose_calibration(outcomes, scores, probabilities, folds)
+    unseen = _predict_out_of_fold(candidate, split, folds, conditions.seed)
+    calibration, probabilities = choose_calibration(outcomes, unseen.scores, unseen.probabilities, folds)
     threshold = choose_threshold(outcomes, probabilities, conditions.wrong_approval_cost)
 
-    estimator = calibrated(candidate.build(conditions.seed), calibration, splitter)
+    unfitted = build_estimator(candidate, split.form, conditions.seed, unseen.rounds)
+    estimator = BoundedClassifier(calibrated(unfitted, calibration, splitter))
     decider = FixedThresholdClassifier(estimator, threshold=threshold, pos_label=1, response_method="predict_proba")
-    pipeline = build_pipeline(decider, scaled=candidate.scaled)
+    pipeline = _pipeline(candidate, split.form, decider)
     started = perf_counter()
     pipeline.fit(split.train_applications, split.train_outcomes)
     fit_seconds = perf_counter() - started
@@ -123,33 +132,60 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
         threshold=threshold,
         metrics=_cross_validated(outcomes, probabilities, folds) | measure(held_out_outcomes, holdout, threshold),
         timings={"fit_seconds": fit_seconds, **_time_scoring(pipeline, split.holdout_applications)},
-        parameters={
-            key: value for key, value in candidate.build(conditions.seed).get_params().items() if value is not None
-        },
+        parameters={key: value for key, value in unfitted.get_params().items() if value is not None},
         out_of_fold=probabilities,
         holdout=holdout,
         importance=importance,
+        violations=violations(
+            split.form,
+            PipelineScorer(split.form, pipeline).probabilities,
+            frame_columns(split.form, split.train_applications),
+            edges_of(feature_histograms(split.form, split.train_applications)),
+        ),
         plots=draw_plots(split, probabilities, holdout, threshold, importance),
     )
 
 
-def _predict_out_of_fold(
-    candidate: Candidate, split: Split, folds: Folds, seed: int
-) -> tuple[NDArray[np.float64], Probabilities]:
-    """Return score and probability of every training row from a model that did not learn from it.
+def build_estimator(candidate: Candidate, form: Form, seed: int, rounds: int = 0) -> Any:
+    """Return the candidate's unfitted estimator with that many trees, constrained by the effects of the form."""
+    return candidate.build(seed, monotonicity(form, imputed=not candidate.accepts_missing), rounds)
+
+
+def _pipeline(candidate: Candidate, form: Form, estimator: Any) -> Pipeline:
+    return build_pipeline(form, estimator, scaled=candidate.scaled, imputed=not candidate.accepts_missing)
+
+
+@dataclass(frozen=True)
+class _OutOfFold:
+    """Score and probability of every training row (n) from a model that did not learn from it, and its rounds.
 
     The score is the input of scikit-learn's calibration: the decision function, or the probability if there is none.
     """
-    rows = len(split.train_outcomes)
-    scores, probabilities = np.empty(rows), np.empty(rows)
+
+    scores: NDArray[np.float64]
+    probabilities: Probabilities
+    rounds: int = 0
+
+
+def _predict_out_of_fold(candidate: Candidate, split: Split, folds: Folds, seed: int) -> _OutOfFold:
+    """Predict every fold by a model of the others, with the number of rounds that has the lowest log loss."""
+    outcomes = split.train_outcomes.to_numpy()
+    rounds = candidate.rounds or (0,)
+    # A row for each number of rounds.
+    scores, probabilities = np.empty((2, len(rounds), len(outcomes)))
     for training_rows, fold_rows in folds:
-        pipeline = build_pipeline(candidate.build(seed), scaled=candidate.scaled)
-        pipeline.fit(split.train_applications.iloc[training_rows], split.train_outcomes.iloc[training_rows])
+        pipeline = _pipeline(candidate, split.form, build_estimator(candidate, split.form, seed, max(rounds)))
+        pipeline.fit(split.train_applications.iloc[training_rows], outcomes[training_rows])
         unseen = split.train_applications.iloc[fold_rows]
-        probabilities[fold_rows] = pipeline.predict_proba(unseen)[:, 1]
+        probabilities[:, fold_rows] = staged_probabilities(
+            pipeline["estimator"], pipeline[:-1].transform(unseen), rounds
+        )
         has_score = hasattr(pipeline, "decision_function")
-        scores[fold_rows] = pipeline.decision_function(unseen) if has_score else probabilities[fold_rows]
-    return scores, probabilities
+        scores[:, fold_rows] = pipeline.decision_function(unseen) if has_score else probabilities[:, fold_rows]
+    bound = laplace_bound(len(outcomes))
+    losses = [log_losses(outcomes, np.clip(each, bound, 1 - bound)).mean() for each in probabilities]
+    best = int(np.argmin(losses))
+    return _OutOfFold(scores[best], probabilities[best], rounds[best])
 
 
 def _cross_validated(outcomes: NDArray[np.int64], probabilities: Probabilities, folds: Folds) -> dict[str, float]:

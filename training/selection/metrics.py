@@ -51,6 +51,12 @@ def measure(outcomes: Outcomes, probabilities: Probabilities, threshold: float) 
     return {name: float(value) for name, value in values.items()}
 
 
+def log_losses(outcomes: Outcomes, probabilities: Probabilities) -> NDArray[np.float64]:
+    """Return the log loss of each of n probabilities, all strictly between 0 and 1 (n)."""
+    losses: NDArray[np.float64] = -np.log(np.where(outcomes == 1, probabilities, 1 - probabilities))
+    return losses
+
+
 def kolmogorov_smirnov(outcomes: Outcomes, probabilities: Probabilities) -> float:
     """Return the largest distance, 0 to 1, between the score distributions of approved and rejected."""
     false_positives, true_positives, _ = roc_curve(outcomes, probabilities)

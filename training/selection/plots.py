@@ -43,16 +43,16 @@ def draw_plots(
 
 
 def draw_comparison(metrics: Mapping[str, Mapping[str, float]], winner: str) -> bytes:
-    """Return a PNG file of every candidate's cross-validated F1 and Brier score, best on top.
+    """Return a PNG file of every candidate's cross-validated log loss and F1, best on top.
 
     `metrics` has each candidate's metrics by its name. Bars show one standard error.
     """
-    ranked = sorted(metrics, key=lambda name: metrics[name]["cv_f1_mean"])
+    ranked = sorted(metrics, key=lambda name: -metrics[name]["cv_log_loss_mean"])
     figure = Figure(figsize=(11, 1.4 + 0.42 * len(ranked)), layout="constrained", dpi=110)
     figure.suptitle("Candidates by cross-validation: mean ± one standard error")
     for axes, (metric, title) in zip(
         figure.subplots(1, 2, sharey=True),
-        (("f1", "F1 (larger is better)"), ("brier", "Brier score (smaller is better)")),
+        (("log_loss", "log loss (smaller is better)"), ("f1", "F1 (larger is better)")),
         strict=True,
     ):
         for place, name in enumerate(ranked):

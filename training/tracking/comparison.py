@@ -37,7 +37,7 @@ class RunComparison:
     metrics: tuple[Change, ...]
 
 
-def find_run(client: MlflowClient, name: str, wanted: str) -> Run:
+def find_run(client: MlflowClient, name: str, experiment: str, wanted: str) -> Run:
     """Return the training run for a run id, the beginning of one, or a version of the model `name`.
 
     A candidate's run stands for its parent. Raises RunNotFoundError if there is none, or more than one.
@@ -48,7 +48,7 @@ def find_run(client: MlflowClient, name: str, wanted: str) -> Run:
     try:
         return _parent(client, client.get_run(wanted))
     except MlflowException:
-        found = [run for run in training_runs(client) if run.info.run_id.startswith(wanted)]
+        found = [run for run in training_runs(client, experiment) if run.info.run_id.startswith(wanted)]
     if len(found) != 1:
         raise RunNotFoundError(
             f"{len(found) or 'no'} training runs begin with {wanted}; name a run id, its start, or a semantic version"

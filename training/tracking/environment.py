@@ -15,7 +15,14 @@ from typing import Any
 from loan_api.settings import PROJECT_ROOT
 
 # Training itself, and the parts of the service that it shares.
-_CODE = ("training", "loan_api/credit", "loan_api/scoring", "loan_api/settings.py", "loan_api/__init__.py")
+_CODE = (
+    "features.toml",
+    "training",
+    "loan_api/credit",
+    "loan_api/scoring",
+    "loan_api/settings.py",
+    "loan_api/__init__.py",
+)
 _KINDS = frozenset({".py", ".html", ".md"})
 # A fixed time, so that the same code gives the same archive.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)

@@ -11,7 +11,8 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import PandasDataset
 
-from training.data.dataset import LABEL, Dataset
+from loan_api.credit.form import Form
+from training.data.dataset import OUTCOME, Dataset
 from training.data.profile import DataProfile
 from training.data.report import profile_page, profile_picture
 from training.data.split import Split
@@ -30,14 +31,14 @@ _DIGEST_LENGTH = 36
 
 def as_input(dataset: Dataset) -> PandasDataset:
     """Return the dataset as an MLflow dataset, identified by its content digest."""
-    table = dataset.applications.assign(**{LABEL: dataset.outcomes.astype("float64")}).reset_index(drop=True)
+    table = dataset.applications.assign(**{OUTCOME: dataset.outcomes.astype("float64")}).reset_index(drop=True)
     with warnings.catch_warnings():
         # MLflow has two names for local files and warns about the ambiguity.
         warnings.filterwarnings("ignore", "The specified dataset source can be interpreted in multiple ways")
         return mlflow.data.from_pandas(  # type: ignore[attr-defined,no-any-return]  # made at run time
             table,
             source=str(dataset.path),
-            targets=LABEL,
+            targets=OUTCOME,
             name=dataset.path.stem,
             digest=dataset.digest[:_DIGEST_LENGTH],
         )
@@ -75,6 +76,7 @@ def record_setup(
         _write_json(folder / PROFILE, profile.to_json())
         (folder / "data/profile.html").write_text(profile_page(profile), encoding="utf-8")
         profile_picture(profile).savefig(folder / "data/profile.png")
+        (folder / "data/features.toml").write_text(dataset.form.text, encoding="utf-8")
         (folder / "data/split.csv").write_text(_split_table(split), encoding="utf-8")
         (folder / "code/source.zip").write_bytes(archive)
         _write_json(folder / ENVIRONMENT, environment)
@@ -103,7 +105,7 @@ def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None
         mlflow.log_artifacts(folder, "comparison")
 
 
-def record_candidate(evaluation: Evaluation, role: str, data: PandasDataset) -> str:
+def record_candidate(form: Form, evaluation: Evaluation, role: str, data: PandasDataset) -> str:
     """Record a child run for one candidate and return its id."""
     metrics = evaluation.metrics
     description = (
@@ -129,7 +131,7 @@ def record_candidate(evaluation: Evaluation, role: str, data: PandasDataset) -> 
             (folder / "plots").mkdir()
             for file_name, png in evaluation.plots.items():
                 (folder / "plots" / file_name).write_bytes(png)
-            lines = describe_transformations(evaluation.pipeline)
+            lines = describe_transformations(form, evaluation.pipeline)
             (folder / "transformations.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
             importance = {name: {"mean": mean, "std": std} for name, (mean, std) in evaluation.importance.items()}
             _write_json(folder / "permutation_importance.json", importance)

@@ -15,14 +15,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunStatus
 
 from loan_api.home import sqlite_path, sqlite_url
-from loan_api.settings import Settings
+from loan_api.settings import Settings, form_name
 from training.errors import TrainingError
 from training.interruption import is_interruption
 from training.lock import exclusive
 from training.tracking.execution_log import execution_log
 from training.tracking.reachability import check_reachable
 
-EXPERIMENT = "loan_approval"
 TAG_ROLE = "role"
 ROLE_TRAINING = "training"
 _TAG_PROCESS = "process"
@@ -47,6 +46,11 @@ def connect(settings: Settings) -> MlflowClient:
     return MlflowClient(tracking_uri=settings.mlflow_tracking_uri)
 
 
+def experiment_of(settings: Settings) -> str:
+    """Return the name of the experiment, which is that of the form."""
+    return form_name(settings.features_path)
+
+
 def open_experiment(client: MlflowClient, settings: Settings) -> None:
     """Activate the experiment, creating it if necessary, and end the abandoned runs of killed processes.
 
@@ -54,20 +58,21 @@ def open_experiment(client: MlflowClient, settings: Settings) -> None:
     """
     if os.environ.get("MLFLOW_RUN_ID"):
         raise TrainingError("MLFLOW_RUN_ID is set, but training starts its own runs; unset the variable")
-    if client.get_experiment_by_name(EXPERIMENT) is None:
+    name = experiment_of(settings)
+    if client.get_experiment_by_name(name) is None:
         is_local = settings.mlflow_tracking_uri.startswith("sqlite:")
         location = settings.home.artifacts.as_uri() if is_local else None
-        experiment_id = client.create_experiment(EXPERIMENT, artifact_location=location)
+        experiment_id = client.create_experiment(name, artifact_location=location)
         client.set_experiment_tag(experiment_id, "mlflow.note.content", _EXPERIMENT_NOTE)
         # Otherwise the UI treats it as an experiment with language models.
         client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")
-    experiment = mlflow.set_experiment(EXPERIMENT)
+    experiment = mlflow.set_experiment(name)
     _end_abandoned_runs(client, experiment.experiment_id)
 
 
-def training_runs(client: MlflowClient, condition: str = "") -> list[Run]:
-    """Return the parent runs that meet `condition` (MLflow's filter language), newest first."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+def training_runs(client: MlflowClient, experiment_name: str, condition: str = "") -> list[Run]:
+    """Return the experiment's parent runs that meet `condition` (MLflow's filter language), newest first."""
+    experiment = client.get_experiment_by_name(experiment_name)
     if experiment is None:
         return []
     role = f"tags.{TAG_ROLE} = '{ROLE_TRAINING}'"

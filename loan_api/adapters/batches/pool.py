@@ -18,6 +18,7 @@ from loan_api.errors import (
     NotRecordedError,
     SaturatedError,
 )
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import LIGHT
 from loan_api.formats.refusals import MalformedBodyError, Refusals, RequestRefusedError
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
@@ -53,7 +54,14 @@ class BatchProcesses:
     `record` records batches decided in this process; batch processes have their own connection to the recorder.
     """
 
-    def __init__(self, queue: ConnectionQueue, own: Process, record: Callable[[BatchRecord], object]) -> None:
+    def __init__(
+        self,
+        codec: ApplicationCodec,
+        queue: ConnectionQueue,
+        own: Process,
+        record: Callable[[BatchRecord], object],
+    ) -> None:
+        self._codec = codec
         self._queue = queue
         self._own = own
         self._record = record
@@ -79,7 +87,7 @@ class BatchProcesses:
         SaturatedError if no process is available, or ClientGoneError.
         """
         if sum(map(len, body)) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
-            return run_batch(job, b"".join(body), model.scorer, model.watched, self._record, is_gone)
+            return run_batch(self._codec, job, b"".join(body), model.scorer, model.watched, self._record, is_gone)
         try:
             with in_memory_file() as file:
                 for piece in body:

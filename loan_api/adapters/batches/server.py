@@ -17,6 +17,7 @@ from loan_api.adapters.batches.protocol import Decided, NotDone, Refused, Reply,
 from loan_api.adapters.ipc.connection_queue import take_with_file
 from loan_api.adapters.ipc.messages import has_hung_up
 from loan_api.errors import BatchTooLargeError, ClientGoneError, NotRecordedError
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.logs import error_location
 from loan_api.scoring.scorer import Scorer
@@ -45,6 +46,7 @@ class BatchServer:
 
     def __init__(
         self,
+        codec: ApplicationCodec,
         receiving: socket.socket,
         parent: int,
         scorer_of: Callable[[BatchJob], tuple[Scorer, WatchedDistribution]],
@@ -53,6 +55,7 @@ class BatchServer:
         cpu_seconds: Callable[[BatchJob], float] = cpu_seconds,
         abort: Callable[[int], object] = os._exit,
     ) -> None:
+        self._codec = codec
         self._receiving = receiving
         self._parent = parent
         self._scorer_of = scorer_of
@@ -109,7 +112,9 @@ class BatchServer:
     def _run(self, connection: socket.socket, job: BatchJob, body: bytes) -> tuple[Reply, Iterator[bytes] | None]:
         try:
             scorer, watched = self._scorer_of(job)
-            summary, pieces = run_batch(job, body, scorer, watched, self._record, lambda: has_hung_up(connection))
+            summary, pieces = run_batch(
+                self._codec, job, body, scorer, watched, self._record, lambda: has_hung_up(connection)
+            )
         except RequestRefusedError as error:
             refusals = error.refusals
             counts = [(field, reason, times) for (field, reason), times in refusals.counts.items()]

@@ -34,13 +34,16 @@ class Handover:
     kept_keys: Path | None = None
     # Unique among live workers; metrics are kept by slot.
     slot: int = 0
+    # The text of the application form; None for the file in FEATURES_PATH. A running server keeps the form it started
+    # with, whatever happens to the file.
+    form: str | None = None
 
     @classmethod
-    def create(cls, kept_keys: Path | None = None) -> Self:
+    def create(cls, kept_keys: Path | None = None, form: str | None = None) -> Self:
         """Return the handover of a server that starts now, with empty queues."""
         receiving, sending = os.pipe()
         batches, recorder = ConnectionQueue.make().detach(), ConnectionQueue.make().detach()
-        return cls(monotonic(), batches, recorder, Ends(sending, receiving), kept_keys)
+        return cls(monotonic(), batches, recorder, Ends(sending, receiving), kept_keys, form=form)
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self | None:

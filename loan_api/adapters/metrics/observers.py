@@ -18,7 +18,7 @@ from loan_api.adapters.metrics.tallies import Tally, TallyBook, bin_label
 from loan_api.credit.bins import SCORE_BINS
 from loan_api.credit.decision import APPROVED
 from loan_api.errors import AccessRefusal
-from loan_api.formats.refusals import FIELD_LABELS, REASONS
+from loan_api.formats.refusals import REASONS, field_labels
 from loan_api.scoring.columns import Application
 from loan_api.services.audit import NewOutcome
 from loan_api.services.batch_job import BatchSummary
@@ -30,14 +30,14 @@ from loan_api.services.prediction import FailureReason
 class HttpMetrics:
     """Requests and invalid fields. Routes are patterns and methods a closed set, which bounds the labels."""
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Instruments, features: Sequence[str]) -> None:
         self._instruments = instruments
         # Looking up a series by its labels costs more than incrementing it.
         self._requests = cache(
             lambda method, route, status: instruments.http_requests.labels(method, route, str(status))
         )
         self._duration = cache(instruments.http_request_duration.labels)
-        for field in FIELD_LABELS:
+        for field in field_labels(features):
             for reason in REASONS:
                 instruments.validation_errors.labels(field, reason)
 
@@ -258,12 +258,12 @@ class Observers:
     access: AccessMetrics
 
     @classmethod
-    def in_registry(cls, registry: CollectorRegistry, tallies: TallyBook) -> Self:
-        """Return observers whose metrics live in `registry` and `tallies`."""
+    def in_registry(cls, registry: CollectorRegistry, tallies: TallyBook, features: Sequence[str]) -> Self:
+        """Return observers whose metrics live in `registry` and `tallies`; `features` are the form's names."""
         instruments = Instruments(registry)
         predictions = PredictionMetrics(instruments, tallies)
         return cls(
-            http=HttpMetrics(instruments),
+            http=HttpMetrics(instruments, features),
             predictions=predictions,
             recording=RecordingMetrics(instruments),
             reloads=ReloadMetrics(instruments, predictions),

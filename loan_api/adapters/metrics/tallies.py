@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,7 +21,7 @@ from loan_api.adapters.metrics import instruments
 from loan_api.adapters.metrics.instruments import MetricDeclaration
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.scoring.columns import Application
-from loan_api.scoring.watched import NamedCounts, WatchedDistribution
+from loan_api.scoring.watched import CountLayout, NamedCounts, WatchedDistribution
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +55,14 @@ class Tally:
                 numbers[place] += count
 
 
+class KeptTally(NamedTuple):
+    """The counts of one model version in one worker, as read for a scrape."""
+
+    model_version: str
+    layout: CountLayout
+    numbers: Any
+
+
 class TallyBook:
     """The tallies of one worker, in memory if there is no shared `folder`."""
 
@@ -77,13 +85,14 @@ class TallyBook:
             self._tallies[key] = Tally(model_version, watched, numbers)
         return self._tallies[key]
 
-    def kept(self) -> Iterator[Tally]:
+    def kept(self) -> Iterator[KeptTally]:
         """Yield the tallies of all workers."""
         if self._folder is None:
-            yield from self._tallies.values()
+            for tally in self._tallies.values():
+                yield KeptTally(tally.model_version, tally.watched, tally.numbers)
             return
         # Workers share a few versions: parse the head of each version only once.
-        heads: dict[bytes, tuple[str, WatchedDistribution]] = {}
+        heads: dict[bytes, tuple[str, CountLayout]] = {}
         for file in sorted(self._folder.glob(_PATTERN)):
             content = file.read_bytes()
             head, numbers = _parts(content)
@@ -93,8 +102,8 @@ class TallyBook:
             if head not in heads:
                 described = json.loads(head)
                 distribution = ReferenceDistribution.from_json(described["reference"])
-                heads[head] = described["model_version"], WatchedDistribution(distribution)
-            yield Tally(*heads[head], numbers)
+                heads[head] = described["model_version"], CountLayout(distribution)
+            yield KeptTally(*heads[head], numbers)
 
 
 class TallyCollector(Collector):
@@ -111,9 +120,9 @@ class TallyCollector(Collector):
             for metric in (instruments.FEATURE_VALUES, instruments.SCORE_VALUES, instruments.EXPECTED_OUTCOMES)
         )
         for tally in tallies:
-            _add_up(tally.watched.named(tally.numbers), tally.model_version, features, score, expected)
+            _add_up(tally.layout.named(tally.numbers), tally.model_version, features, score, expected)
         yield from (features.metric(), score.metric(), expected.metric())
-        yield from _reference({tally.model_version: tally.watched.reference for tally in tallies})
+        yield from _reference({tally.model_version: tally.layout.reference for tally in tallies})
 
 
 def bin_label(position: int, name: str) -> str:

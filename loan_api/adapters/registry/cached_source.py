@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from loan_api.adapters.registry.cache import ModelCache
 from loan_api.adapters.registry.pipelines import load_pipeline
+from loan_api.credit.form import Form
 from loan_api.scoring.loading import load_scorer
 from loan_api.scoring.package import ModelVersion
 from loan_api.services.model_registry import DesiredVersion, ServedModel
@@ -33,12 +34,14 @@ class CachedModelSource:
 
     def __init__(
         self,
+        form: Form,
         cache: ModelCache,
         follower: Follower,
         poll_seconds: float,
         valid_from: float,
         offload: Callable[[Callable[[], Any]], Any] = lambda function: function(),
     ) -> None:
+        self._form = form
         self._cache = cache
         self._follower = follower
         self._max_age = 5.0 + 3 * poll_seconds
@@ -72,7 +75,7 @@ class CachedModelSource:
 
         def verified() -> ServedModel:
             artifact: Path = self._cache.artifact(version)
-            scorer, watched, why_not_compiled = load_scorer(artifact, version.facts, load_pipeline)
+            scorer, watched, why_not_compiled = load_scorer(self._form, artifact, version.facts, load_pipeline)
             return ServedModel(version, scorer, watched, artifact, loaded_at, why_not_compiled)
 
         loaded: ServedModel = self._offload(verified)

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 from loan_api.adapters.registry.mlflow_source import MlflowModels
 from loan_api.adapters.registry.pipelines import load_pipeline
+from loan_api.credit.form import Form
 from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.loading import load_scorer
 from loan_api.scoring.package import artifact_digest
@@ -17,7 +18,8 @@ from loan_api.settings import Settings
 class ReplayModels:
     """Fetches each model once. If `other` is given, that semantic version replaces all of them."""
 
-    def __init__(self, settings: Settings, other: str | None) -> None:
+    def __init__(self, form: Form, settings: Settings, other: str | None) -> None:
+        self._form = form
         self._settings = settings
         self._other = other
         self._load = cache(self._loaded)
@@ -46,5 +48,5 @@ class ReplayModels:
             if artifact_digest(artifact) != models.digest_of(entry):
                 raise ModelUnavailableError(f"the files of version {entry.version} differ from the registered ones")
             described = models.describe(entry, artifact)
-            scorer, _, _ = load_scorer(artifact, described.facts, load_pipeline)
+            scorer, _, _ = load_scorer(self._form, artifact, described.facts, load_pipeline)
             return scorer, described.facts.threshold, described.semantic_version

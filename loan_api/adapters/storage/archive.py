@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from loan_api.credit.form import Form
 from loan_api.services.audit import (
     DecisionName,
     FoundDecision,
@@ -24,18 +25,20 @@ _PATIENCE = 5.0
 
 
 class DatabaseArchive:
-    """The decisions in the database at `url`. `run_in_thread` runs a function without blocking the loop.
+    """The decisions on applications of a form in the database at `url`.
 
-    Nothing outlives a call, so no two threads share a lock. SQLAlchemy is imported by the first call: most workers
-    never need it.
+    `run_in_thread` runs a function without blocking the loop. Nothing outlives a call, so no two threads share a lock.
+    SQLAlchemy is imported by the first call: most workers never need it.
     """
 
     def __init__(
         self,
+        form: Form,
         url: str,
         run_in_thread: Callable[[Callable[[], Any]], Any] = lambda function: function(),
         patience: float = _PATIENCE,
     ) -> None:
+        self._form = form
         self._url = url
         self._run_in_thread = run_in_thread
         self._patience = patience
@@ -46,7 +49,7 @@ class DatabaseArchive:
         def query(connection: "Connection") -> FoundDecision | RecordedBatch | None:
             from loan_api.adapters.storage.decision_reader import find
 
-            return find(connection, name)
+            return find(self._form, connection, name)
 
         return self._run(query)
 
@@ -56,7 +59,7 @@ class DatabaseArchive:
         def query(connection: "Connection") -> Page:
             from loan_api.adapters.storage.decision_pages import read_page
 
-            return read_page(connection, search, start, limit)
+            return read_page(self._form, connection, search, start, limit)
 
         return self._run(query)
 

@@ -19,6 +19,7 @@ from loan_api.adapters.storage.decision_reader import (
 )
 from loan_api.adapters.storage.ids import within
 from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.credit.form import Form
 from loan_api.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName, Page, RecordedDecision, Search
 
@@ -33,6 +34,7 @@ _NEWEST = "g"
 
 
 def read_page(
+    form: Form,
     connection: Connection,
     search: Search,
     start: DecisionName | None,
@@ -42,7 +44,7 @@ def read_page(
     heads: int = _HEADS,
 ) -> Page:
     """Return at most `limit` matching decisions from `start` on, after examining about `examined` records."""
-    scan = _Scan(connection, search, limit, examined, heads)
+    scan = _Scan(form, connection, search, limit, examined, heads)
     position: DecisionName | None = start or DecisionName(_NEWEST)
     while position is not None and scan.goes_on:
         position = scan.step(position)
@@ -64,7 +66,10 @@ class _Barrier:
 class _Scan:
     """The work for one page. A position without a row means everything below that id."""
 
-    def __init__(self, connection: Connection, search: Search, limit: int, examined: int, heads: int) -> None:
+    def __init__(
+        self, form: Form, connection: Connection, search: Search, limit: int, examined: int, heads: int
+    ) -> None:
+        self._form = form
         self._connection = connection
         self._search = search
         self._limit = limit
@@ -108,7 +113,7 @@ class _Scan:
         ).all()
         for row in rows:
             try:
-                self.found.append(single_decision(row))
+                self.found.append(single_decision(self._form, row))
             except UnreadableRecordError:
                 self.unreadable.append(row.id)
         if len(rows) == room:
@@ -140,12 +145,12 @@ class _Scan:
         """Return where to continue in the batch, or None at its end."""
         wanted = list(range(start, batch.rows))
         if self._search.prediction is not None:
-            _, _, predictions = batch_columns(batch.id, batch.rows, batch.content)
+            _, _, predictions = batch_columns(self._form, batch.id, batch.rows, batch.content)
             wanted = [row for row in wanted if predictions[row] == self._search.prediction]
         if self._search.outcome is not None:
             wanted = [row for row in wanted if _filter_value(last.get(row)) == self._search.outcome]
         rows = wanted[: self._room]
-        self.found += batch_decisions(batch, rows, last)
+        self.found += batch_decisions(self._form, batch, rows, last)
         return None if len(rows) == len(wanted) else DecisionName(batch.id, rows[-1] + 1)
 
     def _barrier(self, below: str) -> _Barrier | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect, exists, select
 
 from loan_api.adapters.storage.tables import batches, decisions, outcomes
+from loan_api.credit.form import Form
 from loan_api.errors import UnreadableRecordError
 from loan_api.formats.batch_content import unpack
 from loan_api.scoring.columns import Columns, applications_of, columns_of
@@ -22,14 +23,14 @@ from loan_api.services.audit import (
 from loan_api.services.decision_log import Decider
 
 
-def find(connection: Connection, name: DecisionName) -> FoundDecision | RecordedBatch | None:
+def find(form: Form, connection: Connection, name: DecisionName) -> FoundDecision | RecordedBatch | None:
     """Return a decision or, for a name without a row, possibly a batch. Raises UnreadableRecordError."""
     if name.row is None:
         single = connection.execute(
             select(decisions, last_outcome(decisions).label("outcome")).where(decisions.c.id == name.recorded_id)
         ).first()
         if single is not None:
-            return FoundDecision(single_decision(single), reported_outcomes(connection, name))
+            return FoundDecision(single_decision(form, single), reported_outcomes(connection, name))
     columns = batch_head_columns() if name.row is None else [batches]
     batch = connection.execute(select(*columns).where(batches.c.id == name.recorded_id)).first()
     if batch is None:
@@ -42,7 +43,7 @@ def find(connection: Connection, name: DecisionName) -> FoundDecision | Recorded
         return None
     history = reported_outcomes(connection, name)
     last = {name.row: history[-1].outcome} if history else {}
-    return FoundDecision(batch_decisions(batch, [name.row], last)[0], history)
+    return FoundDecision(batch_decisions(form, batch, [name.row], last)[0], history)
 
 
 def reported_outcomes(connection: Connection, name: DecisionName) -> list[ReportedOutcome]:
@@ -87,9 +88,9 @@ def batch_head_columns() -> list[ColumnElement[Any]]:
     return [column for column in batches.c if column is not batches.c.content]
 
 
-def single_decision(row: Row[Any]) -> RecordedDecision:
+def single_decision(form: Form, row: Row[Any]) -> RecordedDecision:
     """Return the decision in a row of `decisions` with its `outcome`. Raises UnreadableRecordError."""
-    single_columns([row])
+    single_columns(form, [row])
     return RecordedDecision(
         decision_id=row.id,
         endpoint=cast(Endpoint, row.endpoint),
@@ -103,9 +104,11 @@ def single_decision(row: Row[Any]) -> RecordedDecision:
     )
 
 
-def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]) -> list[RecordedDecision]:
+def batch_decisions(
+    form: Form, batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]
+) -> list[RecordedDecision]:
     """Return the decisions in these rows of a batch; `last` maps rows to outcomes. Raises UnreadableRecordError."""
-    applications, probabilities, predictions = batch_columns(batch.id, batch.rows, batch.content)
+    applications, probabilities, predictions = batch_columns(form, batch.id, batch.rows, batch.content)
     decider = Decider.of_row(batch)
     return [
         RecordedDecision(
@@ -119,15 +122,15 @@ def batch_decisions(batch: Row[Any], rows: Sequence[int], last: Mapping[int, int
             prediction=int(predictions[row]),
             outcome=last.get(row),
         )
-        for row, features in zip(rows, applications_of(applications, rows), strict=True)
+        for row, features in zip(rows, applications_of(form, applications, rows), strict=True)
     ]
 
 
-def single_columns(rows: Sequence[Row[Any]]) -> Columns:
+def single_columns(form: Form, rows: Sequence[Row[Any]]) -> Columns:
     """Return the applications of some single decisions. Raises UnreadableRecordError naming the first and the last."""
     try:
-        columns = columns_of([row.features for row in rows])
-        is_whole = bool(np.isfinite(list(columns.values())).all())
+        columns = columns_of(form, [row.features for row in rows])
+        is_whole = all(feature.optional or np.isfinite(columns[feature.name]).all() for feature in form.features)
     except (KeyError, TypeError, ValueError):
         is_whole = False
     if not is_whole:
@@ -136,10 +139,12 @@ def single_columns(rows: Sequence[Row[Any]]) -> Columns:
     return columns
 
 
-def batch_columns(batch_id: str, rows: int, content: bytes) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
+def batch_columns(
+    form: Form, batch_id: str, rows: int, content: bytes
+) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
     """Unpack a batch: applications, n probabilities, n predictions. Raises UnreadableRecordError naming the batch."""
     try:
-        unpacked = unpack(content)
+        unpacked = unpack(form, content)
     except UnreadableRecordError as error:
         raise UnreadableRecordError(f"A record cannot be read: {batch_id} ({error}).") from error
     if len(unpacked[2]) != rows:

@@ -18,6 +18,7 @@ from loan_api.adapters.storage.decision_reader import (
 )
 from loan_api.adapters.storage.ids import within
 from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.credit.form import Form
 from loan_api.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName
 from loan_api.services.decision_chunks import DecisionChunk
@@ -31,6 +32,7 @@ _Entry = tuple[str, Row[Any]]
 
 
 def stream(
+    form: Form,
     connection: Connection,
     since: datetime | None,
     until: datetime | None,
@@ -42,7 +44,7 @@ def stream(
     Damaged records are skipped; `unreadable` is called with the id of each, a decision or a batch. No transaction spans
     two reads, so that SQLite can checkpoint in between.
     """
-    reader = _Reader(connection, since, until, model_version)
+    reader = _Reader(form, connection, since, until, model_version)
     entries = merge(reader.singles(), reader.heads(), key=lambda entry: entry[1].id)
     for kind, group in groupby(entries, key=lambda entry: entry[0]):
         rows = (row for _, row in group)
@@ -57,15 +59,21 @@ def stream(
         else:
             for _, same in groupby(rows, key=Decider.of_row):
                 for some in _in_pieces(same):
-                    chunk = _single_chunk(some, unreadable)
+                    chunk = _single_chunk(form, some, unreadable)
                     if len(chunk):
                         yield chunk
 
 
 class _Reader:
     def __init__(
-        self, connection: Connection, since: datetime | None, until: datetime | None, model_version: str | None
+        self,
+        form: Form,
+        connection: Connection,
+        since: datetime | None,
+        until: datetime | None,
+        model_version: str | None,
     ) -> None:
+        self._form = form
         self._connection = connection
         self._since, self._until, self._model_version = since, until, model_version
 
@@ -86,7 +94,7 @@ class _Reader:
         content = self._connection.execute(select(batches.c.content).where(batches.c.id == head.id)).scalar_one()
         last = last_outcomes(self._connection, head.id)
         self._connection.rollback()
-        applications, probabilities, predictions = batch_columns(head.id, head.rows, content)
+        applications, probabilities, predictions = batch_columns(self._form, head.id, head.rows, content)
         return DecisionChunk(
             decider=Decider.of_row(head),
             endpoint="batch",
@@ -113,13 +121,13 @@ class _Reader:
             after = rows[-1].id
 
 
-def _single_chunk(rows: list[Row[Any]], unreadable: Callable[[str], object]) -> DecisionChunk:
+def _single_chunk(form: Form, rows: list[Row[Any]], unreadable: Callable[[str], object]) -> DecisionChunk:
     decider = Decider.of_row(rows[0])
     try:
-        applications = single_columns(rows)
+        applications = single_columns(form, rows)
     except UnreadableRecordError:
-        rows = [row for row in rows if _is_readable(row, unreadable)]
-        applications = single_columns(rows)
+        rows = [row for row in rows if _is_readable(form, row, unreadable)]
+        applications = single_columns(form, rows)
     return DecisionChunk(
         decider=decider,
         endpoint="single",
@@ -133,9 +141,9 @@ def _single_chunk(rows: list[Row[Any]], unreadable: Callable[[str], object]) -> 
     )
 
 
-def _is_readable(row: Row[Any], unreadable: Callable[[str], object]) -> bool:
+def _is_readable(form: Form, row: Row[Any], unreadable: Callable[[str], object]) -> bool:
     try:
-        single_columns([row])
+        single_columns(form, [row])
     except UnreadableRecordError:
         unreadable(row.id)
         return False

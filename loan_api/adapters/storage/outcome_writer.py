@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
 from loan_api.adapters.storage.database import begin_exclusive
 from loan_api.adapters.storage.tables import batches, decisions, outcomes
-from loan_api.formats.batch_content import unpack
+from loan_api.formats.batch_content import unpack_answers
 from loan_api.services.audit import DecisionName, NewOutcome, OutcomeReport, ReportResult
 
 _IDS = 1000
@@ -121,7 +121,7 @@ def _decided(connection: Connection, names: Iterable[DecisionName]) -> Mapping[D
         batch = connection.execute(
             select(batches.c.content, batches.c.semantic_version, batches.c.decided_at).where(batches.c.id == batch_id)
         ).one()
-        _, probabilities, predictions = unpack(batch.content)
+        probabilities, predictions = unpack_answers(batch.content)
         for _, row in rows:
             prediction, probability = int(predictions[row]), float(probabilities[row])
             decided[DecisionName(batch_id, row)] = _Decided(

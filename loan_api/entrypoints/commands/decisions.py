@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loan_api.entrypoints.commands.settings import settings_or_exit
+from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.entrypoints.commands.time_spans import chosen_decisions
 from loan_api.errors import LoanError
 
@@ -42,8 +42,9 @@ def export(file: Path, since: datetime | None, until: datetime | None, model_ver
     if export_to is None:
         raise click.BadParameter("must end in .parquet or .csv", param_hint="FILE")
     unreadable: list[str] = []
+    form = form_or_exit(settings_or_exit())
     with _database() as connection:
-        rows = export_to(file, stream(connection, since, until, model_version, unreadable.append))
+        rows = export_to(form, file, stream(form, connection, since, until, model_version, unreadable.append))
     click.echo(f"{rows} decisions written to {file}.")
     _warn_of_waiting()
     _fail_for(unreadable)
@@ -71,12 +72,13 @@ def replay(
     from loan_api.services.replay import replay as replayed
 
     settings = settings_or_exit()
+    form = form_or_exit(settings)
     scored = differing = 0
     unreadable: list[str] = []
     with _database() as connection:
-        models = ReplayModels(settings, other)
-        chunks = stream(connection, since, until, model_version, unreadable.append)
-        for count, differences in replayed(chunks, models.of, limit):
+        models = ReplayModels(form, settings, other)
+        chunks = stream(form, connection, since, until, model_version, unreadable.append)
+        for count, differences in replayed(form, chunks, models.of, limit):
             scored += count
             for difference in differences:
                 differing += 1

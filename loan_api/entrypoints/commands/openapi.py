@@ -5,7 +5,7 @@ from typing import TextIO
 
 import click
 
-from loan_api.entrypoints.commands.settings import settings_or_exit
+from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 
 
 @click.command()
@@ -15,5 +15,5 @@ def openapi(file: TextIO) -> None:
     from loan_api.entrypoints.http.endpoints import Limits, openapi_document
 
     settings = settings_or_exit()
-    document = openapi_document(Limits(settings.max_batch_rows, settings.max_request_bytes))
+    document = openapi_document(form_or_exit(settings), Limits(settings.max_batch_rows, settings.max_request_bytes))
     file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loan_api.entrypoints.commands.settings import settings_or_exit
+from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.errors import LoanError
 from loan_api.formats.csv_text import MalformedCsvError, other_separator, read_csv
 from loan_api.services.audit import DecisionName, OutcomeObserver, OutcomeReport
@@ -45,7 +45,7 @@ def import_file(file: Path) -> None:
     lines, wrong = _read(file)
     numbers, reports = list(lines), list(lines.values())
     try:
-        archive = DatabaseArchive(settings.database_url, patience=_PATIENCE)
+        archive = DatabaseArchive(form_or_exit(settings), settings.database_url, patience=_PATIENCE)
         wrong |= {numbers[place]: _UNKNOWN for place in archive.unknown([report.name for report in reports])}
         if wrong:
             raise click.ClickException(_complaint(file, wrong))

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from loan_api.entrypoints.commands.settings import settings_or_exit
+from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.errors import LoanError, StorageError
 from loan_api.home import sqlite_url
 from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
@@ -17,7 +17,9 @@ _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicor
 @click.command(short_help="Prepare the database and the password.")
 def init() -> None:
     """Check the settings, migrate the database and generate the password for /metrics."""
-    _prepare(_checked_settings(), may_be_unavailable=False)
+    settings = _checked_settings()
+    form_or_exit(settings)
+    _prepare(settings, may_be_unavailable=False)
 
 
 @click.command(short_help="Serve until Ctrl-C.")
@@ -30,6 +32,7 @@ def serve(announce: bool) -> None:
     from loan_api.entrypoints.server.listening import listen
 
     settings = _checked_settings()
+    form_or_exit(settings)
     try:
         # First, so that starting on a port that is in use changes nothing.
         listener = listen(settings.host, settings.port)

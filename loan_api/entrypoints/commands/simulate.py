@@ -2,16 +2,15 @@
 
 import os
 import signal
-from pathlib import Path
 from random import Random
 
 import click
 
-from loan_api.entrypoints.commands.settings import settings_or_exit
+from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.entrypoints.simulation.applicants import Applicants
 from loan_api.entrypoints.simulation.scenarios import SCENARIOS, heavy_batch
 from loan_api.entrypoints.simulation.traffic import Service, Traffic
-from loan_api.settings import locate_dataset
+from loan_api.settings import Settings, SettingsError, locate_dataset
 
 _KEY_VARIABLE = "LOAN_API_KEY"
 _DESCRIPTIONS = " ".join(f"{name}: {scenario.description}." for name, scenario in SCENARIOS.items())
@@ -30,7 +29,7 @@ def simulate(scenario: str, rate: float, seconds: float | None, url: str | None,
     """Run a scenario until its time is over or the user stops it."""
     settings = settings_or_exit()
     played, random = SCENARIOS[scenario], Random(seed)  # noqa: S311  # no secret
-    applicants = _applicants(locate_dataset(settings.dataset_path), random)
+    applicants = _applicants(settings, random)
     service = Service(url or f"http://127.0.0.1:{settings.port}", os.environ.get(_KEY_VARIABLE))
     traffic = Traffic(
         service,
@@ -47,8 +46,9 @@ def simulate(scenario: str, rate: float, seconds: float | None, url: str | None,
         click.echo(f"{count:>8}  {path}  {status}")
 
 
-def _applicants(file: Path, random: Random) -> Applicants:
+def _applicants(settings: Settings, random: Random) -> Applicants:
+    form = form_or_exit(settings)
     try:
-        return Applicants.read(file, random)
-    except (OSError, ValueError) as error:
+        return Applicants.read(form, locate_dataset(settings), random)
+    except (OSError, ValueError, SettingsError) as error:
         raise click.ClickException(f"cannot use the data set: {error}") from error

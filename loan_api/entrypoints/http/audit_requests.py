@@ -263,7 +263,7 @@ def decode_search(query: Mapping[str, Sequence[str]]) -> tuple[Search, DecisionN
     """Decode the filters, the decision to start from, and the page size. Raises RequestRefusedError."""
     repeated = {name: [_REPEATED] for name, values in query.items() if len(values) > 1}
     if repeated:
-        raise RequestRefusedError(Refusals.of(repeated))
+        raise RequestRefusedError(Refusals.of(repeated, ()))
     filters = dict(_loaded(_search, {name: value for name, (value,) in query.items()}))
     limit, start = filters.pop("limit"), filters.pop("cursor", None)
     if "prediction" in filters:
@@ -279,12 +279,13 @@ def cursor_of(following: DecisionName | None) -> str | None:
 def refusals_of_unknown(positions: list[int]) -> RequestRefusedError:
     """Return the error for outcomes, given by their positions, of unknown decisions."""
     unknown = Refusal("No decision with this id is recorded.", "not_allowed")
-    return RequestRefusedError(Refusals.of({"outcomes": {place: {"decision_id": [unknown]} for place in positions}}))
+    messages = {"outcomes": {place: {"decision_id": [unknown]} for place in positions}}
+    return RequestRefusedError(Refusals.of(messages, ()))
 
 
 def _loaded(schema: Schema, given: Any) -> Mapping[str, Any]:
     try:
         loaded: Mapping[str, Any] = schema.load(given)
     except ValidationError as error:
-        raise RequestRefusedError(Refusals.of(error.messages)) from None
+        raise RequestRefusedError(Refusals.of(error.messages, ())) from None
     return loaded

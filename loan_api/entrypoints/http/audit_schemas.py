@@ -1,11 +1,12 @@
 """Schemas of the audit endpoints' responses, used for documentation only."""
 
+from dataclasses import dataclass
+
 from marshmallow import Schema, fields
 
-from loan_api.credit.features import example_application
 from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME
 from loan_api.entrypoints.http.schemas import EXAMPLE_ID
-from loan_api.formats.schemas import ApplicationSchema
+from loan_api.formats.applications import ApplicationCodec
 
 _ID = {
     "description": "Id of the decision. For a row of a batch, `BATCH_ID:ROW`.",
@@ -45,10 +46,9 @@ class _DecidedSchema(Schema):
     )
 
 
-class RecordedDecisionSchema(_DecidedSchema):
+class _RecordedDecision(_DecidedSchema):
     """A recorded decision."""
 
-    features = fields.Nested(ApplicationSchema, required=True, metadata={"example": example_application()})
     probability = fields.Float(
         required=True, metadata={"description": "Probability of approval.", "minimum": 0, "maximum": 1, "example": 0.85}
     )
@@ -58,7 +58,7 @@ class RecordedDecisionSchema(_DecidedSchema):
     )
 
 
-class FoundDecisionSchema(RecordedDecisionSchema):
+class _FoundDecision(_RecordedDecision):
     """A recorded decision with its outcome reports."""
 
     outcomes = fields.List(
@@ -76,13 +76,9 @@ class FoundBatchSchema(_DecidedSchema):
     approved = fields.Integer(required=True, metadata={"description": "Number of approved applications.", "example": 1})
 
 
-FOUND_SCHEMA = {"oneOf": [FoundDecisionSchema, FoundBatchSchema]}
-
-
-class DecisionPageSchema(Schema):
+class _DecisionPage(Schema):
     """A page of decisions, newest first."""
 
-    decisions = fields.List(fields.Nested(RecordedDecisionSchema), required=True)
     unreadable = fields.List(
         fields.String(metadata={"example": EXAMPLE_ID}),
         required=True,
@@ -108,3 +104,20 @@ class OutcomeCountSchema(Schema):
 
     new = fields.Integer(required=True, metadata={"description": "Number of reports stored."})
     known = fields.Integer(required=True, metadata={"description": "Number of duplicates ignored."})
+
+
+@dataclass(frozen=True)
+class DecisionSchemas:
+    """The schemas of responses that contain applications."""
+
+    found: type[Schema]
+    page: type[Schema]
+
+
+def decision_schemas(codec: ApplicationCodec) -> DecisionSchemas:
+    """Return the schemas for the applications of a form."""
+    features = fields.Nested(codec.schema, required=True, metadata={"example": codec.form.example()})
+    recorded = _RecordedDecision.from_dict({"features": features}, name="RecordedDecision")
+    found = _FoundDecision.from_dict({"features": features}, name="FoundDecision")
+    decisions = fields.List(fields.Nested(recorded), required=True)
+    return DecisionSchemas(found, _DecisionPage.from_dict({"decisions": decisions}, name="DecisionPage"))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from loan_api.credit.features import NUMBERS
+from loan_api.credit.form import Form
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.audit_requests import (
     OutcomeReportSchema,
@@ -16,22 +16,22 @@ from loan_api.entrypoints.http.audit_requests import (
     refusals_of_unknown,
 )
 from loan_api.entrypoints.http.audit_schemas import (
-    FOUND_SCHEMA,
-    DecisionPageSchema,
+    FoundBatchSchema,
     OutcomeCountSchema,
     OutcomeStateSchema,
+    decision_schemas,
 )
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
 from loan_api.entrypoints.http.body import read_json
 from loan_api.entrypoints.http.requests import current_request
 from loan_api.errors import UnknownDecisionsError
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import JSON
 from loan_api.formats.timestamps import exact_utc_text
 from loan_api.services.audit import AuditService, FoundDecision, RecordedBatch, RecordedDecision, ReportedOutcome
 
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
-_WHOLE = tuple(number.name for number in NUMBERS if number.whole)
 _ID_DESCRIPTION = "A `decision_id`, a `batch_id`, or `BATCH_ID:ROW` for one row of a batch (rows count from 0)."
 _ID_PARAMETER = {
     "name": "decision_id",
@@ -42,8 +42,12 @@ _ID_PARAMETER = {
 }
 
 
-def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: int) -> LoanBlueprint:
+def decisions_blueprint(
+    codec: ApplicationCodec, audit: AuditService, guard: Guard, max_request_bytes: int
+) -> LoanBlueprint:
     """Create the endpoints for looking up decisions and reporting outcomes."""
+    form, schemas = codec.form, decision_schemas(codec)
+    found_schema = {"oneOf": [schemas.found, FoundBatchSchema]}
     blueprint = LoanBlueprint(
         "decisions", __name__, description="Look up recorded decisions and report how the loans turned out."
     )
@@ -51,7 +55,7 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
     @blueprint.route("/decisions/<decision_id>", parameters=[_ID_PARAMETER])
     @blueprint.doc(operationId="getDecision")
     @blueprint.needs("audit")
-    @blueprint.response(200, FOUND_SCHEMA, description="The decision, or the summary of a batch.")
+    @blueprint.response(200, found_schema, description="The decision, or the summary of a batch.")
     @blueprint.problems(404, 500, 503)
     def get_decision(decision_id: str) -> dict[str, Any]:
         """Get a decision.
@@ -61,13 +65,13 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         """
         guard.require("audit")
         found = audit.find(decision_id)
-        return _batch(found) if isinstance(found, RecordedBatch) else _found(found)
+        return _batch(found) if isinstance(found, RecordedBatch) else _found(form, found)
 
     @blueprint.route("/decisions")
     @blueprint.doc(operationId="listDecisions")
     @blueprint.searches(SearchSchema)
     @blueprint.needs("audit")
-    @blueprint.response(200, DecisionPageSchema, description="A page of decisions.")
+    @blueprint.response(200, schemas.page, description="A page of decisions.")
     @blueprint.problems(422, 500, 503)
     def list_decisions() -> dict[str, Any]:
         """Search decisions.
@@ -79,7 +83,7 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
         guard.require("audit")
         page = audit.search(*decode_search(current_request().args.to_dict(flat=False)))
         return {
-            "decisions": [_decision(decision) for decision in page.decisions],
+            "decisions": [_decision(form, decision) for decision in page.decisions],
             "unreadable": list(page.unreadable),
             "next_cursor": cursor_of(page.following),
         }
@@ -127,14 +131,15 @@ def decisions_blueprint(audit: AuditService, guard: Guard, max_request_bytes: in
     return blueprint
 
 
-def _found(found: FoundDecision) -> dict[str, Any]:
-    return _decision(found.decision) | {"outcomes": _reports(found.outcomes)}
+def _found(form: Form, found: FoundDecision) -> dict[str, Any]:
+    return _decision(form, found.decision) | {"outcomes": _reports(found.outcomes)}
 
 
-def _decision(decision: RecordedDecision) -> dict[str, Any]:
-    features = dict(decision.features)
+def _decision(form: Form, decision: RecordedDecision) -> dict[str, Any]:
     # Features are scored as floats. Return whole numbers as they were sent.
-    features |= {name: int(features[name]) for name in _WHOLE}
+    whole = {number.name for number in form.numbers if number.whole}
+    recorded = {name: decision.features.get(name) for name in form.names}
+    features = {name: int(value) if name in whole and value is not None else value for name, value in recorded.items()}
     return {
         "decision_id": decision.decision_id,
         "endpoint": decision.endpoint,

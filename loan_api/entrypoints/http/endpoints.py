@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 
+from loan_api.credit.form import Form
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.decisions import decisions_blueprint
 from loan_api.entrypoints.http.health import health_blueprint
@@ -14,6 +15,7 @@ from loan_api.entrypoints.http.metrics import metrics_blueprint
 from loan_api.entrypoints.http.model import model_blueprint
 from loan_api.entrypoints.http.openapi import bypass_documentation_wrappers, document_api
 from loan_api.entrypoints.http.predictions import predictions_blueprint
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.services.access import Access
 from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import AuditService
@@ -45,17 +47,17 @@ class Limits:
 
 
 def register_endpoints(
-    app: Flask, views: Collaborators, limits: Limits, metrics_user: tuple[str, str]
+    app: Flask, codec: ApplicationCodec, views: Collaborators, limits: Limits, metrics_user: tuple[str, str]
 ) -> dict[str, Any]:
     """Register all endpoints and return their OpenAPI document. `metrics_user` is the login for /metrics."""
-    api = document_api(app)
+    api = document_api(app, codec.form)
     guard = Guard(views.access)
     for blueprint in (
         predictions_blueprint(
-            views.predictions, guard, views.shedder, views.budget, limits.batch_rows, limits.request_bytes
+            codec, views.predictions, guard, views.shedder, views.budget, limits.batch_rows, limits.request_bytes
         ),
-        decisions_blueprint(views.audit, guard, limits.request_bytes),
-        model_blueprint(views.registry),
+        decisions_blueprint(codec, views.audit, guard, limits.request_bytes),
+        model_blueprint(codec.form, views.registry),
         health_blueprint(views.health),
         keys_blueprint(views.access, guard),
         metrics_blueprint(views.expose_metrics, *metrics_user),
@@ -66,7 +68,8 @@ def register_endpoints(
     return document
 
 
-def openapi_document(limits: Limits) -> dict[str, Any]:
+def openapi_document(form: Form, limits: Limits) -> dict[str, Any]:
     """Return the OpenAPI document without starting a service: the views are registered but never called."""
     unused: Any = {field.name: None for field in fields(Collaborators)}
-    return register_endpoints(Flask("loan_api", static_folder=None), Collaborators(**unused), limits, ("", ""))
+    app, codec = Flask("loan_api", static_folder=None), ApplicationCodec(form)
+    return register_endpoints(app, codec, Collaborators(**unused), limits, ("", ""))

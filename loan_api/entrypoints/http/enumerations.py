@@ -1,8 +1,9 @@
-"""The enumerations of the API. Those of an application's features are derived from their declaration."""
+"""The enumerations of the API, except those of an application's features, which are derived from the form."""
 
 from typing import get_args
 
-from loan_api.formats.enumerations import CATEGORIES, Enumeration
+from loan_api.credit.features import Effect
+from loan_api.formats.enumerations import Enumeration
 from loan_api.services.access import SCOPES
 from loan_api.services.audit import Endpoint
 from loan_api.services.health import HealthStatus
@@ -22,6 +23,7 @@ HEALTH_STATUS = Enumeration.of(
     *get_args(HealthStatus),
 )
 FEATURE_TYPE = Enumeration.of("FeatureType", "The type of a feature's values.", "integer", "number", "category")
+EFFECT = Enumeration.of("Effect", "A direction of the approval probability.", *get_args(Effect))
 SCORER = Enumeration.of(
     "Scorer",
     "The implementation that computes probabilities: the model's compiled form or its reference pipeline.",
@@ -29,4 +31,4 @@ SCORER = Enumeration.of(
     "pipeline",
 )
 
-ENUMERATIONS = (DECISION, OUTCOME, OUTCOME_FILTER, ENDPOINT, SCOPE, HEALTH_STATUS, FEATURE_TYPE, SCORER, *CATEGORIES)
+ENUMERATIONS = (DECISION, OUTCOME, OUTCOME_FILTER, ENDPOINT, SCOPE, HEALTH_STATUS, FEATURE_TYPE, EFFECT, SCORER)

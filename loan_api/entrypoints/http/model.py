@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from loan_api.credit.features import FEATURES, describe
+from loan_api.credit.features import describe
+from loan_api.credit.form import Form
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
 from loan_api.entrypoints.http.schemas import ModelSchema
 from loan_api.formats.timestamps import utc_text
 from loan_api.services.model_registry import ModelRegistry
 
 
-def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
+def model_blueprint(form: Form, registry: ModelRegistry) -> LoanBlueprint:
     """Create the endpoint that describes the served model."""
     blueprint = LoanBlueprint("model", __name__, description="Inspect the model that makes the decisions.")
 
@@ -36,7 +37,7 @@ def model_blueprint(registry: ModelRegistry) -> LoanBlueprint:
             "scorer_reason": served.why_not_compiled,
             "threshold": facts.threshold,
             "metrics": dict(facts.metrics),
-            "features": [describe(feature) for feature in FEATURES],
+            "features": [describe(feature) for feature in form.features],
             "dataset_digest": facts.dataset_digest,
             "feature_schema_digest": facts.feature_schema_digest,
             "run_id": version.run_id,

@@ -17,10 +17,12 @@ from flask_smorest import Api
 from marshmallow import Schema
 from werkzeug.wrappers import Response as Redirect
 
+from loan_api.credit.form import Form
 from loan_api.entrypoints.http.access import KEY_HEADER
 from loan_api.entrypoints.http.blueprint import BEARER, HEADER, REQUEST_ID, unwrapped
 from loan_api.entrypoints.http.enumerations import ENUMERATIONS
 from loan_api.entrypoints.http.schemas import ProblemSchema
+from loan_api.formats.enumerations import category_enumerations
 
 # The version of the API, not of the model. It changes when the contract with clients does.
 _VERSION = "1.0.0"
@@ -37,7 +39,7 @@ and press *Execute*.
 
 **Conventions**
 
-- Amounts are in rupees and loan terms in years. Times are RFC 3339, in UTC.
+- Each feature of an application documents its unit. Times are RFC 3339, in UTC.
 - `probability` is the probability of approval. `prediction` is 1 if it reaches the model's threshold, otherwise 0.
 - Errors are problem details (RFC 9457). A 422 lists all invalid fields at once.
 - A 503 includes `Retry-After`.
@@ -75,7 +77,7 @@ _PAGE = f"""\
 """
 
 
-def document_api(app: Flask) -> Api:
+def document_api(app: Flask, form: Form) -> Api:
     """Serve the document and Swagger UI. Blueprints registered on the returned Api appear in the document."""
     app.config.update(
         API_TITLE=_TITLE,
@@ -117,7 +119,7 @@ def document_api(app: Flask) -> Api:
             "schema": {"type": "string"},
         },
     )
-    for enumeration in ENUMERATIONS:
+    for enumeration in (*ENUMERATIONS, *category_enumerations(form).values()):
         components.schema(enumeration.name, enumeration.schema)
     app.register_blueprint(_swagger_ui())
     return api

@@ -9,16 +9,15 @@ from flask import Request, Response, g
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
-from loan_api.credit.features import example_application
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
 from loan_api.entrypoints.http.body import has_client_gone, media_type, read_in_pieces, read_json
 from loan_api.entrypoints.http.requests import current_request
 from loan_api.entrypoints.http.schemas import DecidedApplicationSchema, DecidedBatchSchema
 from loan_api.errors import SaturatedError
-from loan_api.formats.applications import decode_application
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, STREAMED
-from loan_api.formats.schemas import ApplicationSchema, batch_schema
+from loan_api.formats.csv_text import csv_line
 from loan_api.formats.timestamps import utc_text
 from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
@@ -45,6 +44,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def predictions_blueprint(
+    codec: ApplicationCodec,
     predictions: PredictionService,
     guard: Guard,
     shedder: LoadShedder,
@@ -59,7 +59,7 @@ def predictions_blueprint(
     @blueprint.route("/predict", methods=["POST"])
     @blueprint.doc(operationId="predict")
     @blueprint.needs("score")
-    @blueprint.accepts({JSON: ApplicationSchema})
+    @blueprint.accepts({JSON: codec.schema})
     @blueprint.response(200, DecidedApplicationSchema, description="The decision.")
     @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
     def predict() -> Response:
@@ -74,7 +74,7 @@ def predictions_blueprint(
         except SaturatedError:
             predictions.note_saturation()
             raise
-        application = decode_application(read_json(current_request(), application_bytes))
+        application = codec.decode(read_json(current_request(), application_bytes))
         decided = predictions.decide(application, g.request_id)
         g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
         answer = _Prediction(
@@ -89,7 +89,7 @@ def predictions_blueprint(
     @blueprint.route("/predict/batch", methods=["POST"])
     @blueprint.doc(operationId="predictBatch")
     @blueprint.needs("score")
-    @blueprint.accepts(_batch_bodies(max_batch_rows))
+    @blueprint.accepts(_batch_bodies(codec, max_batch_rows))
     @blueprint.response(
         200, DecidedBatchSchema, description="The decisions, in the order of the applications.", headers=_BATCH_HEADERS
     )
@@ -168,12 +168,12 @@ _BATCH_ANSWERS: Mapping[str, Any] = {
 }
 
 
-def _batch_bodies(max_rows: int) -> dict[str, Any]:
-    example = example_application()
-    line = json.dumps(example)
-    head, row = ",".join(example), ",".join(map(str, example.values()))
+def _batch_bodies(codec: ApplicationCodec, max_rows: int) -> dict[str, Any]:
+    example = codec.form.example()
+    line = json.dumps(example, ensure_ascii=False)
+    head, row = csv_line(example), csv_line(example.values())
     return {
-        JSON: batch_schema(max_rows),
+        JSON: codec.batch_schema(max_rows),
         NDJSON: {
             "type": "string",
             "description": "One application per line, as JSON.",
@@ -182,7 +182,7 @@ def _batch_bodies(max_rows: int) -> dict[str, Any]:
         CSV: {
             "type": "string",
             "description": "A header with the names of the features in any order, then one application per line.",
-            "example": f"{head}\n{row}\n{row}\n",
+            "example": f"{head}{row}{row}",
         },
         ARROW: {**_BINARY, "description": "An Arrow IPC stream with one column per feature."},
         PARQUET: {**_BINARY, "description": "A Parquet file with one column per feature."},

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from loan_api.entrypoints.http.enumerations import DECISION, FEATURE_TYPE, HEALTH_STATUS, SCOPE, SCORER
+from loan_api.entrypoints.http.enumerations import DECISION, EFFECT, FEATURE_TYPE, HEALTH_STATUS, SCOPE, SCORER
 
 _PREDICTION = DECISION.documented(description="1 approved, 0 rejected.", example=1)
 _PROBABILITY = {"description": "Probability of approval.", "minimum": 0, "maximum": 1, "example": 0.85}
@@ -91,12 +91,21 @@ class ProbeSchema(Schema):
 class FeatureSchema(Schema):
     """A feature of an application. Numbers have a unit and a range, categories have allowed values."""
 
-    name = fields.String(required=True, metadata={"example": "cibil_score"})
+    name = fields.String(required=True, metadata={"example": "income"})
     type = fields.Raw(required=True, metadata=FEATURE_TYPE.documented(example="integer"))
     description = fields.String(required=True)
+    group = fields.String(
+        required=True, metadata={"description": "Name under which reasons mention the feature.", "example": "income"}
+    )
+    optional = fields.Boolean(required=True, metadata={"description": "Whether the value may be null or absent."})
+    actionable = fields.Boolean(required=True, metadata={"description": "Whether the applicant can change the value."})
     unit = fields.String(metadata={"example": "points"})
-    minimum = fields.Integer(metadata={"format": "int64", "example": 300})
-    maximum = fields.Integer(metadata={"format": "int64", "example": 900})
+    minimum = fields.Float(metadata={"format": "double", "example": 300})
+    maximum = fields.Float(metadata={"format": "double", "example": 900})
+    effect = fields.Raw(
+        allow_none=True,
+        metadata=EFFECT.or_null(description="Effect of a larger value on the approval probability, all else equal."),
+    )
     allowed_values = fields.List(fields.String())
 
 
@@ -160,7 +169,7 @@ class FieldErrorSchema(Schema):
         required=True,
         metadata={
             "description": "JSON pointer (RFC 6901) to the field in the request.",
-            "example": "/instances/3/cibil_score",
+            "example": "/instances/3/income",
         },
     )
     detail = fields.String(

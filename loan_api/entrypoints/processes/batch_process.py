@@ -18,6 +18,8 @@ from loan_api.adapters.ipc.handover import Handover
 from loan_api.adapters.recording.connection import RecorderConnection
 from loan_api.adapters.recording.protocol import Records
 from loan_api.adapters.registry.pipelines import load_pipeline
+from loan_api.credit.form import Form, parse_form, read_form
+from loan_api.formats.applications import ApplicationCodec
 from loan_api.logs import logging_config
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
 from loan_api.scoring.package import ReferencePackage
@@ -49,7 +51,8 @@ def main() -> None:
     logging.config.dictConfig(logging_config(settings.log_level))
     record = _recording(settings, socket.socket(fileno=handover.recorder_queue.sending))
     batches = socket.socket(fileno=handover.batch_queue.receiving)
-    BatchServer(batches, sys.stdin.fileno(), _scorer_of, record).serve()
+    form = parse_form(handover.form) if handover.form is not None else read_form(settings.features_path)
+    BatchServer(ApplicationCodec(form), batches, sys.stdin.fileno(), _Models(form).of, record).serve()
 
 
 def memory_limit(settings: Settings) -> int:
@@ -64,24 +67,29 @@ def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecor
     return lambda record: connection.record(Records.of([record]))
 
 
-def _scorer_of(job: BatchJob) -> tuple[Scorer, WatchedDistribution]:
-    return _load(job.artifact, job.scorer)
+class _Models:
+    """The served model and, during a change, its predecessor."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._load = lru_cache(maxsize=2)(self._loaded)
+
+    def of(self, job: BatchJob) -> tuple[Scorer, WatchedDistribution]:
+        """Return the model that the worker has verified and chosen."""
+        return self._load(job.artifact, job.scorer)
+
+    def _loaded(self, artifact: str, scorer: str) -> tuple[Scorer, WatchedDistribution]:
+        package = ReferencePackage.read(Path(artifact))
+        form = package.model_form(self._form)
+        return _scorer(form, Path(artifact), scorer), WatchedDistribution(form, package.distribution)
 
 
-# The served model and, during a change, its predecessor.
-@lru_cache(maxsize=2)
-def _load(artifact: str, scorer: str) -> tuple[Scorer, WatchedDistribution]:
-    """Load the model that the worker has verified and chosen."""
-    distribution = ReferencePackage.read(Path(artifact)).distribution
-    return _scorer(Path(artifact), scorer), WatchedDistribution(distribution)
-
-
-def _scorer(artifact: Path, name: str) -> Scorer:
+def _scorer(form: Form, artifact: Path, name: str) -> Scorer:
     if name == CompiledScorer.name:
-        return CompiledForm.read(artifact).scorer()
+        return CompiledForm.read(form, artifact).scorer()
     from loan_api.scoring.pipeline import PipelineScorer
 
-    return PipelineScorer(load_pipeline(artifact))
+    return PipelineScorer(form, load_pipeline(artifact))
 
 
 if __name__ == "__main__":

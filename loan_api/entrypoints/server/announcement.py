@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 
-from loan_api.credit.features import example_application
+from loan_api.credit.form import read_form
 from loan_api.settings import read_settings
 
 _WAIT_SECONDS = 120
@@ -23,7 +23,7 @@ def announce() -> None:
     if not _becomes_ready(f"{base}/health/ready"):
         print(f"The service is not ready after {_WAIT_SECONDS} s; {base}/health shows the reason.", flush=True)
         return
-    body = json.dumps(example_application())
+    body = json.dumps(read_form(settings.features_path).example(), ensure_ascii=False)
     key = " -H 'X-API-Key: …'" if settings.api_keys_file else ""
     print(
         f"""

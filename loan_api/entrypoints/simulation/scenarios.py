@@ -13,6 +13,8 @@ _BATCH_ROWS = 100
 _HEAVY_ROWS = 200
 _BATCH_SHARE = 0.02
 _BAD_SHARE = 0.3
+# As a fraction of the spread of the data.
+_DRIFT = 0.3
 
 
 @dataclass(frozen=True)
@@ -53,41 +55,49 @@ def _steady(applicants: Applicants, random: Random) -> Call:
     return _single(applicants.draw())
 
 
-def _drifted(applicant: Applicant) -> Applicant:
-    """Return a poorer, riskier applicant who asks for more. The outcome stays the same, unknown to the model."""
-    application = applicant.application
-    changed = application | {
-        "cibil_score": max(300, application["cibil_score"] - 150),
-        "income_annum": max(1, int(application["income_annum"] * 0.4)),
-        "loan_amount": int(application["loan_amount"] * 1.6),
-    }
+def _drifted(applicants: Applicants, applicant: Applicant) -> Applicant:
+    """Return the applicant with every number moved against its effect or, if no number has one, upwards.
+
+    The outcome stays the same, unknown to the model.
+    """
+    form = applicants.form
+    moving = [number for number in form.numbers if number.effect is not None] or form.numbers
+    changed = dict(applicant.application)
+    for number in moving:
+        if changed[number.name] is not None:
+            step = _DRIFT * applicants.spreads[number.name]
+            moved = changed[number.name] + (-step if number.effect == "increasing" else step)
+            moved = min(max(moved, number.minimum), number.maximum)
+            changed[number.name] = round(moved) if number.whole else moved
     return Applicant(changed, applicant.outcome)
 
 
 def _drift(applicants: Applicants, random: Random) -> Call:
     if random.random() < _BATCH_SHARE:
-        return _batch(applicants, _BATCH_ROWS, _drifted)
-    return _single(_drifted(applicants.draw()))
+        return _batch(applicants, _BATCH_ROWS, lambda applicant: _drifted(applicants, applicant))
+    return _single(_drifted(applicants, applicants.draw()))
 
 
 def _errors(applicants: Applicants, random: Random) -> Call:
     good = applicants.draw()
     if random.random() >= _BAD_SHARE:
         return _single(good)
+    feature = random.choice(applicants.form.features)
     spoiled: list[Any] = [
-        good.application | {"cibil_score": 9_000},
-        good.application | {"loan_term": "twelve"},
-        {name: value for name, value in good.application.items() if name != "income_annum"},
-        good.application | {"shoe_size": 44},
+        good.application | {feature.name: "no such value"},
+        good.application | {feature.name: [1]},
+        {name: value for name, value in good.application.items() if name != feature.name},
+        good.application | {"unknown_field": 44},
         "not an application",
     ]
+    spoiled += [good.application | {number.name: number.maximum + 1} for number in applicants.form.numbers[:1]]
     return Call("/predict", json.dumps(random.choice(spoiled)).encode())
 
 
 SCENARIOS: Mapping[str, Scenario] = {
     "steady": Scenario("applications like the training data; no alert should fire", _steady),
     "drift": Scenario(
-        "poorer applicants who ask for more: feature drift, values out of range, performance below expectation",
+        "numbers moved against their effect: feature drift, values out of range, performance below expectation",
         _drift,
     ),
     "errors": Scenario("three in ten requests are invalid", _errors),

@@ -13,6 +13,7 @@ from loan_api.adapters.storage.decision_stream import stream
 from loan_api.formats.timestamps import parse_time
 from loan_api.services.audit import DecisionName, Search
 from tests.support.decisions import BATCH_ROWS, Acknowledged
+from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome, run_training
 from tests.support.processes import processes_of
 from tests.support.waiting import wait_until
@@ -56,7 +57,7 @@ def _decided(acknowledged: Acknowledged, since: datetime | None, until: datetime
 
 
 def _listed(url: str, since: datetime | None, until: datetime | None) -> list[str]:
-    archive = DatabaseArchive(url)
+    archive = DatabaseArchive(SHIPPED, url)
     found: list[str] = []
     page = archive.page(Search(since, until), None, _PAGE)
     while True:
@@ -69,7 +70,9 @@ def _listed(url: str, since: datetime | None, until: datetime | None) -> list[st
 def _exported(url: str, since: datetime | None, until: datetime | None) -> list[str]:
     damaged: list[str] = []
     with connected(url) as connection:
-        found = [each for chunk in stream(connection, since, until, None, damaged.append) for each in chunk.ids]
+        found = [
+            each for chunk in stream(SHIPPED, connection, since, until, None, damaged.append) for each in chunk.ids
+        ]
     assert damaged == []
     return found
 
