@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import time
 import urllib.error
@@ -23,7 +24,7 @@ def announce() -> None:
     if not _becomes_ready(f"{base}/health/ready"):
         print(f"The service is not ready after {_WAIT_SECONDS} s; {base}/health shows the reason.", flush=True)
         return
-    body = json.dumps(read_form(settings.features_path).example(), ensure_ascii=False)
+    body = shlex.quote(json.dumps(read_form(settings.features_path).example(), ensure_ascii=False))
     key = " -H 'X-API-Key: …'" if settings.api_keys_file else ""
     print(
         f"""
@@ -37,7 +38,7 @@ The service is ready. Press Ctrl-C to stop it.
 
 Request a decision:
 
-  curl -s {base}/predict -H 'Content-Type: application/json'{key} -d '{body}'
+  curl -s {base}/predict -H 'Content-Type: application/json'{key} -d {body}
 """,
         flush=True,
     )
