@@ -37,6 +37,8 @@ _RESERVED = frozenset(
 )
 # A range this wide is an order of magnitude rather than a scale.
 _WIDE = 1000
+# Beyond, not every whole number is a float64.
+_LARGEST_WHOLE = 2**53
 _SIGNS: Mapping[str, int] = {"increasing": 1, "decreasing": -1}
 
 
@@ -342,6 +344,8 @@ class _Table:
             self.wrong(name, "must be a finite number")
         elif whole and value != int(value):
             self.wrong(name, "must be a whole number, like the feature's values")
+        elif whole and abs(value) > _LARGEST_WHOLE:
+            self.wrong(name, f"must be at most ±{_LARGEST_WHOLE}: larger whole numbers are not exact")
         else:
             return int(value) if whole else value
         return None

@@ -77,10 +77,9 @@ def _field(feature: Feature, enumerations: Mapping[str, Enumeration]) -> fields.
         "maximum": feature.maximum,
         "x-unit": feature.unit,
     }
+    limits["format"] = "double"
     if feature.whole:
-        limits["format"] = "int32"
-    else:
-        limits["format"] = "double"
+        limits["format"] = "int32" if feature.minimum >= -(2**31) and feature.maximum < 2**31 else "int64"
     return NumberField(feature, metadata=_documented(feature) | limits)
 
 

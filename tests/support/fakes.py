@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
-from loan_api.errors import ModelUnavailableError, NotRecordedError
+from loan_api.errors import BatchTooLargeError, ModelUnavailableError, NotRecordedError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.scoring.columns import Application, Columns
 from loan_api.scoring.package import ModelFacts, ModelVersion
@@ -146,7 +146,11 @@ class InlineBatches:
         self, job: BatchJob, body: Sequence[bytes], model: ServedModel, is_gone: Callable[[], bool]
     ) -> tuple[BatchSummary, Iterable[bytes]]:
         codec = ApplicationCodec(self.form)
-        return run_batch(codec, job, b"".join(body), model.scorer, model.watched, self.log.record, is_gone)
+        try:
+            return run_batch(codec, job, b"".join(body), model.scorer, model.watched, self.log.record, is_gone)
+        except MemoryError as error:
+            # As a batch process answers that has reached its limit.
+            raise BatchTooLargeError("The batch needs more memory than one batch may use.") from error
 
 
 @dataclass

@@ -127,6 +127,10 @@ INVALID: list[tuple[Change, str]] = [
         replaced("maximum = 60", "maximum = 60.5"),
         "features.months.maximum: must be a whole number, like the feature's values",
     ),
+    (
+        replaced("maximum = 60", f"maximum = {2**53 + 2}"),
+        "features.months.maximum: must be at most ±9007199254740992: larger whole numbers are not exact",
+    ),
     (in_table("features.amount", "example = 0"), "features.amount.example: must lie between 1 and 1000"),
     (
         in_table("features.months", "example = 1.5"),

@@ -6,20 +6,29 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loan_api.adapters.storage.export import exporter_for
+from loan_api.credit.form import parse_form
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
 from loan_api.formats.refusals import RequestRefusedError
-from loan_api.scoring.columns import Columns, applications_of, columns_of
+from loan_api.scoring.columns import Application, Columns, applications_of, columns_of
+from loan_api.services.audit import Endpoint
+from loan_api.services.decision_chunks import DecisionChunk
+from loan_api.services.decision_log import Decider
+from loan_api.services.replay import replay
 from tests.support.batch_bodies import as_json, as_lines, file_of, stream_of
-from tests.support.forms import SMALL
+from tests.support.fakes import NOW
+from tests.support.forms import SMALL, SMALL_TEXT
 from tests.support.valid_applications import valid_applications
 
 CODEC = ApplicationCodec(SMALL)
@@ -246,3 +255,78 @@ def test_missing_values_are_json_null_in_recorded_applications() -> None:
     absent = {name: value for name, value in example().items() if name not in OPTIONAL}
     decoded = CODEC.decode(json.dumps(absent).encode())
     assert json.loads(json.dumps(dict(decoded))) == example(**NOTHING)
+
+
+def chunk_of(rows: Sequence[Row], endpoint: Endpoint = "batch") -> DecisionChunk:
+    """Return approvals of these applications with a probability of 0.75."""
+    count = len(rows)
+    return DecisionChunk(
+        decider=Decider("small_loans_model", "1", "1.0.0", 0.5),
+        endpoint=endpoint,
+        ids=[f"id-{number}" for number in range(count)],
+        request_ids=["r-1"] * count,
+        decided_at=[NOW] * count,
+        applications=columns_of(SMALL, rows),
+        probabilities=np.full(count, 0.75),
+        predictions=np.ones(count, np.int8),
+        outcomes=[None] * count,
+    )
+
+
+def test_missing_values_are_exported_as_empty_cells_and_nulls(tmp_path: Path) -> None:
+    chunks = [chunk_of([example(**NOTHING), example(months=12)])]
+    for name in ("decisions.csv", "decisions.parquet"):
+        export = exporter_for(tmp_path / name)
+        assert export is not None
+        assert export(SMALL, tmp_path / name, chunks) == 2
+    with (tmp_path / "decisions.csv").open(encoding="utf-8") as file:
+        rows = [{name: row[name] for name in SMALL.names} for row in csv.DictReader(file)]
+    assert rows == [
+        {"amount": "1200.5", "income": "", "months": "24", "age": "", "purpose": "home", "housing": ""},
+        {"amount": "1200.5", "income": "2500.0", "months": "12", "age": "40", "purpose": "home", "housing": "rent"},
+    ]
+    table = pq.read_table(tmp_path / "decisions.parquet").select(list(SMALL.names))
+    assert table.to_pylist() == [example(**NOTHING), example(months=12)]
+    assert table.schema.field("age").type == pa.int64()
+
+
+@every_format
+def test_exported_applications_can_be_scored_again(media_type: str) -> None:
+    rows = [example(**NOTHING), example(age=None), example(housing=None)]
+    exported = applications_of(SMALL, columns_of(SMALL, rows), [0, 1, 2])
+    assert_same(decode(media_type, WRITERS[media_type]([dict(row) for row in exported])), rows)
+
+
+@pytest.mark.parametrize("endpoint", ["single", "batch"])
+def test_a_replay_scores_missing_values_as_they_were_scored(endpoint: Endpoint) -> None:
+    chunk = chunk_of([example(**NOTHING), example(), example(income=None)], endpoint)
+    scored = replay(SMALL, [chunk], lambda _: (ApproveWithIncome(), 0.5))
+    ((count, found),) = scored
+    assert count == 3
+    assert [difference.decision_id for difference in found] == ["id-0", "id-2"]
+
+
+class ApproveWithIncome:
+    """Scorer that approves applicants whose income is known."""
+
+    name = "fake"
+
+    def probability(self, application: Application) -> float:
+        return 0.25 if application["income"] is None else 0.75
+
+    def probabilities(self, applications: Columns) -> Any:
+        return np.where(np.isnan(applications["income"]), 0.25, 0.75)
+
+
+def test_clients_learn_that_a_value_may_be_null() -> None:
+    """Document an optional number as nullable, and a category as one of its values or null."""
+    fields = CODEC.schema().fields
+    assert {name: field.required for name, field in fields.items()} == {name: name in REQUIRED for name in SMALL.names}
+    assert {name for name, field in fields.items() if field.allow_none} == {*OPTIONAL}
+    assert fields["housing"].metadata["oneOf"][1] == {"type": "string", "nullable": True, "enum": [None]}
+
+
+@pytest.mark.parametrize(("maximum", "kind"), [(84, "int32"), (2**31 - 1, "int32"), (2**31, "int64"), (2**53, "int64")])
+def test_clients_get_an_integer_type_that_holds_every_value(maximum: int, kind: str) -> None:
+    form = parse_form(SMALL_TEXT.replace("maximum = 84", f"maximum = {maximum}"))
+    assert ApplicationCodec(form).schema().fields["months"].metadata["format"] == kind
