@@ -94,7 +94,13 @@ def fails_unless(query: str, expected: list[str], scrapes: Scrapes, folder: Path
     ("scenario", "alerts"),
     [
         ("steady", []),
-        ("drift", ["LoanModelApprovalRateShift", "LoanModelFeatureDrift", "LoanModelInputOutOfRange"]),
+        (
+            "drift",
+            [
+                *("LoanModelApprovalRateShift", "LoanModelFeatureDrift", "LoanModelInputOutOfRange"),
+                "LoanModelScoreDrift",
+            ],
+        ),
         ("errors", ["LoanApiInputRefused"]),
     ],
 )
@@ -105,7 +111,7 @@ def test_what_fires_after_an_hour(scenario: str, alerts: list[str], trained_home
         f"group by (alertname) ({firing})", [f'{{alertname="{alert}"}}' for alert in alerts], scrapes, tmp_path
     )
     if scenario == "drift":
-        features = ("cibil_score", "income_annum", "loan_amount")
+        features = sorted(number.name for number in SHIPPED.numbers)
         fails_unless(
             f"group by (feature) ({firing.replace('!=', '=').replace('Watchdog', 'LoanModelFeatureDrift')})",
             [f'{{feature="{feature}"}}' for feature in features],

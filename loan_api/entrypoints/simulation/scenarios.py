@@ -56,14 +56,12 @@ def _steady(applicants: Applicants, random: Random) -> Call:
 
 
 def _drifted(applicants: Applicants, applicant: Applicant) -> Applicant:
-    """Return the applicant with every number moved against its effect or, if no number has one, upwards.
+    """Return the applicant with every number moved against its effect or, if it has none, upwards.
 
     The outcome stays the same, unknown to the model.
     """
-    form = applicants.form
-    moving = [number for number in form.numbers if number.effect is not None] or form.numbers
     changed = dict(applicant.application)
-    for number in moving:
+    for number in applicants.form.numbers:
         if changed[number.name] is not None:
             step = _DRIFT * applicants.spreads[number.name]
             moved = changed[number.name] + (-step if number.effect == "increasing" else step)
@@ -97,7 +95,7 @@ def _errors(applicants: Applicants, random: Random) -> Call:
 SCENARIOS: Mapping[str, Scenario] = {
     "steady": Scenario("applications like the training data; no alert should fire", _steady),
     "drift": Scenario(
-        "numbers moved against their effect: feature drift, values out of range, performance below expectation",
+        "numbers moved against their effect, or upwards: feature drift, values out of range, low performance",
         _drift,
     ),
     "errors": Scenario("three in ten requests are invalid", _errors),
