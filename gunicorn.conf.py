@@ -65,7 +65,7 @@ def when_ready(server: Any) -> None:
     kept_keys = _settings.home.kept_keys(_settings.port)
     reset_folder(_metrics_folder)
     kept_keys.unlink(missing_ok=True)
-    server.handover = Handover.create(kept_keys, _settings.features_path.read_text(encoding="utf-8"))
+    server.handover = Handover.create(_settings.features_path.read_text(encoding="utf-8-sig"), kept_keys)
     server.connections = ConnectionCounts()
 
 

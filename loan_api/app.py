@@ -144,9 +144,7 @@ def _decision_log(settings: Settings, handover: Handover, observer: RecordingObs
 def _form(settings: Settings, handover: Handover | None) -> Form:
     """Return the form that the server started with. Raises SettingsError if it is not valid."""
     try:
-        if handover is not None and handover.form is not None:
-            return parse_form(handover.form)
-        return read_form(settings.features_path)
+        return read_form(settings.features_path) if handover is None else parse_form(handover.form)
     except FormError as error:
         raise SettingsError("\n".join(f"FEATURES_PATH: {problem}" for problem in error.problems)) from error
 
@@ -173,7 +171,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     form = _form(settings, handover)
     codec = ApplicationCodec(form)
     observers = Observers.in_registry(metrics_registry, tallies, form.names)
-    adapters = adapters or real_adapters(settings, codec, handover or Handover.create(), observers.recording)
+    adapters = adapters or real_adapters(settings, codec, handover or Handover.create(form.text), observers.recording)
 
     registry = ModelRegistry(adapters.models, observers.reloads, adapters.now)
     predictions = PredictionService(

@@ -112,7 +112,7 @@ def _model_name(raw: str) -> str:
 def form_name(path: Path) -> str:
     """Return the name in a form, or that of the shipped one if the file is not valid, which is reported elsewhere."""
     try:
-        return str(tomllib.loads(path.read_text(encoding="utf-8"))["form"]["name"])
+        return str(tomllib.loads(path.read_text(encoding="utf-8-sig"))["form"]["name"])
     except (OSError, ValueError, LookupError, TypeError):
         return "loan_approval"
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from loan_api.credit.expressions import FUNCTIONS, Expression, ExpressionError, Operand
+from loan_api.credit.expressions import FUNCTIONS, Expression, ExpressionError
 from loan_api.credit.features import CategoryFeature, DerivedFeature, Feature, NumberFeature
 
 # Codes of categories are int8, and each value is a label of metrics.
@@ -25,6 +25,10 @@ MOST_VALUES = 127
 _MOST_FEATURES = 200
 _LONGEST_NAME = 64
 _LONGEST_TEXT = 500
+# A server hands the text to its processes in an environment variable, which Linux limits to 128 KiB.
+_MOST_CHARACTERS = 30_000
+# Trees compare numbers in float32, whose limit is 3e38, and derived features may be products.
+_LARGEST_NUMBER = 1e30
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 # Columns of exports, fields of answers, and the attribute of schemas that cannot be a field.
@@ -123,11 +127,6 @@ class Form:
         }
 
     @cached_property
-    def groups(self) -> tuple[str, ...]:
-        """Return the names of the groups, in the order of their first feature."""
-        return tuple(dict.fromkeys(feature.group for feature in self.features))
-
-    @cached_property
     def constraints(self) -> Mapping[str, int]:
         """Map each number and derived feature to the direction in which the approval probability may move with it.
 
@@ -176,11 +175,6 @@ class Form:
         meaning = [_meaning(feature) for feature in self.features]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
-    @cached_property
-    def scope(self) -> Mapping[str, Operand]:
-        """Return the names that conditions on applications may use: all features, derived ones included."""
-        return {feature.name: feature.operand for feature in (*self.features, *self.derived)}
-
     def example(self) -> dict[str, Any]:
         """Return a valid application consisting of the features' examples."""
         return {feature.name: feature.example for feature in self.features}
@@ -221,7 +215,7 @@ def _meaning(feature: Feature) -> dict[str, Any]:
 def read_form(path: Path) -> Form:
     """Read the form in a file. Raises FormError, also if the file cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise FormError([FormProblem("", f"the file cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
@@ -231,6 +225,8 @@ def read_form(path: Path) -> Form:
 
 def parse_form(text: str) -> Form:
     """Parse and validate the text of a form. Raises FormError with every error by key."""
+    if len(text) > _MOST_CHARACTERS:
+        raise FormError([FormProblem("", f"has {len(text)} characters; at most {_MOST_CHARACTERS} are supported")])
     try:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -341,7 +337,7 @@ class _Table:
             if required:
                 self.wrong(name, "is missing")
         elif not _is_number(value):
-            self.wrong(name, "must be a finite number")
+            self.wrong(name, "must be a number from -1e30 to 1e30")
         elif whole and value != int(value):
             self.wrong(name, "must be a whole number, like the feature's values")
         elif whole and abs(value) > _LARGEST_WHOLE:
@@ -373,10 +369,8 @@ class _Table:
 
 
 def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(float(value))
-    except OverflowError:
-        return False
+    # NaN fails the comparison.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST_NUMBER
 
 
 def _outcome(table: _Table) -> OutcomeColumn:
@@ -465,7 +459,7 @@ def _bins(table: _Table) -> tuple[float, ...] | None:
     if edges is None:
         return None
     if not isinstance(edges, list) or not all(map(_is_number, edges)):
-        table.wrong("bins", "must be a list of finite numbers")
+        table.wrong("bins", "must be a list of numbers from -1e30 to 1e30")
     elif len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):  # noqa: PLR2004
         table.wrong("bins", "must be at least two ascending edges")
     else:
@@ -534,7 +528,7 @@ def _derived(
 
 
 def _contradictions(outcome: OutcomeColumn, dataset: DatasetRules, features: Sequence[Feature]) -> list[FormProblem]:
-    """Return the columns that have two roles."""
+    """Return the columns that have two roles, and the texts that have two meanings."""
     names = {feature.name for feature in features}
     problems = []
     if outcome.column in names:
@@ -549,6 +543,13 @@ def _contradictions(outcome: OutcomeColumn, dataset: DatasetRules, features: Seq
             role = "the identifier"
         if role is not None:
             problems.append(FormProblem("dataset.ignored", f"{column} is also {role}"))
+    for feature in features:
+        values = feature.values if isinstance(feature, CategoryFeature) else ()
+        problems += [
+            FormProblem("dataset.missing", f"{value!r} is also a value of {feature.name}")
+            for value in values
+            if value and value in dataset.missing
+        ]
     return problems
 
 

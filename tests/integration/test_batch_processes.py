@@ -77,7 +77,7 @@ def recorder() -> FakeRecorder:
 def batch_process(batches: ConnectionQueue, recorder: ConnectionQueue) -> ChildProcess:
     """Return a batch process that receives from `batches` and records through `recorder`."""
     descriptors = batches.receiving.fileno(), recorder.sending.fileno()
-    handover = Handover(0.0, Ends(-1, descriptors[0]), Ends(descriptors[1], -1), Ends(-1, -1))
+    handover = Handover(0.0, Ends(-1, descriptors[0]), Ends(descriptors[1], -1), Ends(-1, -1), SHIPPED.text)
     return ChildProcess("loan_api.entrypoints.processes.batch_process", handover, descriptors)
 
 

@@ -12,7 +12,7 @@ from tests.support.forms import SHIPPED
 
 
 def test_a_handover_is_read_as_it_was_written(tmp_path: Path) -> None:
-    handover = replace(Handover.create(tmp_path / "keys.json", SHIPPED.text), slot=3)
+    handover = replace(Handover.create(SHIPPED.text, tmp_path / "keys.json"), slot=3)
     assert Handover.read(handover.as_environ()) == handover
     for each in (*handover.batch_queue, *handover.recorder_queue, *handover.lifeline):
         os.close(each)
@@ -23,7 +23,7 @@ def test_outside_gunicorn_there_is_none() -> None:
 
 
 def test_a_child_process_uses_the_descriptors_that_were_passed_to_it() -> None:
-    handover = Handover.create()
+    handover = Handover.create(SHIPPED.text)
     queue = ConnectionQueue.of(handover.batch_queue)
     script = (
         "import socket; from loan_api.adapters.ipc.handover import Handover;"

@@ -30,20 +30,19 @@ class Handover:
     batch_queue: Ends
     recorder_queue: Ends
     lifeline: Ends
+    # The text of the application form: a running server keeps the one it started with, whatever happens to the file.
+    form: str
     # The file in which workers keep valid API keys for their successors; absent outside gunicorn.
     kept_keys: Path | None = None
     # Unique among live workers; metrics are kept by slot.
     slot: int = 0
-    # The text of the application form; None for the file in FEATURES_PATH. A running server keeps the form it started
-    # with, whatever happens to the file.
-    form: str | None = None
 
     @classmethod
-    def create(cls, kept_keys: Path | None = None, form: str | None = None) -> Self:
+    def create(cls, form: str, kept_keys: Path | None = None) -> Self:
         """Return the handover of a server that starts now, with empty queues."""
         receiving, sending = os.pipe()
         batches, recorder = ConnectionQueue.make().detach(), ConnectionQueue.make().detach()
-        return cls(monotonic(), batches, recorder, Ends(sending, receiving), kept_keys, form=form)
+        return cls(monotonic(), batches, recorder, Ends(sending, receiving), form, kept_keys)
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self | None:

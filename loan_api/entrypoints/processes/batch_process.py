@@ -18,7 +18,7 @@ from loan_api.adapters.ipc.handover import Handover
 from loan_api.adapters.recording.connection import RecorderConnection
 from loan_api.adapters.recording.protocol import Records
 from loan_api.adapters.registry.pipelines import load_pipeline
-from loan_api.credit.form import Form, parse_form, read_form
+from loan_api.credit.form import Form, parse_form
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.logs import logging_config
 from loan_api.scoring.compiled import CompiledForm, CompiledScorer
@@ -51,7 +51,7 @@ def main() -> None:
     logging.config.dictConfig(logging_config(settings.log_level))
     record = _recording(settings, socket.socket(fileno=handover.recorder_queue.sending))
     batches = socket.socket(fileno=handover.batch_queue.receiving)
-    form = parse_form(handover.form) if handover.form is not None else read_form(settings.features_path)
+    form = parse_form(handover.form)
     BatchServer(ApplicationCodec(form), batches, sys.stdin.fileno(), _Models(form).of, record).serve()
 
 
