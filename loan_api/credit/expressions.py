@@ -285,7 +285,14 @@ class _Compiler:
         if can_be_zero:
             slopes = dict.fromkeys(slopes)
         may_be_missing = can_be_zero or one.may_be_missing or other.may_be_missing
-        return _Node("number", _call("divide", one.code, other.code), low, high, may_be_missing, slopes)
+        return _Node(
+            "number",
+            _call("divide" if can_be_zero else "quotient", one.code, other.code),
+            low,
+            high,
+            may_be_missing,
+            slopes,
+        )
 
     def _comparison(  # noqa: PLR0911  # a return for each kind of problem
         self, tree: ast.expr, left: ast.expr, operator: ast.cmpop, right: ast.expr
@@ -505,6 +512,7 @@ def _columns_either(a: Any, b: Any) -> Any:
 _SCALAR: dict[str, Any] = {
     "__builtins__": {},
     "_divide": _scalar_divide,
+    "_quotient": _scalar_divide,
     "_minimum": _scalar_extreme(lambda a, b: a < b),
     "_maximum": _scalar_extreme(lambda a, b: a > b),
     "_absolute": abs,
@@ -522,6 +530,8 @@ _SCALAR: dict[str, Any] = {
 _COLUMNS: dict[str, Any] = {
     "__builtins__": {},
     "_divide": _columns_divide,
+    # Of a number that cannot be zero, which needs no check.
+    "_quotient": np.divide,
     "_minimum": lambda *values: reduce(np.minimum, values) + 0.0,
     "_maximum": lambda *values: reduce(np.maximum, values) + 0.0,
     "_absolute": np.abs,

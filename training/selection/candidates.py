@@ -48,11 +48,12 @@ class Candidate:
 
     `build` makes the unfitted estimator from a seed, the direction in which the probability may move with each input,
     and the number of trees; cross-validation chooses that number from `rounds`, which is empty for algorithms without
-    it. Estimators that are not `constrained` ignore the directions, so they compete only if there are none. Those that
-    do not `accept_missing` get the median and an indicator instead. `scaled` estimators compare magnitudes across
-    features and get standardised numbers. `row_limit` is the size of the largest training part that it accepts, for
-    algorithms whose cost grows faster than the rows. `keeps_applications` marks estimators whose fitted model contains
-    training applications. A candidate that is not `usual` only competes if it is named.
+    it. A candidate that is not `constrained` could only follow the directions by chance, so it competes only if there
+    are none; every other one is probed after the fit. Those that do not `accept_missing` get the median and an
+    indicator instead. `scaled` estimators compare magnitudes across features and get standardised numbers. `row_limit`
+    is the size of the largest training part that it accepts, for algorithms whose cost grows faster than the rows.
+    `keeps_applications` marks estimators whose fitted model contains training applications. A candidate that is not
+    `usual` competes only if it is named.
     """
 
     name: str
@@ -117,18 +118,25 @@ _SHALLOW = _boosting(3, 0.05, least=10)
 _RANDOM = _boosting(8, 0.05, random_splits=True)
 
 
-def _vote(penalty: float, trees: _Build) -> _Build:
-    """Return the mean of a logistic regression and boosted trees."""
+def _linear(seed: int, signs: Signs, rounds: int) -> Any:
+    """Return a logistic regression that standardises its inputs itself."""
+    return Pipeline([("scale", StandardScaler()), ("linear", _logistic_regression(3.0)(seed, signs, rounds))])
+
+
+def _vote(*members: _Build) -> _Build:
+    """Return the mean of several models."""
 
     def build(seed: int, signs: Signs, rounds: int) -> Any:
-        linear = Pipeline([("scale", StandardScaler()), ("linear", _logistic_regression(penalty)(seed, signs, rounds))])
-        return VotingClassifier([("linear", linear), ("trees", trees(seed, signs, rounds))], voting="soft")
+        built = [(f"member_{place}", member(seed, signs, rounds)) for place, member in enumerate(members)]
+        return VotingClassifier(built, voting="soft")
 
     return build
 
 
-def _tree(seed: int, signs: Signs, _: int) -> Any:
-    return DecisionTreeClassifier(monotonic_cst=_constraints(signs), random_state=seed)
+def _tree(seed: int, _: Signs, __: int) -> Any:
+    # scikit-learn constrains a tree by pulling its leaves together, which costs more than it helps. A tree that follows
+    # the effects anyway is better.
+    return DecisionTreeClassifier(random_state=seed)
 
 
 def _small_tree(seed: int, signs: Signs, _: int) -> Any:
@@ -197,7 +205,7 @@ BASELINE = Candidate(
 
 
 def _linear_candidate(name: str, penalty: float) -> Candidate:
-    # It ignores the directions, but the effects of its features are probed after the fit.
+    # It ignores the directions, but whether it follows them is probed after the fit.
     return Candidate(name, _logistic_regression(penalty), complexity=Complexity.READABLE, constrained=True, scaled=True)
 
 
@@ -209,9 +217,8 @@ def _boosted_candidate(name: str, build: _Build) -> Candidate:
     return _tree_candidate(name, build, rounds=_ROUNDS, library="lightgbm")
 
 
-def _vote_candidate(name: str, penalty: float, trees: _Build) -> Candidate:
-    build = _vote(penalty, trees)
-    return Candidate(name, build, rounds=_ROUNDS, library="lightgbm", constrained=True)
+def _vote_candidate(name: str, *members: _Build) -> Candidate:
+    return Candidate(name, _vote(*members), rounds=_ROUNDS, library="lightgbm", constrained=True)
 
 
 CANDIDATES: tuple[Candidate, ...] = (
@@ -219,14 +226,13 @@ CANDIDATES: tuple[Candidate, ...] = (
     _linear_candidate("logistic_regression_strong", 10.0),
     _tree_candidate("decision_tree", _tree, Complexity.READABLE),
     _tree_candidate("small_tree", _small_tree, Complexity.READABLE),
-    _tree_candidate("random_forest", _forest),
+    _tree_candidate("random_forest", _forest, usual=False),
     _boosted_candidate("lightgbm", _boosting(6, 0.06)),
     _boosted_candidate("lightgbm_shallow", _SHALLOW),
     _boosted_candidate("lightgbm_random", _RANDOM),
-    _vote_candidate("vote_shallow", 1.0, _SHALLOW),
-    _vote_candidate("vote_shallow_strong", 10.0, _SHALLOW),
-    _vote_candidate("vote_random", 1.0, _RANDOM),
-    _vote_candidate("vote_random_strong", 10.0, _RANDOM),
+    _vote_candidate("vote_shallow", _linear, _SHALLOW),
+    _vote_candidate("vote_random", _linear, _RANDOM),
+    _vote_candidate("vote_boosted", _SHALLOW, _RANDOM),
     _tree_candidate("catboost", _catboost, rounds=_ROUNDS, library="catboost"),
     _tree_candidate("xgboost", _xgboost, library="xgboost", usual=False),
     _tree_candidate("hist_gradient_boosting", _hist_gradient_boosting, usual=False),

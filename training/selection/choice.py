@@ -10,9 +10,6 @@ from training.selection.candidates import BASELINE
 from training.selection.evaluation import Evaluation
 from training.selection.metrics import Outcomes, log_losses
 
-_RELATIVE_TOLERANCE = 0.01
-_ABSOLUTE_TOLERANCE = 0.003
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -26,9 +23,9 @@ def choose(evaluations: Sequence[Evaluation], baseline: Evaluation, outcomes: Ou
     """Choose the winner by the one-standard-error rule (Breiman et al., CART, 1984) on the log loss.
 
     `outcomes` are those of the n training applications. A candidate is as good as the best one if its mean log loss is
-    higher by at most one standard error of the paired difference, and by little in absolute terms. The simplest of
-    them wins; between equally simple ones the lower log loss decides. Raises NoWinnerError if no candidate beats the
-    baseline and follows the effects that the form declares.
+    higher by at most one standard error of the paired difference. The simplest of them wins; between equally simple
+    ones the lower log loss decides. Raises NoWinnerError if no candidate beats the baseline and follows the effects
+    that the form declares.
     """
     following = [evaluation for evaluation in evaluations if not evaluation.violations]
     if not following:
@@ -43,16 +40,13 @@ def choose(evaluations: Sequence[Evaluation], baseline: Evaluation, outcomes: Ou
             f"the best candidate, {best} (log loss {means[best]:.4f}), is no better than the baseline {BASELINE.name}"
             f" (log loss {to_beat:.4f}); nothing is registered"
         )
-    # With few applications, the standard error alone would call much worse candidates equal.
-    tolerance = max(_RELATIVE_TOLERANCE * means[best], _ABSOLUTE_TOLERANCE)
     errors = {
         name: float(np.std(values - losses[best], ddof=1) / np.sqrt(len(outcomes))) for name, values in losses.items()
     }
     equals = [
         e
         for e in following
-        if means[e.candidate.name] < to_beat
-        and means[e.candidate.name] - means[best] <= min(errors[e.candidate.name], tolerance)
+        if means[e.candidate.name] < to_beat and means[e.candidate.name] - means[best] <= errors[e.candidate.name]
     ]
     winner = min(equals, key=lambda e: (e.candidate.complexity, means[e.candidate.name]))
     return Choice(
