@@ -74,6 +74,7 @@ class Candidate:
         return self.library is None or importlib.util.find_spec(self.library) is not None
 
 
+_FEW_ROUNDS = (5, 10, 15, 20)
 _ROUNDS = (25, 50, 75, 100, 150, 200, 300, 400, 500)
 _Build = Callable[[int, Signs, int], Any]
 
@@ -114,6 +115,25 @@ def _boosting(leaves: int, rate: float, *, least: int = 20, random_splits: bool 
     return build
 
 
+def _few_trees(seed: int, signs: Signs, rounds: int) -> Any:
+    """Return boosting in large steps, for data that follows a few sharp rules: as fast to score as a single tree."""
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(
+        n_estimators=rounds,
+        num_leaves=8,
+        learning_rate=1.0,
+        min_child_samples=1,
+        reg_lambda=1.0,
+        monotone_constraints=_constraints(signs),
+        random_state=seed,
+        n_jobs=1,
+        deterministic=True,
+        force_row_wise=True,
+        verbose=-1,
+    )
+
+
 _SHALLOW = _boosting(3, 0.05, least=10)
 _RANDOM = _boosting(8, 0.05, random_splits=True)
 
@@ -133,10 +153,8 @@ def _vote(*members: _Build) -> _Build:
     return build
 
 
-def _tree(seed: int, _: Signs, __: int) -> Any:
-    # scikit-learn constrains a tree by pulling its leaves together, which costs more than it helps. A tree that follows
-    # the effects anyway is better.
-    return DecisionTreeClassifier(random_state=seed)
+def _tree(seed: int, signs: Signs, _: int) -> Any:
+    return DecisionTreeClassifier(monotonic_cst=_constraints(signs), random_state=seed)
 
 
 def _small_tree(seed: int, signs: Signs, _: int) -> Any:
@@ -227,6 +245,7 @@ CANDIDATES: tuple[Candidate, ...] = (
     _tree_candidate("decision_tree", _tree, Complexity.READABLE),
     _tree_candidate("small_tree", _small_tree, Complexity.READABLE),
     _tree_candidate("random_forest", _forest, usual=False),
+    _tree_candidate("lightgbm_few", _few_trees, rounds=_FEW_ROUNDS, library="lightgbm"),
     _boosted_candidate("lightgbm", _boosting(6, 0.06)),
     _boosted_candidate("lightgbm_shallow", _SHALLOW),
     _boosted_candidate("lightgbm_random", _RANDOM),
