@@ -123,7 +123,7 @@ class ModelRegistry:
 
     @property
     def current(self) -> ServedModel:
-        """Return the served model. Raises NoModelError if there is none yet."""
+        """Return the served model. Raises NoModelError before the first one is loaded."""
         served = self._served
         if served is None:
             self.refresh()

@@ -98,7 +98,7 @@ class FairServer(StreamServer):
         self._turns = turns
 
     def do_read(self) -> Any:
-        """Return the next connection and its peer's address; None if there is none, or another worker should accept."""
+        """Return the next connection and its peer's address; None if nobody waits, or another worker should accept."""
         if not self._turns.should_accept():
             return None
         accepted: Any = super().do_read()
