@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from loan_api.credit.form import read_form
-from loan_api.scoring.package import TAG_DATASET_DIGEST, ModelFacts, artifact_digest
+from loan_api.scoring.package import TAG_DATASET_DIGEST, ModelFacts, artifact_digest, profiles_digest
 from loan_api.settings import Settings, locate_dataset
 from training.console import TrainingConsole
 from training.data.dataset import Dataset, read_dataset
@@ -256,7 +256,8 @@ def _judge(
             logged = packaging.log_artifact(material.split.form, client, choice.winner, facts, package, compiled)
         artifact = fetch_artifact(logged.model_uri, folder / "challenger")
         verdict = judge(Contestant(artifact, facts.threshold), rival, material.split)
-        return _Judged(NewModel(logged, facts, identity, artifact_digest(artifact), verdict), verdict)
+        new = NewModel(logged, facts, identity, artifact_digest(artifact), profiles_digest(artifact), verdict)
+        return _Judged(new, verdict)
 
 
 def _bring_in(

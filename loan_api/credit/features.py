@@ -97,6 +97,15 @@ class DerivedFeature:
         return Operand(formula.kind, formula.minimum, formula.maximum, optional=formula.may_be_missing)
 
 
+@dataclass(frozen=True)
+class Group:
+    """Features that reasons mention together, and the text that tells the applicant so."""
+
+    name: str
+    features: tuple[str, ...]
+    reason: str
+
+
 def describe(feature: Feature) -> dict[str, Any]:
     """Return the declaration as plain values, for JSON."""
     described: dict[str, Any] = {

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from loan_api.credit.expressions import FUNCTIONS, Expression, ExpressionError
-from loan_api.credit.features import CategoryFeature, DerivedFeature, Feature, NumberFeature
+from loan_api.credit.features import CategoryFeature, DerivedFeature, Feature, Group, NumberFeature
 
 # Codes of categories are int8, and each value is a label of metrics.
 MOST_VALUES = 127
@@ -116,6 +116,24 @@ class Form:
     def categories(self) -> tuple[CategoryFeature, ...]:
         """Return the category features, in order."""
         return tuple(feature for feature in self.features if isinstance(feature, CategoryFeature))
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Return the groups of features, in the order of their first features.
+
+        The first reason text in a group stands for it, or else its name in words. Derived features are computed from
+        others, whose groups they belong to.
+        """
+        names = dict.fromkeys(feature.group for feature in self.features)
+        members = {name: [feature for feature in self.features if feature.group == name] for name in names}
+        return tuple(
+            Group(
+                name,
+                tuple(feature.name for feature in features),
+                next((feature.reason for feature in features if feature.reason), name.replace("_", " ").capitalize()),
+            )
+            for name, features in members.items()
+        )
 
     @cached_property
     def codes(self) -> Mapping[str, Mapping[str | None, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
@@ -48,20 +48,24 @@ class Histogram:
 
 @dataclass(frozen=True)
 class ReferenceDistribution:
-    """Histograms of every feature by name and of the score, and the share of approvals.
+    """Histograms of every feature by name and of the score, the share of approvals, and the range of each number.
 
-    Older models lack the share of approvals.
+    Older models lack the share of approvals, and the ranges, in whose place the outermost edges of the bins stand.
     """
 
     features: Mapping[str, Histogram]
     score: Histogram
     approval_ratio: float | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, form: Form, applications: pd.DataFrame, probabilities: NDArray[Any], threshold: float) -> Self:
         """Build the distribution from n applications and the model's n out-of-sample probabilities for them."""
         approval_ratio = float((probabilities >= threshold).mean())
-        return cls(feature_histograms(form, applications), Histogram.of(SCORE_BINS, probabilities), approval_ratio)
+        numbers = {number.name: applications[number.name] for number in form.numbers}
+        ranges = {name: (float(values.min()), float(values.max())) for name, values in numbers.items()}
+        score = Histogram.of(SCORE_BINS, probabilities)
+        return cls(feature_histograms(form, applications), score, approval_ratio, ranges)
 
     @property
     def applications(self) -> int:
@@ -74,13 +78,16 @@ class ReferenceDistribution:
             "features": {name: histogram.to_json() for name, histogram in self.features.items()},
             "score": self.score.to_json(),
             "approval_ratio": self.approval_ratio,
+            "ranges": {name: list(limits) for name, limits in self.ranges.items()},
         }
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
         """Parse a distribution written by `to_json`. Raises KeyError if a part is missing."""
         features = {name: Histogram.from_json(histogram) for name, histogram in kept["features"].items()}
-        return cls(features, Histogram.from_json(kept["score"]), kept.get("approval_ratio"))
+        limits = {name: (low, high) for name, (low, high) in kept.get("ranges", {}).items()}
+        ranges = {name: (edges[0], edges[-1]) for name, edges in edges_of(features).items()} | limits
+        return cls(features, Histogram.from_json(kept["score"]), kept.get("approval_ratio"), ranges)
 
 
 # The edges of each number feature's bins, by its name.

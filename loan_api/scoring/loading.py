@@ -31,6 +31,8 @@ def load_scorer(
         package = ReferencePackage.read(artifact)
         model_form = package.model_form(form)
         watched = WatchedDistribution(model_form, package.distribution)
+        if package.profiles is not None:
+            package.profiles.columns(model_form)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(f"its reference package cannot be read ({type(error).__name__})") from error
     golden = package.golden_rows

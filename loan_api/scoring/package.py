@@ -12,6 +12,7 @@ import msgspec
 
 from loan_api.credit.form import Form, parse_form
 from loan_api.credit.reference import ReferenceDistribution
+from loan_api.scoring.profiles import ReferenceProfiles
 
 CHAMPION_ALIAS = "champion"
 # Tags of a registry version: few and stable. Everything else is metadata inside the artifact.
@@ -21,6 +22,7 @@ TAG_FEATURE_SCHEMA_DIGEST = "feature_schema_digest"
 TAG_GIT_COMMIT = "git_commit"
 TAG_THRESHOLD = "threshold"
 TAG_ARTIFACT_DIGEST = "artifact_digest"
+TAG_PROFILES_DIGEST = "profiles_digest"
 
 # The reference package: files next to the model inside the artifact.
 REFERENCE_FOLDER = "reference"
@@ -29,6 +31,7 @@ _FEATURES = "features.json"
 _DISTRIBUTION = "distribution.json"
 _GOLDEN_ROWS = "golden_rows.json"
 _MODEL_CARD = "model_card.md"
+_PROFILES = "profiles.json"
 # MLflow adds the first when it downloads a registered version, Python the second when it imports the shipped code.
 _NOT_OURS = frozenset({"registered_model_meta", "__pycache__"})
 
@@ -79,24 +82,27 @@ class ReferencePackage:
 
     `form` is the text of the form that the model was trained on; models from before there were forms have None.
     `features` describes each declared feature, `distribution` the training data. `golden_rows` prove that a loaded
-    model is the registered one. `model_card` is Markdown for people.
+    model is the registered one. `model_card` is Markdown for people. `profiles` are those to which reasons compare
+    applications; models from before there were reasons have None.
     """
 
     form: str | None
-
     features: Sequence[Mapping[str, Any]]
     distribution: ReferenceDistribution
     golden_rows: GoldenRows
     model_card: str
+    profiles: ReferenceProfiles | None = None
 
     def write(self, folder: Path) -> None:
         """Write the package's files into the new folder `folder`."""
         folder.mkdir(parents=True)
-        contents = {
+        contents: dict[str, Any] = {
             _FEATURES: list(self.features),
             _DISTRIBUTION: self.distribution.to_json(),
             _GOLDEN_ROWS: dataclasses.asdict(self.golden_rows),
         }
+        if self.profiles is not None:
+            contents[_PROFILES] = self.profiles.to_json()
         for name, content in contents.items():
             (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         (folder / _MODEL_CARD).write_text(self.model_card, encoding="utf-8")
@@ -121,13 +127,14 @@ class ReferencePackage:
         def content(name: str) -> Any:
             return json.loads((folder / name).read_text(encoding="utf-8"))
 
-        form = folder / _FORM
+        form, profiles = folder / _FORM, folder / _PROFILES
         return cls(
             form=form.read_text(encoding="utf-8") if form.exists() else None,
             features=content(_FEATURES),
             distribution=ReferenceDistribution.from_json(content(_DISTRIBUTION)),
             golden_rows=GoldenRows(**content(_GOLDEN_ROWS)),
             model_card=(folder / _MODEL_CARD).read_text(encoding="utf-8"),
+            profiles=ReferenceProfiles.from_json(content(_PROFILES)) if profiles.exists() else None,
         )
 
 
@@ -148,6 +155,12 @@ class ModelVersion:
     def key(self) -> str:
         """Identify the model itself: a recreated registry counts its versions from 1 again."""
         return f"{self.registry_version}-{self.artifact_digest[:12]}"
+
+
+def profiles_digest(artifact: Path) -> str | None:
+    """Return the SHA-256 (hex) of the artifact's reference profiles, or None if it has none."""
+    file = artifact / REFERENCE_FOLDER / _PROFILES
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
 def artifact_digest(artifact: Path) -> str:

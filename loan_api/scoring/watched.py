@@ -68,6 +68,10 @@ class WatchedDistribution(CountLayout):
         self._find: list[tuple[str, Callable[[Any], int], int]] = [
             (watched.name, watched.bins.position, watched.start) for watched in self._features
         ]
+        self._trained = [
+            (name, bool(histogram.counts[0]), reference.ranges.get(name), _seen(histogram))
+            for name, histogram in reference.features.items()
+        ]
         self._places = {
             # The last entry is for missing values, whose code is -1.
             category.name: np.array(
@@ -81,6 +85,19 @@ class WatchedDistribution(CountLayout):
         places = [start + position(application[name]) for name, position, start in self._find]
         places.append(self._score.start + self._score.bins.position(probability))
         return places
+
+    def outside(self, application: Application) -> list[str]:
+        """Return the features whose value, or lack of one, lies outside the training data, in declared order."""
+        outside = []
+        for name, misses, limits, seen in self._trained:
+            value = application[name]
+            if value is None:
+                is_inside = misses
+            else:
+                is_inside = value in seen if limits is None else limits[0] <= value <= limits[1]
+            if not is_inside:
+                outside.append(name)
+        return outside
 
     def expected(self, prediction: int, probability: float) -> tuple[int, float, float]:
         """Return a decision's position among the expected outcomes, and the amounts to add at it and at the next."""
@@ -118,6 +135,11 @@ class NamedCounts:
     features: Mapping[str, Mapping[str, float]]
     score: Mapping[str, float]
     expected: Mapping[tuple[int, int], float]
+
+
+def _seen(histogram: Histogram) -> frozenset[str]:
+    """Return the bins that the training data fills: for a category, its values in the data."""
+    return frozenset(label for label, count in zip(histogram.bins.labels, histogram.counts, strict=True) if count)
 
 
 def _by_bin(watched: _Watched, counts: Sequence[float] | Counts) -> dict[str, float]:

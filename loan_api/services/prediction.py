@@ -35,13 +35,17 @@ _features_json = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class DecidedApplication:
-    """The answer to one application: prediction (1 approved, 0 rejected) and approval probability."""
+    """The answer to one application: prediction (1 approved, 0 rejected) and approval probability.
+
+    `outside_training_range` names the features whose value lies outside the training data.
+    """
 
     prediction: int
     probability: float
     model_version: str
     decided_at: datetime
     decision_id: str
+    outside_training_range: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,8 @@ class PredictionService:
             self._observer.failed("not_recorded")
             raise
         self._observer.decided(model, application, prediction, probability, seconds)
-        return DecidedApplication(prediction, probability, decider.semantic_version, decided_at, decision_id)
+        outside = model.watched.outside(application)
+        return DecidedApplication(prediction, probability, decider.semantic_version, decided_at, decision_id, outside)
 
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
         """Decide all applications in a body with the same model.

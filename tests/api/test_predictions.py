@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from flask.testing import FlaskClient
@@ -22,6 +23,23 @@ def test_a_single_prediction_has_the_documented_shape(client: FlaskClient) -> No
         ("model_version", "1.0.0"),
         ("timestamp", "2024-03-13T10:30:00Z"),
         ("decision_id", "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"),
+        ("outside_training_range", ANY),
+    ]
+
+
+def test_features_outside_the_training_data_are_named(client: FlaskClient) -> None:
+    """The fake model was trained on the example with other credit scores, from 300 to 900."""
+
+    def outside(**changes: Any) -> list[str]:
+        answer: list[str] = client.post("/predict", json=SHIPPED.example() | changes).json["outside_training_range"]
+        return answer
+
+    assert outside() == []
+    assert outside(cibil_score=301) == []
+    assert outside(income_annum=9_600_001, loan_term=50, education="Not Graduate") == [
+        "education",
+        "income_annum",
+        "loan_term",
     ]
 
 

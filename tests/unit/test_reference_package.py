@@ -12,6 +12,7 @@ from loan_api.credit.form import parse_form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ReferencePackage, artifact_digest
+from loan_api.scoring.profiles import ReferenceProfiles
 from tests.support.forms import SHIPPED, SMALL
 
 
@@ -26,12 +27,19 @@ def package() -> ReferencePackage:
         ),
         golden_rows=GoldenRows(applications, [0.1 + 0.2, 1 / 3]),
         model_card="# Card\n",
+        profiles=ReferenceProfiles((1.0,), (SHIPPED.example(),)),
     )
 
 
 def test_it_survives_a_round_trip(package: ReferencePackage, tmp_path: Path) -> None:
     package.write(tmp_path / REFERENCE_FOLDER)
     assert ReferencePackage.read(tmp_path) == package
+
+
+def test_a_package_from_before_there_were_reasons_is_still_read(package: ReferencePackage, tmp_path: Path) -> None:
+    package.write(tmp_path / REFERENCE_FOLDER)
+    (tmp_path / REFERENCE_FOLDER / "profiles.json").unlink()
+    assert ReferencePackage.read(tmp_path) == replace(package, profiles=None)
 
 
 def test_a_package_from_before_there_were_forms_is_still_read(package: ReferencePackage, tmp_path: Path) -> None:

@@ -77,3 +77,20 @@ def test_a_reference_without_approval_ratio_is_still_read() -> None:
     assert ReferenceDistribution.from_json(kept).approval_ratio is None
     assert reference().approval_ratio == pytest.approx(2 / 3)
     assert reference().applications == 3
+
+
+def test_missing_values_lie_outside_unless_the_training_data_has_some() -> None:
+    """The small form's reference has a missing age, and the same of everything else."""
+    watched = WatchedDistribution(SMALL, REFERENCES[SMALL])
+    example = SMALL.example() | {"age": 20}
+    assert watched.outside(example) == []
+    assert watched.outside(example | {"age": None}) == []
+    assert watched.outside(example | {"income": None, "housing": None}) == ["income", "housing"]
+
+
+def test_models_from_before_ranges_were_kept_use_the_edges_of_their_bins() -> None:
+    kept = reference().to_json()
+    del kept["ranges"]
+    watched = WatchedDistribution(SHIPPED, ReferenceDistribution.from_json(kept))
+    assert watched.outside(SHIPPED.example() | {"loan_term": 21}) == []
+    assert watched.outside(SHIPPED.example() | {"loan_term": 22}) == ["loan_term"]

@@ -29,6 +29,7 @@ from training.data.dataset import Dataset
 from training.data.split import Split
 from training.errors import NotCompilableError
 from training.registry.golden import golden_applications, probe_applications
+from training.registry.profiles import reference_profiles
 from training.registry.versions import ModelIdentity
 from training.selection.evaluation import Evaluation
 
@@ -105,6 +106,7 @@ def reference_package(winner: Evaluation, split: Split, model_card: str) -> Refe
         distribution=ReferenceDistribution.of(form, split.train_applications, winner.out_of_fold, winner.threshold),
         golden_rows=GoldenRows(golden, winner.pipeline.predict_proba(applications_frame(form, golden))[:, 1].tolist()),
         model_card=model_card,
+        profiles=reference_profiles(split, winner.out_of_fold, winner.threshold),
     )
 
 

@@ -12,6 +12,7 @@ from loan_api.scoring.package import (
     TAG_DATASET_DIGEST,
     TAG_FEATURE_SCHEMA_DIGEST,
     TAG_GIT_COMMIT,
+    TAG_PROFILES_DIGEST,
     TAG_SEMANTIC_VERSION,
     TAG_THRESHOLD,
     ModelFacts,
@@ -34,12 +35,13 @@ _MODEL_DESCRIPTION = (
 
 @dataclass(frozen=True)
 class NewModel:
-    """A packaged model before registration: MLflow's record, facts, identity, digest and verdict."""
+    """A packaged model before registration: MLflow's record, facts, identity, digests and verdict."""
 
     logged: ModelInfo
     facts: ModelFacts
     identity: ModelIdentity
     digest: str
+    profiles_digest: str | None
     verdict: Verdict
 
 
@@ -77,6 +79,7 @@ def register(client: MlflowClient, name: str, model: NewModel) -> ModelVersion:
             TAG_THRESHOLD: repr(facts.threshold),
             TAG_ARTIFACT_DIGEST: model.digest,
             TAG_IDENTITY: model.identity.to_tag(),
+            **({TAG_PROFILES_DIGEST: model.profiles_digest} if model.profiles_digest else {}),
             "algorithm": facts.algorithm,
             "version_reason": why,
             **model.verdict.to_tags(),

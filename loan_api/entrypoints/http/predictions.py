@@ -1,7 +1,7 @@
 """`/predict` and `/predict/batch`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,6 +38,7 @@ class _Prediction(msgspec.Struct):
     model_version: str
     timestamp: str
     decision_id: str
+    outside_training_range: Sequence[str]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -83,6 +84,7 @@ def predictions_blueprint(
             decided.model_version,
             utc_text(decided.decided_at),
             decided.decision_id,
+            decided.outside_training_range,
         )
         return Response(_encode(answer), content_type=JSON)
 

@@ -24,6 +24,14 @@ class DecidedApplicationSchema(Schema):
         required=True,
         metadata={"description": "Identifies the decision in lookups and outcome reports.", **_IDENTIFIER},
     )
+    outside_training_range = fields.List(
+        fields.String(metadata={"example": "income"}),
+        required=True,
+        metadata={
+            "description": "Features whose value lies outside the training data. The model extrapolates there: treat"
+            " the probability with caution."
+        },
+    )
 
 
 class DecidedRowSchema(Schema):
