@@ -9,7 +9,6 @@ import json
 import keyword
 import math
 import re
-import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,20 +16,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from loan_api.credit.expressions import FUNCTIONS, Expression, ExpressionError
+from loan_api.credit.expressions import FUNCTIONS, Expression, ExpressionError, Operand
 from loan_api.credit.features import CategoryFeature, DerivedFeature, Feature, Group, NumberFeature
+from loan_api.credit.toml_tables import WORD, Problem, Table, TomlError, is_number, parse_toml, read_text
 
 # Codes of categories are int8, and each value is a label of metrics.
 MOST_VALUES = 127
 _MOST_FEATURES = 200
 _LONGEST_NAME = 64
-_LONGEST_TEXT = 500
 # A server hands the text to its processes in an environment variable, which Linux limits to 128 KiB.
 _MOST_CHARACTERS = 30_000
-# Trees compare numbers in float32, whose limit is 3e38, and derived features may be products.
-_LARGEST_NUMBER = 1e30
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_WORD = re.compile(r"[A-Za-z0-9_]+")
 # Columns of exports, fields of answers, and the attribute of schemas that cannot be a field.
 _RESERVED = frozenset(
     {
@@ -41,28 +37,11 @@ _RESERVED = frozenset(
 )
 # A range this wide is an order of magnitude rather than a scale.
 _WIDE = 1000
-# Beyond, not every whole number is a float64.
-_LARGEST_WHOLE = 2**53
 _SIGNS: Mapping[str, int] = {"increasing": 1, "decreasing": -1}
 
 
-@dataclass(frozen=True)
-class FormProblem:
-    """One error in a form and the key that it concerns, such as `features.income.minimum`."""
-
-    key: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.text}" if self.key else self.text
-
-
-class FormError(ValueError):
+class FormError(TomlError):
     """A form is not valid. `problems` holds every error found."""
-
-    def __init__(self, problems: Sequence[FormProblem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True)
@@ -193,6 +172,11 @@ class Form:
         meaning = [_meaning(feature) for feature in self.features]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
+    @cached_property
+    def scope(self) -> Mapping[str, Operand]:
+        """Return the features and derived features as names in expressions."""
+        return {each.name: each.operand for each in (*self.features, *self.derived)}
+
     def example(self) -> dict[str, Any]:
         """Return a valid application consisting of the features' examples."""
         return {feature.name: feature.example for feature in self.features}
@@ -232,27 +216,16 @@ def _meaning(feature: Feature) -> dict[str, Any]:
 
 def read_form(path: Path) -> Form:
     """Read the form in a file. Raises FormError, also if the file cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FormError([FormProblem("", f"the file cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise FormError([FormProblem("", "the file is not UTF-8 text")]) from error
-    return parse_form(text)
+    return parse_form(read_text(path, FormError))
 
 
 def parse_form(text: str) -> Form:
     """Parse and validate the text of a form. Raises FormError with every error by key."""
-    if len(text) > _MOST_CHARACTERS:
-        raise FormError([FormProblem("", f"has {len(text)} characters; at most {_MOST_CHARACTERS} are supported")])
-    try:
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FormError([FormProblem("", f"is not valid TOML: {error}")]) from error
-    problems: list[FormProblem] = []
-    root = _Table(content, "", problems)
+    content = parse_toml(text, _MOST_CHARACTERS, FormError)
+    problems: list[Problem] = []
+    root = Table(content, "", problems)
     form = root.table("form")
-    name = form.text("name", pattern=_WORD, expected="letters, digits and _")
+    name = form.text("name", pattern=WORD, expected="letters, digits and _")
     title = form.text("title", default=name.replace("_", " ").capitalize())
     form.end()
     outcome = _outcome(root.table("outcome"))
@@ -271,127 +244,7 @@ def parse_form(text: str) -> Form:
     return made
 
 
-class _Table:
-    """A TOML table that reports problems by key. Each getter takes a key once; `end` reports the ones left."""
-
-    def __init__(self, content: Mapping[str, Any], key: str, problems: list[FormProblem]) -> None:
-        self._rest = dict(content)
-        self._key = key
-        self._problems = problems
-
-    def wrong(self, name: str, text: str) -> None:
-        """Report a problem with the key `name` of this table, or with the table itself if it is empty."""
-        key = f"{self._key}.{name}" if self._key and name else self._key or name
-        self._problems.append(FormProblem(key, text))
-
-    def table(self, name: str, *, required: bool = True) -> "_Table":
-        """Take a table; an empty one if it is missing or not a table."""
-        content = self._rest.pop(name, None)
-        if content is None and required:
-            self.wrong(name, "is missing")
-        elif content is not None and not isinstance(content, dict):
-            self.wrong(name, "must be a table")
-        return _Table(content if isinstance(content, dict) else {}, name, self._problems)
-
-    def tables(self, name: str, *, required: bool = True) -> "dict[str, _Table]":
-        """Take a table of tables."""
-        content = self._rest.pop(name, {})
-        if required and (not isinstance(content, dict) or not content):
-            self.wrong(name, "must hold at least one table")
-        found = {}
-        for inner, values in content.items() if isinstance(content, dict) else ():
-            if isinstance(values, dict):
-                found[inner] = _Table(values, f"{name}.{inner}", self._problems)
-            else:
-                self.wrong(f"{name}.{inner}", "must be a table")
-        return found
-
-    def text(
-        self, name: str, default: str | None = None, pattern: re.Pattern[str] | None = None, expected: str = ""
-    ) -> str:
-        """Take a text without control characters. It is required unless there is a default."""
-        value = self._rest.pop(name, default)
-        if value is None:
-            self.wrong(name, "is missing")
-        elif not isinstance(value, str) or not value.strip() or not value.isprintable():
-            if value != default:
-                self.wrong(name, "must be a text of printable characters")
-        elif len(value) > _LONGEST_TEXT:
-            self.wrong(name, f"must have at most {_LONGEST_TEXT} characters")
-        elif pattern is not None and value != default and not pattern.fullmatch(value):
-            self.wrong(name, f"must consist of {expected}")
-        else:
-            return value
-        return default or ""
-
-    def texts(self, name: str, default: Sequence[str] | None = None, *, one_is_enough: bool = False) -> tuple[str, ...]:
-        """Take a list of distinct texts, or a single one if that is enough. Empty texts are accepted in it."""
-        value = self._rest.pop(name, default)
-        if one_is_enough and not isinstance(value, list) and value is not None:
-            value = [value]
-        if value is None:
-            self.wrong(name, "is missing")
-        elif not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-            self.wrong(name, "must be a text or a list of texts" if one_is_enough else "must be a list of texts")
-        elif not value and default is None:
-            self.wrong(name, "must not be empty")
-        elif repeated := [each for place, each in enumerate(value) if each in value[:place]]:
-            self.wrong(name, f"repeats {repeated[0]!r}")
-        else:
-            return tuple(value)
-        return ()
-
-    def flag(self, name: str) -> bool:
-        """Take true or false, by default false."""
-        value = self._rest.pop(name, False)
-        if not isinstance(value, bool):
-            self.wrong(name, "must be true or false")
-        return value is True
-
-    def number(self, name: str, *, whole: bool = False, required: bool = True) -> float | None:
-        """Take a finite number; None if it is missing or wrong."""
-        value = self._rest.pop(name, None)
-        if value is None:
-            if required:
-                self.wrong(name, "is missing")
-        elif not _is_number(value):
-            self.wrong(name, "must be a number from -1e30 to 1e30")
-        elif whole and value != int(value):
-            self.wrong(name, "must be a whole number, like the feature's values")
-        elif whole and abs(value) > _LARGEST_WHOLE:
-            self.wrong(name, f"must be at most ±{_LARGEST_WHOLE}: larger whole numbers are not exact")
-        else:
-            return int(value) if whole else value
-        return None
-
-    def choice(self, name: str, allowed: Sequence[str], *, required: bool = False) -> str | None:
-        """Take one of the allowed texts; None if it is missing or wrong."""
-        value = self._rest.pop(name, None)
-        if value is None:
-            if required:
-                self.wrong(name, f"is missing; it must be one of {', '.join(allowed)}")
-        elif value not in allowed:
-            self.wrong(name, f"must be one of {', '.join(allowed)}")
-        else:
-            return str(value)
-        return None
-
-    def take(self, name: str) -> Any:
-        """Take a value of any type; None if it is missing."""
-        return self._rest.pop(name, None)
-
-    def end(self) -> None:
-        """Report the keys that nothing has taken."""
-        for name in self._rest:
-            self.wrong(name, "is not known")
-
-
-def _is_number(value: Any) -> bool:
-    # NaN fails the comparison.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST_NUMBER
-
-
-def _outcome(table: _Table) -> OutcomeColumn:
+def _outcome(table: Table) -> OutcomeColumn:
     column = table.text("column")
     # Cells are read without the spaces around them.
     approved, rejected = (
@@ -406,7 +259,7 @@ def _outcome(table: _Table) -> OutcomeColumn:
     return OutcomeColumn(column, approved, rejected)
 
 
-def _dataset(table: _Table) -> DatasetRules:
+def _dataset(table: Table) -> DatasetRules:
     identifier = table.text("identifier", default="") or None
     ignored = table.texts("ignored", ())
     missing = table.texts("missing", ("",))
@@ -414,7 +267,7 @@ def _dataset(table: _Table) -> DatasetRules:
     return DatasetRules(identifier, ignored, frozenset(text.strip() for text in missing) | {""})
 
 
-def _check_name(name: str, table: _Table, taken: Mapping[str, Any]) -> None:
+def _check_name(name: str, table: Table, taken: Mapping[str, Any]) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or len(name) > _LONGEST_NAME:
         table.wrong(
             "",
@@ -427,10 +280,10 @@ def _check_name(name: str, table: _Table, taken: Mapping[str, Any]) -> None:
         table.wrong("", "the name is taken by a feature")
 
 
-def _features(tables: Mapping[str, _Table], problems: list[FormProblem]) -> tuple[Feature, ...]:
+def _features(tables: Mapping[str, Table], problems: list[Problem]) -> tuple[Feature, ...]:
     features: dict[str, Feature] = {}
     if len(tables) > _MOST_FEATURES:
-        problems.append(FormProblem("features", f"has {len(tables)} features; at most {_MOST_FEATURES} are supported"))
+        problems.append(Problem("features", f"has {len(tables)} features; at most {_MOST_FEATURES} are supported"))
     for name, table in tables.items():
         _check_name(name, table, {})
         kind = table.choice("type", ("integer", "number", "category"), required=True)
@@ -438,7 +291,7 @@ def _features(tables: Mapping[str, _Table], problems: list[FormProblem]) -> tupl
             "name": name,
             "description": table.text("description"),
             "optional": table.flag("optional"),
-            "group": table.text("group", default=name, pattern=_WORD, expected="letters, digits and _"),
+            "group": table.text("group", default=name, pattern=WORD, expected="letters, digits and _"),
             "reason": table.text("reason", default="") or None,
             "actionable": table.flag("actionable"),
         }
@@ -449,7 +302,7 @@ def _features(tables: Mapping[str, _Table], problems: list[FormProblem]) -> tupl
     return tuple(features.values())
 
 
-def _number(table: _Table, shared: Mapping[str, Any], whole: bool) -> NumberFeature:
+def _number(table: Table, shared: Mapping[str, Any], whole: bool) -> NumberFeature:
     unit = table.text("unit", default="")
     minimum, maximum = (table.number(name, whole=whole) for name in ("minimum", "maximum"))
     low, high = minimum if minimum is not None else 0, maximum if maximum is not None else 1
@@ -472,11 +325,11 @@ def _number(table: _Table, shared: Mapping[str, Any], whole: bool) -> NumberFeat
     )
 
 
-def _bins(table: _Table) -> tuple[float, ...] | None:
+def _bins(table: Table) -> tuple[float, ...] | None:
     edges = table.take("bins")
     if edges is None:
         return None
-    if not isinstance(edges, list) or not all(map(_is_number, edges)):
+    if not isinstance(edges, list) or not all(map(is_number, edges)):
         table.wrong("bins", "must be a list of numbers from -1e30 to 1e30")
     elif len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):  # noqa: PLR2004
         table.wrong("bins", "must be at least two ascending edges")
@@ -491,7 +344,7 @@ def _typical(low: float, high: float, whole: bool) -> float:
     return round(middle) if whole else float(f"{middle:.3g}") if low <= float(f"{middle:.3g}") <= high else middle
 
 
-def _category(table: _Table, shared: Mapping[str, Any]) -> CategoryFeature:
+def _category(table: Table, shared: Mapping[str, Any]) -> CategoryFeature:
     values = table.texts("values")
     if any(value != value.strip() or not value or not value.isprintable() for value in values):
         table.wrong("values", "must be printable texts without spaces around them")
@@ -515,7 +368,7 @@ def _category(table: _Table, shared: Mapping[str, Any]) -> CategoryFeature:
 
 
 def _derived(
-    tables: Mapping[str, _Table], features: Sequence[Feature], declared: Collection[str]
+    tables: Mapping[str, Table], features: Sequence[Feature], declared: Collection[str]
 ) -> tuple[DerivedFeature, ...]:
     scope = {feature.name: feature.operand for feature in features}
     # Declared with errors. What formulas say about them is not another error.
@@ -524,7 +377,7 @@ def _derived(
     for name, table in tables.items():
         _check_name(name, table, scope)
         description = table.text("description")
-        group = table.text("group", default=name, pattern=_WORD, expected="letters, digits and _")
+        group = table.text("group", default=name, pattern=WORD, expected="letters, digits and _")
         effect: Any = table.choice("effect", tuple(_SIGNS))
         source = table.text("formula")
         table.end()
@@ -532,7 +385,7 @@ def _derived(
             formula = Expression(source, scope) if source else None
         except ExpressionError as error:
             formula = None
-            for problem in error.problems if broken.isdisjoint(_WORD.findall(source)) else ():
+            for problem in error.problems if broken.isdisjoint(WORD.findall(source)) else ():
                 table.wrong("formula", f"column {problem.column}: {problem.text}")
         if formula is not None and not formula.slopes:
             table.wrong("formula", "uses no feature")
@@ -545,35 +398,35 @@ def _derived(
     return tuple(derived)
 
 
-def _contradictions(outcome: OutcomeColumn, dataset: DatasetRules, features: Sequence[Feature]) -> list[FormProblem]:
+def _contradictions(outcome: OutcomeColumn, dataset: DatasetRules, features: Sequence[Feature]) -> list[Problem]:
     """Return the columns that have two roles, and the texts that have two meanings."""
     names = {feature.name for feature in features}
     problems = []
     if outcome.column in names:
-        problems.append(FormProblem("outcome.column", f"{outcome.column} is also a feature: the model would know it"))
+        problems.append(Problem("outcome.column", f"{outcome.column} is also a feature: the model would know it"))
     if dataset.identifier in names:
-        problems.append(FormProblem("dataset.identifier", f"{dataset.identifier} is also a feature"))
+        problems.append(Problem("dataset.identifier", f"{dataset.identifier} is also a feature"))
     if dataset.identifier is not None and dataset.identifier == outcome.column:
-        problems.append(FormProblem("dataset.identifier", f"{dataset.identifier} is also the outcome"))
+        problems.append(Problem("dataset.identifier", f"{dataset.identifier} is also the outcome"))
     for column in dataset.ignored:
         role = "a feature" if column in names else "the outcome" if column == outcome.column else None
         if column == dataset.identifier:
             role = "the identifier"
         if role is not None:
-            problems.append(FormProblem("dataset.ignored", f"{column} is also {role}"))
+            problems.append(Problem("dataset.ignored", f"{column} is also {role}"))
     for feature in features:
         values = feature.values if isinstance(feature, CategoryFeature) else ()
         problems += [
-            FormProblem("dataset.missing", f"{value!r} is also a value of {feature.name}")
+            Problem("dataset.missing", f"{value!r} is also a value of {feature.name}")
             for value in values
             if value and value in dataset.missing
         ]
     return problems
 
 
-def _conflicting_effects(form: Form) -> list[FormProblem]:
+def _conflicting_effects(form: Form) -> list[Problem]:
     return [
-        FormProblem(
+        Problem(
             f"derived.{derived.name}.effect",
             "contradicts the effects of the features in its formula: with them it does not always move the approval"
             " probability in this direction",

@@ -14,6 +14,7 @@ from loan_api.adapters.recording.protocol import Records, encode
 from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
 from tests.support.forms import SHIPPED
+from tests.support.policies import EXAMPLE, TEN_RULES
 
 # Stands in for an applicant's value and must never be returned.
 CANARY = "hunter2"
@@ -53,6 +54,11 @@ def datasets() -> Sequence[bytes]:
         for number, (application, outcome) in enumerate(zip(applications(), outcomes, strict=True))
     ]
     return [_csv(list(rows[0]), rows[:2]), _csv(list(rows[0]), rows)]
+
+
+def policies() -> Sequence[bytes]:
+    """Return a valid policy, and one for another form."""
+    return [EXAMPLE.read_bytes(), TEN_RULES.encode()]
 
 
 def recorded() -> Sequence[bytes]:

@@ -10,15 +10,19 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.recording.protocol import decode_receipt, decode_records
+from loan_api.credit.decision import DECISIONS
+from loan_api.credit.policy import PolicyError, parse_policy
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import BatchFormat, format_of
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
+from loan_api.scoring.columns import columns_of
 from tests.fuzz import endpoints
-from tests.fuzz.seeds import CANARY, bodies, datasets, recorded, single_bodies
+from tests.fuzz.seeds import CANARY, bodies, datasets, policies, recorded, single_bodies
 from tests.support.forms import SHIPPED
 from training.data.dataset import read_dataset
 from training.errors import DatasetError
@@ -89,6 +93,19 @@ def _read_journal(content: bytes) -> None:
         journal.close()
 
 
+def _read_policy(content: bytes) -> None:
+    """Parse a policy. If it is valid, both of its evaluations must agree."""
+    try:
+        policy = parse_policy(content.decode(), SHIPPED)
+    except (UnicodeDecodeError, PolicyError):
+        return
+    example = SHIPPED.example()
+    decisions, rules = policy.decide_columns(columns_of(SHIPPED, [example]), np.array([0.6]))
+    decision, code = policy.decide(example, 0.6)
+    if (decision, code) != (DECISIONS[decisions[0]], policy.codes[rules[0]] if rules[0] >= 0 else None):
+        raise AssertionError
+
+
 def _check(message: str) -> None:
     if CANARY in message:
         raise LeakError
@@ -112,6 +129,7 @@ def targets() -> Mapping[str, Target]:
         "application": Target(partial(_refused, _CODEC.decode), single_bodies()),
         **formats,
         "dataset": Target(_read_dataset, datasets()),
+        "policy": Target(_read_policy, policies()),
         "records": Target(_read_records, recorded()),
         "journal": Target(_read_journal, [*entries, b"".join(entries), entries[1] + b"damaged" + entries[2]]),
     }

@@ -1,19 +1,19 @@
 """The expression language: its meaning, its errors, and equal bits for columns and single applications."""
 
-import ast
 import math
-import operator
 import pickle
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from loan_api.credit.expressions import Expression, ExpressionError, Operand
+from loan_api.credit.expressions import Expression, ExpressionError, FirstMatch, Operand
+from tests.support.interpreter import Reference
 
 NAN = math.nan
 HOUSING = ("own", "rent", "für umme")
@@ -432,18 +432,28 @@ def test_columns_and_single_applications_give_identical_bits_and_the_language_s_
     source: str, rows: list[dict[str, float]]
 ) -> None:
     expression = Expression(source, SCOPE)
-    columns = {
-        name: np.array([row[name] for row in rows], np.int8 if operand.kind == "text" else np.float64)
-        for name, operand in SCOPE.items()
-    }
+    columns = columns_of(rows)
     together = expression.of_columns(columns, len(rows))
     assert together.shape == (len(rows),)
     assert together.dtype == np.float64
     for row, found in zip(rows, together.tolist(), strict=True):
         alone = expression.of_application(row)
         assert same_bits(found, alone)
-        expected = Reference(row).value(source)
+        expected = Reference(SCOPE, row).value(source)
         assert math.isnan(alone) if expected is None else alone == expected
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(truths_of(NUMBERS), max_size=4), st.lists(ROWS, min_size=1, max_size=8))
+def test_the_first_match_is_the_first_condition_that_is_true(sources: list[str], rows: list[dict[str, float]]) -> None:
+    conditions = [Expression(source, SCOPE) for source in sources]
+    matching = FirstMatch(sources, SCOPE)
+    columns = columns_of(rows)
+    together = matching.of_columns(columns, len(rows))
+    assert together.dtype == np.int8
+    for row, found in zip(rows, together.tolist(), strict=True):
+        truths = [condition.of_application(row) for condition in conditions]
+        assert found == matching.of_application(row) == (truths.index(1.0) if 1.0 in truths else -1)
 
 
 @settings(max_examples=400, deadline=None)
@@ -487,90 +497,11 @@ def test_any_text_is_either_an_expression_or_an_error(source: str) -> None:
     assert isinstance(expression.of_application(ROW), float)
 
 
-class Reference:
-    """A plain evaluator of the language over one row. Missing is None."""
-
-    def __init__(self, row: Mapping[str, float]) -> None:
-        self._row = row
-
-    def value(self, source: str) -> float | None:
-        found = self._of(ast.parse(source, mode="eval").body)
-        assert not isinstance(found, str)
-        if found is None or not math.isfinite(found):
-            return None
-        return float(found)
-
-    def _of(self, tree: ast.AST) -> Any:  # noqa: C901, PLR0911  # a case for each kind of syntax
-        match tree:
-            case ast.Constant(value=constant):
-                return constant
-            case ast.Name(id=name):
-                operand, given_value = SCOPE[name], self._row[name]
-                if operand.kind == "text":
-                    return None if given_value < 0 else operand.values[int(given_value)]
-                return None if math.isnan(given_value) else given_value
-            case ast.UnaryOp(op=ast.USub(), operand=operand_tree):
-                return on_known(operator.neg, self._of(operand_tree))
-            case ast.UnaryOp(op=ast.Not(), operand=operand_tree):
-                return on_known(lambda truth: 1 - truth, self._of(operand_tree))
-            case ast.BinOp(left=left, op=op, right=right):
-                return on_known(ARITHMETIC[type(op)], self._of(left), self._of(right))
-            case ast.BoolOp(op=op, values=values):
-                return kleene([self._of(each) for each in values], decisive=0 if isinstance(op, ast.And) else 1)
-            case ast.Compare(left=left, ops=ops, comparators=comparators):
-                sides = [left, *comparators]
-                found = [
-                    self._comparison(one, op, other) for one, op, other in zip(sides, ops, sides[1:], strict=False)
-                ]
-                return kleene(found, decisive=0)
-            case ast.Call(func=ast.Name(id="missing"), args=[argument]):
-                found = self._of(argument)
-                return float(found is None or (not isinstance(found, str) and not math.isfinite(found)))
-            case ast.Call(func=ast.Name(id=name), args=arguments):
-                functions: Mapping[str, Callable[..., float]] = {"min": min, "max": max, "abs": abs}
-                return on_known(functions[name], *map(self._of, arguments))
-        raise AssertionError(tree)
-
-    def _comparison(self, one: ast.AST, op: ast.cmpop, other: ast.AST) -> float | None:
-        left = self._of(one)
-        if isinstance(op, ast.In | ast.NotIn):
-            assert isinstance(other, ast.Tuple | ast.List)
-            members = [self._of(each) for each in other.elts]
-            return on_known(lambda given_value: float((given_value in members) == isinstance(op, ast.In)), left)
-        return on_known(lambda a, b: float(COMPARISONS[type(op)](a, b)), left, self._of(other))
-
-
-ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float | None]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: lambda a, b: a / b if b else None,
-}
-COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-
-
-def on_known(function: Callable[..., float | None], *values: Any) -> float | None:
-    if any(each is None or is_nan(each) for each in values):
-        return None
-    found = function(*values)
-    return None if found is None or is_nan(found) else found
-
-
-def is_nan(each: float | str) -> bool:
-    return isinstance(each, float) and math.isnan(each)
-
-
-def kleene(values: Sequence[float | None], decisive: float) -> float | None:
-    if decisive in values:
-        return decisive
-    return None if None in values else 1 - decisive
+def columns_of(rows: list[dict[str, float]]) -> dict[str, NDArray[Any]]:
+    return {
+        name: np.array([row[name] for row in rows], np.int8 if operand.kind == "text" else np.float64)
+        for name, operand in SCOPE.items()
+    }
 
 
 def same_bits(one: float, other: float) -> bool:

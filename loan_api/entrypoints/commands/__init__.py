@@ -7,6 +7,7 @@ from loan_api.entrypoints.commands.keys import keys
 from loan_api.entrypoints.commands.openapi import openapi
 from loan_api.entrypoints.commands.outcomes import outcomes
 from loan_api.entrypoints.commands.passwords import passwords
+from loan_api.entrypoints.commands.policy import policy
 from loan_api.entrypoints.commands.serve import init, serve
 from loan_api.entrypoints.commands.simulate import simulate
 from loan_api.entrypoints.commands.web_access import web_access
@@ -17,5 +18,5 @@ def cli() -> None:
     """Serve loan decisions, manage API keys, and audit recorded decisions."""
 
 
-for command in (init, serve, keys, decisions, outcomes, openapi, simulate, passwords, web_access):
+for command in (init, serve, keys, decisions, outcomes, openapi, simulate, policy, passwords, web_access):
     cli.add_command(command)
