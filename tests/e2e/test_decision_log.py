@@ -16,12 +16,16 @@ from tests.support.decisions import assert_all_are_recorded, load, progress
 from tests.support.disks import fill
 from tests.support.disks import small_disk as small_disk_at
 from tests.support.homes import TrainedHome, copy_of
+from tests.support.patient_client import SATURATED
 from tests.support.postgresql import Server
 from tests.support.processes import checks_of, commands_of, kill, locked, processes_of
 from tests.support.service import WORKERS, KeptService, Service, run_command, started_service
 from tests.support.waiting import wait_until
 
 KILLS = 8
+NOT_RECORDED = "503 urn:loan-api:problem:not-recorded"
+# Load shedding, which a busy machine may cause at any time.
+TOO_BUSY = f"503 {SATURATED}"
 
 
 def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Service) -> None:
@@ -89,7 +93,7 @@ def test_a_locked_database_stops_nobody(service: Service, seconds: int) -> None:
         wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
         progress(acknowledged, decisions=50)
     assert_all_are_recorded(acknowledged, service.home / "decisions.db")
-    assert acknowledged.refusals == {}
+    assert set(acknowledged.refusals) <= {TOO_BUSY}
 
 
 def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
@@ -124,9 +128,7 @@ def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_d
         with load(service.port) as acknowledged:
             progress(acknowledged, decisions=50)
             fill(ballast)
-            wait_until(
-                lambda: acknowledged.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full"
-            )
+            wait_until(lambda: acknowledged.refusals[NOT_RECORDED] > 0, "the journal to be full")
             wait_until(
                 lambda: requests.get(service.url("/health"), timeout=30).status_code == 503, "/health to report it"
             )
@@ -134,7 +136,7 @@ def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_d
             wait_until(lambda: checks_of(service)["decision_log"] == "ok", "the journal to be drained")
             progress(acknowledged, decisions=50)
         assert_all_are_recorded(acknowledged, small_disk / "decisions.db")
-        assert all(refusal.endswith(":not-recorded") for refusal in acknowledged.refusals), acknowledged.refusals
+        assert set(acknowledged.refusals) <= {NOT_RECORDED, TOO_BUSY}
 
 
 def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small_disk: Path, tmp_path: Path) -> None:
@@ -147,15 +149,13 @@ def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small
             progress(acknowledged, decisions=50)
             workers = service.workers
             fill(ballast)
-            wait_until(
-                lambda: acknowledged.refusals["503 urn:loan-api:problem:not-recorded"] > 0, "the journal to be full"
-            )
+            wait_until(lambda: acknowledged.refusals[NOT_RECORDED] > 0, "the journal to be full")
             assert service.workers == workers
             for pid in workers:
                 kill(pid)
             wait_until(lambda: len(set(service.workers) - set(workers)) == WORKERS, "new workers")
-            before = acknowledged.refusals["503 urn:loan-api:problem:not-recorded"]
-            wait_until(lambda: acknowledged.refusals["503 urn:loan-api:problem:not-recorded"] > before + 20, "answers")
+            before = acknowledged.refusals[NOT_RECORDED]
+            wait_until(lambda: acknowledged.refusals[NOT_RECORDED] > before + 20, "answers")
             successors = service.workers
             assert service.metrics()["loan_workers"] == WORKERS
             assert service.workers == successors

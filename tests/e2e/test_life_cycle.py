@@ -16,6 +16,7 @@ import requests
 from mlflow import MlflowClient
 
 from tests.support.applications import application
+from tests.support.patient_client import PatientClient
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 from training.registry.promotion import put_into_production
@@ -26,41 +27,33 @@ BATCH = json.dumps({"instances": [application()] * 2000})
 
 
 class Client:
-    """A client that uses one connection, and reconnects when the server announces that it will close."""
+    """A client that repeats one request, patiently where the service is too busy, and notes what comes back."""
 
     def __init__(self, service: Service, path: str, body: str) -> None:
-        self._service = service
+        self._port = service.port
         self._path = path
         self._body = body
         self.versions: list[str] = []
         self.failures: list[str] = []
 
     def run(self, over: threading.Event) -> None:
-        connection = self._connect()
         while not over.is_set():
-            try:
-                connection.request("POST", self._path, self._body, {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                answer = json.loads(response.read())
-            except (OSError, HTTPException) as error:
-                self.failures.append(repr(error))
-                connection.close()
-                connection = self._connect()
-                over.wait(0.05)
-                continue
-            if response.status != 200:
-                self.failures.append(f"{response.status} {answer['type']}: {answer['detail']}")
+            with PatientClient(self._port) as connection:
+                try:
+                    self._repeat(connection, over)
+                except (OSError, HTTPException) as error:
+                    self.failures.append(repr(error))
+                    over.wait(0.05)
+
+    def _repeat(self, connection: PatientClient, over: threading.Event) -> None:
+        while not over.is_set():
+            status, content = connection.post(self._path, self._body)
+            if status != 200:
+                self.failures.append(f"{status} {content!r}")
             else:
-                self.versions.append(answer["model_version"])
+                self.versions.append(json.loads(content)["model_version"])
             # The tests share the machine with the service.
             over.wait(0.005)
-            if response.will_close:
-                connection.close()
-                connection = self._connect()
-        connection.close()
-
-    def _connect(self) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self._service.port, timeout=30)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The service as users see it: over HTTP, with real workers that are killed and replaced."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import requests
 
 from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
 from tests.support.homes import TrainedHome
+from tests.support.patient_client import PatientClient
 from tests.support.service import WORKERS, Service, started_service
 from tests.support.waiting import wait_until
 
@@ -58,8 +60,8 @@ def test_counters_add_up_over_workers_and_survive_their_death(service: Service) 
         return samples.get(counter, 0) + samples.get(rejected, 0)
 
     def send(rows: int) -> int:
-        batch = {"instances": [application()] * rows}
-        return requests.post(service.url("/predict/batch"), json=batch, timeout=30).status_code
+        with PatientClient(service.port) as connection:
+            return connection.post("/predict/batch", json.dumps({"instances": [application()] * rows}))[0]
 
     before = decided()
     with ThreadPoolExecutor(8) as pool:

@@ -1,5 +1,6 @@
 """Slow clients are disconnected in time and do not delay others."""
 
+import json
 import select
 import socket
 import threading
@@ -9,13 +10,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
-import requests
 
 from loan_api.formats.codecs import CSV, JSON
 from tests.e2e.unharmed import unharmed
 from tests.support.applications import application
 from tests.support.figures import Figure, record_figures
 from tests.support.hostile_requests import posted, request
+from tests.support.patient_client import PatientClient
 from tests.support.service import ClosedService
 from tests.support.waiting import wait_until
 
@@ -118,13 +119,11 @@ def promptly_answered(closed: ClosedService) -> Iterator[list[float]]:
     over = threading.Event()
 
     def ask() -> None:
-        with requests.Session() as session:
-            session.headers["X-API-Key"] = closed.key
+        with PatientClient(closed.service.port, **{"X-API-Key": closed.key}) as connection:
             while not over.wait(0.05):
                 asked = time.monotonic()
-                answer = session.post(closed.service.url("/predict"), json=application(), timeout=30)
+                statuses.add(connection.post("/predict", json.dumps(application()))[0])
                 latencies.append(time.monotonic() - asked)
-                statuses.add(answer.status_code)
 
     asking = threading.Thread(target=ask)
     asking.start()

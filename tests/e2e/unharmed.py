@@ -15,6 +15,7 @@ from loan_api.settings import read_settings
 from tests.fuzz.seeds import bodies
 from tests.support.applications import application
 from tests.support.hostile_requests import CANARY
+from tests.support.patient_client import PatientClient
 from tests.support.service import WORKERS, ClosedService, Service
 from tests.support.waiting import wait_until
 from tools.benchmarks.processes import Process, tree
@@ -97,8 +98,8 @@ def _decide_in_every_format(closed: ClosedService) -> None:
     valid = [(media_type, written[0]) for media_type, written in bodies().items()] * WORKERS * 4
 
     def post(media_type: str, body: bytes) -> int:
-        headers = {"Content-Type": media_type, "X-API-Key": closed.key}
-        return requests.post(closed.service.url("/predict/batch"), body, headers=headers, timeout=20).status_code
+        with PatientClient(closed.service.port, **{"X-API-Key": closed.key}) as connection:
+            return connection.post("/predict/batch", body, media_type)[0]
 
     with ThreadPoolExecutor(WORKERS * 4) as pool:
         assert set(pool.map(post, *zip(*valid, strict=True))) == {200}
