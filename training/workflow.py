@@ -217,8 +217,8 @@ def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Materi
     winner_run = ""
     for evaluation in evaluations:
         is_winner = evaluation is choice.winner
-        role = "winner" if is_winner else "baseline" if evaluation.candidate is BASELINE else "candidate"
-        run_id = records.record_candidate(material.dataset.form, evaluation, role, data)
+        role: records.Role = "winner" if is_winner else "baseline" if evaluation.candidate is BASELINE else "candidate"
+        run_id = records.record_candidate(material.split, evaluation, role, data)
         winner_run = run_id if is_winner else winner_run
     records.record_comparison(evaluations, choice)
     return winner_run

@@ -77,7 +77,7 @@ class TestRegisteredVersion:
         assert max(package.golden_rows.probabilities) == 1 - bound
         histograms = (*package.distribution.features.values(), package.distribution.score)
         assert all(sum(histogram.counts) == train_rows for histogram in histograms)
-        for part in ("# Model card", "## Use", "## Data", "## Limits", "## Importance of the features", dataset.digest):
+        for part in ("# Model card", "## Use", "## Data", "## Limits", "## Performance", dataset.digest):
             assert part in package.model_card
 
     def test_nothing_in_its_artifact_is_an_applicant_s(self, trained_home: TrainedHome, tmp_path: Path) -> None:
@@ -145,9 +145,10 @@ class TestRuns:
             "plots/confusion_matrix.png",
             "plots/calibration.png",
             "plots/threshold.png",
-            "plots/permutation_importance.png",
             "transformations.txt",
         }
+        assert "plots/roc.png" in artifacts_of(trained_home, children["stump"])
+        assert {*artifacts_of(trained_home, children["logistic_regression"])} == {"transformations.txt"}
         (data,) = child.inputs.dataset_inputs
         digest = read_dataset(SHIPPED, trained_home.settings.dataset_path).digest  # type: ignore[arg-type]
         assert digest.startswith(data.dataset.digest)

@@ -26,7 +26,5 @@ def evaluation(
         parameters={},
         out_of_fold=np.array(out_of_fold),
         holdout=np.array([]),
-        importance={},
         violations=violations or {},
-        plots={},
     )

@@ -38,7 +38,6 @@ def model_card(
     applications = pd.concat([split.train_applications, split.holdout_applications])
     # Markdown needs no escaping.
     templates = Environment(loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
-    importance = sorted(((name, mean) for name, (mean, _) in winner.importance.items()), key=lambda item: -item[1])
     return templates.get_template("model_card.md").render(
         form=split.form,
         algorithm=winner.candidate.name,
@@ -52,8 +51,6 @@ def model_card(
         folds=FOLDS,
         reason=choice.reason,
         baseline_f1=baseline.metrics["cv_f1_mean"],
-        importance=importance,
-        dominance=_dominance(importance),
         folds_of_values=[
             (c.name, value, stand_in, int((applications[c.name] == value).sum()))
             for c in split.form.categories
@@ -64,16 +61,4 @@ def model_card(
         run_id=run_id,
         commit=commit,
         conditions=conditions,
-    )
-
-
-def _dominance(importance: list[tuple[str, float]]) -> str:
-    """Describe the first feature's share of all losses."""
-    total = sum(max(loss, 0.0) for _, loss in importance)
-    (first, loss), *_ = importance
-    if total <= 0:
-        return "No feature stands out."
-    return (
-        f"{first} accounts for {loss / total:.0%} of the losses. An error in this value changes decisions most:"
-        " check its source first if decisions look wrong."
     )

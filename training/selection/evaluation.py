@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.inspection import permutation_importance
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
@@ -30,14 +29,11 @@ from training.selection.candidates import Candidate
 from training.selection.metrics import Probabilities, log_losses, measure
 from training.selection.monotonicity import violations
 from training.selection.pipeline import build_pipeline, monotonicity
-from training.selection.plots import draw_plots
 from training.selection.rounds import staged_probabilities
 from training.selection.threshold import choose_threshold
 
 _TIMED_BATCH = 1000
 _ATTEMPTS = 5
-_SHUFFLED_ROWS = 1000
-_SHUFFLES = 5
 _PARENT_POLL_SECONDS = 1.0
 
 
@@ -55,9 +51,8 @@ class Evaluation:
 
     `metrics`: `cv_NAME_mean` and `cv_NAME_std` are cross-validated on the training part at a threshold of 0.5; `NAME`
     is measured on the holdout at `threshold`. `timings` are seconds. `out_of_fold` (a value per training row) and
-    `holdout` (a value per held-out row) are probabilities of unseen applications. `importance` is the Brier score lost
-    on the holdout when a feature is shuffled (mean, standard deviation). `violations` are the largest moves against
-    declared effects, by feature. `plots` are PNG files by name.
+    `holdout` (a value per held-out row) are probabilities of unseen applications. `violations` are the largest moves
+    against declared effects, by feature.
     """
 
     candidate: Candidate
@@ -69,9 +64,7 @@ class Evaluation:
     parameters: Mapping[str, Any]
     out_of_fold: Probabilities
     holdout: Probabilities
-    importance: Mapping[str, tuple[float, float]]
     violations: Mapping[str, float]
-    plots: Mapping[str, bytes]
 
 
 def evaluate_all(
@@ -124,7 +117,6 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
 
     holdout = pipeline.predict_proba(split.holdout_applications)[:, 1]
     held_out_outcomes = split.holdout_outcomes.to_numpy()
-    importance = _permutation_importance(pipeline, split, conditions.seed)
     return Evaluation(
         candidate=candidate,
         pipeline=pipeline,
@@ -135,14 +127,12 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
         parameters={key: value for key, value in unfitted.get_params().items() if value is not None},
         out_of_fold=probabilities,
         holdout=holdout,
-        importance=importance,
         violations=violations(
             split.form,
             PipelineScorer(split.form, pipeline).probabilities,
             frame_columns(split.form, split.train_applications),
             edges_of(feature_histograms(split.form, split.train_applications)),
         ),
-        plots=draw_plots(split, probabilities, holdout, threshold, importance),
     )
 
 
@@ -196,23 +186,6 @@ def _cross_validated(outcomes: NDArray[np.int64], probabilities: Probabilities, 
         metrics[f"cv_{name}_mean"] = float(values.mean())
         metrics[f"cv_{name}_std"] = float(values.std(ddof=1))
     return metrics
-
-
-def _permutation_importance(pipeline: Pipeline, split: Split, seed: int) -> dict[str, tuple[float, float]]:
-    measured = permutation_importance(
-        pipeline,
-        split.holdout_applications,
-        split.holdout_outcomes,
-        scoring="neg_brier_score",
-        n_repeats=_SHUFFLES,
-        random_state=seed,
-        max_samples=min(_SHUFFLED_ROWS, len(split.holdout_outcomes)),
-    )
-    moments = zip(measured.importances_mean, measured.importances_std, strict=True)
-    return {
-        name: (float(mean), float(spread))
-        for name, (mean, spread) in zip(split.holdout_applications.columns, moments, strict=True)
-    }
 
 
 def _time_scoring(pipeline: Pipeline, applications: pd.DataFrame) -> dict[str, float]:

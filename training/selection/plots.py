@@ -23,13 +23,7 @@ _FIRST, _SECOND = "#20639b", "#d98c3f"
 _MOST_POINTS = 2000
 
 
-def draw_plots(
-    split: Split,
-    out_of_fold: Probabilities,
-    holdout: Probabilities,
-    threshold: float,
-    importance: Mapping[str, tuple[float, float]],
-) -> dict[str, bytes]:
+def draw_plots(split: Split, out_of_fold: Probabilities, holdout: Probabilities, threshold: float) -> dict[str, bytes]:
     """Return the plots of one candidate as PNG files, by file name."""
     outcomes = split.holdout_outcomes.to_numpy()
     return {
@@ -38,7 +32,6 @@ def draw_plots(
         "precision_recall.png": _precision_recall(outcomes, holdout),
         "calibration.png": _calibration(split.train_outcomes.to_numpy(), out_of_fold),
         "threshold.png": _threshold(split.train_outcomes.to_numpy(), out_of_fold, threshold),
-        "permutation_importance.png": _permutation_importance(importance),
     }
 
 
@@ -126,21 +119,12 @@ def _threshold(outcomes: Outcomes, probabilities: Probabilities, threshold: floa
     return png.getvalue()
 
 
-def _permutation_importance(importance: Mapping[str, tuple[float, float]]) -> bytes:
-    ranked = sorted(importance.items(), key=lambda item: item[1])
-    with _plot("Holdout: permutation importance", left=0.33) as (axes, png):
-        means, spreads = zip(*(measured for _, measured in ranked), strict=True)
-        axes.barh([name for name, _ in ranked], means, xerr=spreads, color=_FIRST)
-        axes.set_xlabel("Brier score lost (mean and spread over shuffles)")
-    return png.getvalue()
-
-
 @contextmanager
-def _plot(title: str, left: float = 0.13) -> Iterator[tuple[Any, BytesIO]]:
-    """Yield axes that start at `left` of the figure's width; the buffer has the PNG file after the block."""
+def _plot(title: str) -> Iterator[tuple[Any, BytesIO]]:
+    """Yield axes; the buffer has the PNG file after the block."""
     # Fixed margins, because a computed layout draws every figure twice.
     figure = Figure(figsize=(6, 5), dpi=110)
-    axes = figure.subplots(gridspec_kw={"left": left, "right": 0.96, "bottom": 0.12, "top": 0.92})
+    axes = figure.subplots(gridspec_kw={"left": 0.13, "right": 0.96, "bottom": 0.12, "top": 0.92})
     png = BytesIO()
     yield axes, png
     axes.set_title(title)

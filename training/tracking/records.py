@@ -5,13 +5,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import PandasDataset
 
-from loan_api.credit.form import Form
 from training.data.dataset import OUTCOME, Dataset
 from training.data.profile import DataProfile
 from training.data.report import profile_page, profile_picture
@@ -19,9 +19,11 @@ from training.data.split import Split
 from training.selection.choice import Choice
 from training.selection.evaluation import Conditions, Evaluation
 from training.selection.pipeline import describe_transformations
-from training.selection.plots import draw_comparison
+from training.selection.plots import draw_comparison, draw_plots
 from training.tracking.environment import code_archive, describe_environment
 from training.tracking.store import TAG_ROLE, tracked_run
+
+Role = Literal["winner", "baseline", "candidate"]
 
 PROFILE = "data/profile.json"
 ENVIRONMENT = "environment/environment.json"
@@ -105,8 +107,8 @@ def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None
         mlflow.log_artifacts(folder, "comparison")
 
 
-def record_candidate(form: Form, evaluation: Evaluation, role: str, data: PandasDataset) -> str:
-    """Record a child run for one candidate and return its id."""
+def record_candidate(split: Split, evaluation: Evaluation, role: Role, data: PandasDataset) -> str:
+    """Record a child run for one candidate and return its id. Only the winner and the baseline get plots."""
     metrics = evaluation.metrics
     description = (
         f"F1 {metrics['cv_f1_mean']:.4f} ± {metrics['cv_f1_std']:.4f} and Brier score {metrics['cv_brier_mean']:.4f} in"
@@ -128,13 +130,13 @@ def record_candidate(form: Form, evaluation: Evaluation, role: str, data: Pandas
         mlflow.log_input(data, context="training")
         with TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            (folder / "plots").mkdir()
-            for file_name, png in evaluation.plots.items():
-                (folder / "plots" / file_name).write_bytes(png)
-            lines = describe_transformations(form, evaluation.pipeline)
+            if role != "candidate":
+                (folder / "plots").mkdir()
+                plots = draw_plots(split, evaluation.out_of_fold, evaluation.holdout, evaluation.threshold)
+                for file_name, png in plots.items():
+                    (folder / "plots" / file_name).write_bytes(png)
+            lines = describe_transformations(split.form, evaluation.pipeline)
             (folder / "transformations.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            importance = {name: {"mean": mean, "std": std} for name, (mean, std) in evaluation.importance.items()}
-            _write_json(folder / "permutation_importance.json", importance)
             mlflow.log_artifacts(str(folder))
     run_id: str = run.info.run_id
     return run_id
