@@ -34,6 +34,7 @@ from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.credit.form import Form, FormError, parse_form, read_form
+from loan_api.entrypoints.desk.pages import DeskServices, register_desk
 from loan_api.entrypoints.http.endpoints import Collaborators, Limits, register_endpoints
 from loan_api.entrypoints.http.headers import protect_answers
 from loan_api.entrypoints.http.problems import register_problem_handlers
@@ -158,6 +159,15 @@ def _metrics_password(file: Path) -> str:
         return secrets.token_urlsafe()
 
 
+def _desk_secret(file: Path) -> str | None:
+    """Return the secret of the desk, or None if the file is unusable: decisions do not depend on it."""
+    try:
+        return read_or_make_password(file)
+    except (OSError, SettingsError) as error:
+        _log.error("the desk is closed", extra={"why": "no secret", "error": type(error).__name__})
+        return None
+
+
 def create_app(settings: Settings | None = None, adapters: Adapters | None = None) -> Flask:
     """Create the service, load its model and start following the registry. Raises SettingsError.
 
@@ -208,6 +218,13 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         Collaborators(predictions, adapters.shedder, adapters.budget, health, registry, audit, access, expose),
         Limits(settings.max_batch_rows, settings.max_request_bytes),
         (settings.metrics_username, _metrics_password(settings.metrics_password_file)),
+    )
+    register_desk(
+        app,
+        codec,
+        DeskServices(access, predictions, registry, adapters.shedder),
+        _desk_secret(settings.desk_secret_file),
+        adapters.now,
     )
 
     observers.http.expect(foreseeable_answers(app, document))

@@ -43,6 +43,11 @@ class Home:
         return self.folder / "metrics_password"
 
     @property
+    def desk_secret(self) -> Path:
+        """The secret that signs the desk's cookies, unless DESK_SECRET_FILE names another file."""
+        return self.folder / "desk_secret"
+
+    @property
     def models(self) -> Path:
         """The service's cache of registered models."""
         return self.folder / "models"

@@ -42,6 +42,7 @@ def check_password_file(path: Path) -> None:
 START_CHECKS: Mapping[str, Callable[[Any], object]] = {
     "LOAN_HOME": check_writable,
     "METRICS_PASSWORD_FILE": check_password_file,
+    "DESK_SECRET_FILE": check_password_file,
 }
 
 

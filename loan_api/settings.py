@@ -219,11 +219,18 @@ class Settings:
         "file with the password for /metrics, generated at the first start (mode 0600)",
         shown="$LOAN_HOME/metrics_password",
     )
+    desk_secret_file: Path = _setting(
+        "DESK_SECRET_FILE",
+        _path,
+        lambda values: Home(values["loan_home"]).desk_secret,
+        "file with the secret that signs the desk's cookies, generated at the first start (mode 0600)",
+        shown="$LOAN_HOME/desk_secret",
+    )
     api_keys_file: Path | None = _setting(
         "API_KEYS_FILE",
         _unresolved_path,
         None,
-        "hashed API keys with scopes; without it scoring is open, and what needs `audit` or `admin` is refused",
+        "hashed API keys with scopes; without it scoring is open, and everything else is refused",
     )
     model_name: str = _setting(
         "MODEL_NAME",

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, get_args
 
 from loan_api.errors import AccessRefusal, NotAllowedError, NotAuthenticatedError
 
-Scope = Literal["score", "audit", "admin"]
+Scope = Literal["score", "audit", "review", "admin"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 # Includes all other scopes.
@@ -91,6 +91,20 @@ class Access:
     def in_force(self) -> Sequence[ApiKey]:
         """Return the keys in force."""
         return self._keys.in_force() or ()
+
+    @property
+    def is_configured(self) -> bool:
+        """True if there is a file of keys."""
+        return self._keys.in_force() is not None
+
+    def identify(self, presented: str) -> ApiKey:
+        """Return the presented key, whatever its scopes. Raises NotAuthenticatedError if it is missing or unknown."""
+        if not presented:
+            raise self._not_authenticated("missing_key")
+        key = _find(self.in_force(), digest_of(presented))
+        if key is None:
+            raise self._not_authenticated("unknown_key")
+        return key
 
     def _not_authenticated(self, reason: AccessRefusal) -> NotAuthenticatedError:
         self._observer.access_refused(reason)

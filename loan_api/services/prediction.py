@@ -23,7 +23,7 @@ from loan_api.errors import (
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import Application
 from loan_api.services.batch_job import BatchJob, BatchSummary
-from loan_api.services.decision_log import DecisionLog, DecisionRecord
+from loan_api.services.decision_log import Decider, DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
 
 Endpoint = Literal["single", "batch"]
@@ -45,6 +45,16 @@ class DecidedApplication:
     model_version: str
     decided_at: datetime
     decision_id: str
+    outside_training_range: Sequence[str]
+
+
+@dataclass(frozen=True)
+class SimulatedDecision:
+    """A decision that is neither recorded nor counted, and the model that made it."""
+
+    prediction: int
+    probability: float
+    decider: Decider
     outside_training_range: Sequence[str]
 
 
@@ -148,6 +158,16 @@ class PredictionService:
         self._observer.decided(model, application, prediction, probability, seconds)
         outside = model.watched.outside(application)
         return DecidedApplication(prediction, probability, decider.semantic_version, decided_at, decision_id, outside)
+
+    def simulate(self, application: Application) -> SimulatedDecision:
+        """Return the decision on a validated application without recording or counting it.
+
+        Raises NoModelError if no model is served.
+        """
+        model = self._registry.current
+        probability = model.scorer.probability(application)
+        prediction = decide(probability, model.decider.threshold)
+        return SimulatedDecision(prediction, probability, model.decider, model.watched.outside(application))
 
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
         """Decide all applications in a body with the same model.

@@ -1,6 +1,7 @@
 """Fixtures for the API created by `create_app` with fake adapters."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from flask.testing import FlaskClient
 from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive
 from loan_api.settings import read_settings
-from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource
+from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, now
 from tests.support.services import client_of
 
 MakeClient = Callable[..., FlaskClient]
@@ -26,10 +27,13 @@ def make_client(tmp_path: Path) -> MakeClient:
         archive: Archive | None = None,
         shedder: LoadShedder | None = None,
         budget: ByteBudget | None = None,
+        now: Callable[[], datetime] = now,
         **environ: str,
     ) -> FlaskClient:
         settings = read_settings({"LOAN_HOME": str(tmp_path), "MODEL_POLL_SECONDS": "3600"} | environ)
-        return client_of(settings, models=source, log=log, keys=keys, archive=archive, shedder=shedder, budget=budget)
+        return client_of(
+            settings, models=source, log=log, keys=keys, archive=archive, shedder=shedder, budget=budget, now=now
+        )
 
     return make
 

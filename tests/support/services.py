@@ -1,5 +1,8 @@
 """In-process API created by `create_app`, with fakes for all adapters that a test does not provide."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from flask.testing import FlaskClient
 
 from loan_api.adapters.keys.followed import NoKeys
@@ -33,6 +36,7 @@ def client_of(
     keys: KeySource | None = None,
     shedder: LoadShedder | None = None,
     budget: ByteBudget | None = None,
+    now: Callable[[], datetime] = now,
 ) -> FlaskClient:
     """Create a client of a service with a stopped clock, constant ids (`NEW_ID`) and no threads."""
     log = log or FakeLog()

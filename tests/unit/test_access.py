@@ -14,7 +14,12 @@ KEYS = (
     api_key("boss", "admin"),
     api_key("both", "score", "audit"),
 )
-ALLOWED = {"shop": {"score"}, "auditor": {"audit"}, "boss": {"score", "audit", "admin"}, "both": {"score", "audit"}}
+ALLOWED = {
+    "shop": {"score"},
+    "auditor": {"audit"},
+    "boss": {"score", "audit", "review", "admin"},
+    "both": {"score", "audit"},
+}
 
 
 def access_with(keys: FakeKeySource) -> tuple[Access, RecordingObserver]:
@@ -88,3 +93,19 @@ def test_no_other_text_passes_for_a_key(presented: str) -> None:
 def test_a_key_does_not_show_its_hash() -> None:
     assert api_key("shop", "score").digest.hex()[:8] not in repr(KEYS)
     assert "digest" not in repr(KEYS)
+
+
+def test_a_presented_key_is_identified_whatever_its_scopes() -> None:
+    access, observer = access_with(FakeKeySource(KEYS))
+    assert [access.identify(name).name for name in ALLOWED] == list(ALLOWED)
+    for presented, reason in (("", "missing_key"), ("nobody", "unknown_key")):
+        with pytest.raises(NotAuthenticatedError):
+            access.identify(presented)
+        assert observer.events[-1] == ("access refused", reason)
+
+
+def test_without_a_file_no_key_is_identified() -> None:
+    access, _ = access_with(FakeKeySource(None))
+    assert not access.is_configured
+    with pytest.raises(NotAuthenticatedError):
+        access.identify("shop")

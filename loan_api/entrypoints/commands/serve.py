@@ -14,9 +14,9 @@ from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "--bind")
 
 
-@click.command(short_help="Prepare the database and the password.")
+@click.command(short_help="Prepare the database and the secrets.")
 def init() -> None:
-    """Check the settings, migrate the database and generate the password for /metrics."""
+    """Check the settings, migrate the database and generate the password for /metrics and the secret of the desk."""
     settings = _checked_settings()
     form_or_exit(settings)
     _prepare(settings, may_be_unavailable=False)
@@ -62,6 +62,7 @@ def _prepare(settings: Settings, *, may_be_unavailable: bool) -> None:
 
     try:
         read_or_make_password(settings.metrics_password_file)
+        read_or_make_password(settings.desk_secret_file)
         default = settings.home.decisions_database
         if hidden_decisions(settings.database_url, default):
             click.echo(

@@ -171,10 +171,6 @@ def _swagger_ui() -> Blueprint:
     def page() -> Response:
         return Response(_PAGE, content_type="text/html; charset=utf-8")
 
-    @blueprint.route("/")
-    def home() -> Redirect:
-        return redirect("docs")
-
     @blueprint.route("/docs/")
     def page_with_slash() -> Redirect:
         return redirect("../docs")

@@ -113,13 +113,24 @@ def _malformed_problem(error: MalformedBodyError) -> Response:
 
 
 def _domain_problem(error: LoanError) -> Response:
-    if type(error) not in _DOMAIN:
+    foreseen = foreseen_answer(error)
+    if foreseen is None:
         return _unexpected_problem(error)
-    status, kind, headers = _DOMAIN[type(error)]
+    status, kind, headers = foreseen
     return problem(status, str(error), kind=kind, headers=headers)
 
 
+def foreseen_answer(error: LoanError) -> tuple[HTTPStatus, str, Mapping[str, str]] | None:
+    """Return status, problem type and headers for an error; None if it is a bug."""
+    return _DOMAIN.get(type(error))
+
+
 def _access_problem(error: AccessRefusedError) -> Response:
+    log_refusal(error)
+    return _domain_problem(error)
+
+
+def log_refusal(error: AccessRefusedError) -> None:
     """Log the reason in full: clients cannot tell an unknown key from a missing one."""
     key = {} if error.key_name is None else {"api_key": error.key_name}
     note_api_key(error.key_name)
@@ -132,15 +143,19 @@ def _access_problem(error: AccessRefusedError) -> Response:
             **key,
         },
     )
-    return _domain_problem(error)
 
 
 def _unexpected_problem(error: Exception) -> Response:
-    """Log the location of an unexpected error, and tell the client only how to find it in the log."""
+    """Tell the client only how to find an unexpected error in the log."""
+    log_unexpected(error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error. Use the request_id to find it in the service's log."
+    )
+
+
+def log_unexpected(error: Exception) -> None:
+    """Log the location of an unexpected error, without its message."""
     _log.error(
         "unexpected error",
         extra={"request_id": g.get("request_id", ""), "route": route_of(request), **error_location(error)},
-    )
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error. Use the request_id to find it in the service's log."
     )

@@ -30,6 +30,7 @@ def announce() -> None:
         f"""
 The service is ready. Press Ctrl-C to stop it.
 
+  Desk           {base}/desk
   Swagger UI     {base}/docs
   OpenAPI        {base}/openapi.json
   Health         {base}/health

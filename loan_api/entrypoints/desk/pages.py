@@ -1,0 +1,58 @@
+"""Registration of the desk: all pages and their assets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+from flask.sansio.app import App
+from flask.templating import Environment
+from jinja2 import StrictUndefined
+
+from loan_api.entrypoints.desk.assets import assets_blueprint
+from loan_api.entrypoints.desk.blueprint import DeskBlueprint
+from loan_api.entrypoints.desk.sessions import DeskSessions, SignIns
+from loan_api.entrypoints.desk.sign_in_page import add_sign_in
+from loan_api.entrypoints.desk.try_page import add_try
+from loan_api.entrypoints.desk.wording import FILTERS
+from loan_api.formats.applications import ApplicationCodec
+from loan_api.services.access import Access
+from loan_api.services.admission import LoadShedder
+from loan_api.services.model_registry import ModelRegistry
+from loan_api.services.prediction import PredictionService
+
+
+class _Environment(Environment):
+    """Templates with the desk's filters."""
+
+    def __init__(self, app: App, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.filters.update(FILTERS)
+
+
+@dataclass(frozen=True)
+class DeskServices:
+    """The services that the pages call."""
+
+    access: Access
+    predictions: PredictionService
+    registry: ModelRegistry
+    shedder: LoadShedder
+
+
+def register_desk(
+    app: Flask, codec: ApplicationCodec, services: DeskServices, secret: str | None, now: Callable[[], datetime]
+) -> None:
+    """Register all pages. `secret` signs the cookies; without one nobody can sign in."""
+    app.secret_key = secret
+    app.session_interface = DeskSessions()
+    # The environment is only created with the first page.
+    app.jinja_environment = _Environment
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    sign_ins = SignIns(services.access, secret, now)
+    blueprint = DeskBlueprint(sign_ins, codec.form.title)
+    add_sign_in(blueprint, sign_ins)
+    add_try(blueprint, codec, services.predictions, services.registry, services.shedder)
+    app.register_blueprint(blueprint)
+    app.register_blueprint(assets_blueprint())

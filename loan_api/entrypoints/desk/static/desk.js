@@ -1,0 +1,25 @@
+// Small conveniences. Every page works without them.
+"use strict";
+
+// The local time appears when the pointer rests on a time in UTC.
+for (const time of document.querySelectorAll("time[datetime]")) {
+  time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+}
+
+// After a submission, readers and keyboard users start at the outcome.
+const outcome = document.querySelector("#wrong, #result[tabindex]");
+if (outcome) {
+  outcome.tabIndex = -1;
+  outcome.focus({ preventScroll: window.innerWidth > 900 });
+}
+
+// A second click must not submit the form again.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+}
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});

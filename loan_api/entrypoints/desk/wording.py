@@ -1,0 +1,63 @@
+"""Values as people read them: numbers, probabilities, times, names and descriptions."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+_NO_VALUE = "—"
+_SMALLEST_GROUPED = 10_000
+
+
+def number(value: float | None) -> str:
+    """Format a number with a thin space between thousands from 10,000 upward: 9 600 000."""
+    if value is None:
+        return _NO_VALUE
+    exact = f"{value:.15g}"
+    if abs(value) < _SMALLEST_GROUPED or "e" in exact:
+        return exact.replace("-", "−")
+    whole, point, fraction = exact.partition(".")
+    return f"{int(whole):,}{point}{fraction}".replace("-", "−").replace(",", "\u202f")
+
+
+def any_value(value: Any) -> str:
+    """Format a feature's value: a number, a text, or a dash for a missing one."""
+    return number(value) if isinstance(value, int | float) else _NO_VALUE if value is None else str(value)
+
+
+def percent(probability: float) -> str:
+    """Format a probability as a percentage that never looks certain: 99.96 %, not 100 %."""
+    for digits in range(1, 6):
+        text = f"{probability * 100:.{digits}f}"
+        if float(text) not in (0.0, 100.0):
+            return f"{text}\u202f%"
+    return f"{probability * 100:.0f}\u202f%"
+
+
+def time(moment: datetime) -> Markup:
+    """Format a time in UTC, with the exact one for programs and the script that adds the local time."""
+    utc = moment.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), utc.strftime("%-d %b %Y, %H:%M:%S UTC")
+    )
+
+
+def words(name: str) -> str:
+    """Turn a name into words: `credit_score` becomes `Credit score`."""
+    text = name.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def label_and_help(description: str) -> tuple[str, str]:
+    """Split a description into its first sentence, as a label without full stop, and the rest, as help."""
+    first, _, rest = description.partition(". ")
+    return first.rstrip(". "), rest.strip()
+
+
+FILTERS = {
+    "number": number,
+    "any_value": any_value,
+    "percent": percent,
+    "time": time,
+    "words": words,
+}
