@@ -61,11 +61,13 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Reset counters and kept keys, now that the address is ours: they last as long as the server, reloads included."""
-    kept_keys = _settings.home.kept_keys(_settings.port)
+    """Reset counters and kept files, now that the address is ours. They last as long as the server."""
+    kept_keys, kept_policy = _settings.home.kept_keys(_settings.port), _settings.home.kept_policy(_settings.port)
     reset_folder(_metrics_folder)
-    kept_keys.unlink(missing_ok=True)
-    server.handover = Handover.create(_settings.features_path.read_text(encoding="utf-8-sig"), kept_keys)
+    for kept in (kept_keys, kept_policy):
+        kept.unlink(missing_ok=True)
+    form = _settings.features_path.read_text(encoding="utf-8-sig")
+    server.handover = Handover.create(form, kept_keys, kept_policy)
     server.connections = ConnectionCounts()
 
 

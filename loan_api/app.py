@@ -24,6 +24,7 @@ from loan_api.adapters.metrics import multiprocess
 from loan_api.adapters.metrics.observers import Observers
 from loan_api.adapters.metrics.slots import metrics_folder
 from loan_api.adapters.metrics.tallies import TallyBook
+from loan_api.adapters.policy.followed import FollowedPolicy
 from loan_api.adapters.recording.connection import RecorderConnection
 from loan_api.adapters.recording.group_commit import GroupCommit, RecordingObserver
 from loan_api.adapters.recording.journal import waiting_journals
@@ -49,6 +50,7 @@ from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import DecisionLog, NoDecisionLog
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
+from loan_api.services.policy import NoPolicy, PolicyService, PolicySource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.settings import Settings, SettingsError, read_settings
 
@@ -75,6 +77,7 @@ class Adapters:
     log: DecisionLog
     archive: Archive
     keys: KeySource
+    policies: PolicySource
     now: Callable[[], datetime]
     new_id: Callable[[datetime], str]
     run_forever: Callable[[Callable[[], None]], None]
@@ -87,9 +90,12 @@ def real_adapters(
 ) -> Adapters:
     """Create the adapters for production: registry, batch processes, decision log, API keys, clock, ids, threads.
 
-    Raises SettingsError if the API key file is unusable.
+    Raises SettingsError if the file of API keys or the policy is unusable.
     """
     keys = FollowedKeys(settings.api_keys_file, handover.kept_keys) if settings.api_keys_file else NoKeys()
+    policies = (
+        FollowedPolicy(codec.form, settings.policy_path, handover.kept_policy) if settings.policy_path else NoPolicy()
+    )
     follower = ChildProcess("loan_api.entrypoints.processes.registry_follower")
     log = _decision_log(settings, handover, recording)
     process = ChildProcess(
@@ -106,6 +112,7 @@ def real_adapters(
         log=log,
         archive=DatabaseArchive(codec.form, settings.database_url, run_in_thread),
         keys=keys,
+        policies=policies,
         now=lambda: datetime.now(UTC),
         new_id=new_id,
         run_forever=run_forever,
@@ -184,8 +191,10 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     adapters = adapters or real_adapters(settings, codec, handover or Handover.create(form.text), observers.recording)
 
     registry = ModelRegistry(adapters.models, observers.reloads, adapters.now)
+    policies = PolicyService(adapters.policies, observers.predictions)
     predictions = PredictionService(
         registry,
+        policies,
         adapters.batches,
         adapters.log,
         observers.predictions,
@@ -200,7 +209,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         adapters.now,
         journals_wait=lambda: bool(waiting_journals(settings.home.journals)),
     )
-    health = HealthService(registry, adapters.log, adapters.keys, adapters.now)
+    health = HealthService(registry, adapters.log, adapters.keys, adapters.policies, adapters.now)
     access = Access(adapters.keys, observers.access)
 
     app = Flask("loan_api", static_folder=None)
@@ -229,6 +238,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
 
     observers.http.expect(foreseeable_answers(app, document))
     registry.refresh()
+    policies.current()
     adapters.log.start()
     adapters.batches.start()
     adapters.run_forever(partial(registry.watch, _LOOK_EVERY_SECONDS))

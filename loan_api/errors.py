@@ -17,7 +17,7 @@ LoanError
 ├── UnknownDecisionError            no decision has this id
 ├── UnknownDecisionsError           some of several ids are unknown
 ├── NotYetStoredError               the decision may still wait in the journal
-├── KeyFileError                    adapters.keys.file
+├── UnusableFileError               adapters.files.text_file
 └── AccessRefusedError
     ├── NotAuthenticatedError       no valid key was presented
     └── NotAllowedError             the key lacks the scope

@@ -99,6 +99,10 @@ class Home:
         """Return the file from which replacement workers on `port` restore the API keys."""
         return self.run / f"keys-{port}.json"
 
+    def kept_policy(self, port: int) -> Path:
+        """Return the file from which replacement workers on `port` restore the credit policy."""
+        return self.run / f"policy-{port}.toml"
+
     def recorder_lock(self, server_start: float) -> Path:
         """Return the lock held by the recorder of the server that started at `server_start`."""
         return self.run / f"recorder-{server_start:.6f}.lock"

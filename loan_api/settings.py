@@ -189,6 +189,12 @@ class Settings:
     features_path: Path = _setting(
         "FEATURES_PATH", _path, str(SHIPPED_FORM), "the application form", shown="the shipped form, `features.toml`"
     )
+    policy_path: Path | None = _setting(
+        "POLICY_PATH",
+        _unresolved_path,
+        None,
+        "the credit policy; without it the model's threshold decides",
+    )
     dataset_path: Path | None = _setting(
         "DATASET_PATH",
         _path,

@@ -1,6 +1,9 @@
 """The model's prediction, and what is decided: without a policy, the same."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 APPROVED = 1
 REJECTED = 0
@@ -12,11 +15,23 @@ DECISIONS: tuple[Decision, ...] = get_args(Decision)
 APPROVE, REFER, DECLINE = range(3)
 
 
+class Verdict(NamedTuple):
+    """A decision, and the code of the rule that made it; None if the probability did."""
+
+    decision: Decision
+    rule: str | None
+
+
 def decide(probability: float, threshold: float) -> int:
     """Return `APPROVED` if the approval probability reaches the threshold, else `REJECTED`."""
     return APPROVED if probability >= threshold else REJECTED
 
 
-def decision_of(prediction: int) -> Decision:
-    """Return the decision without a policy."""
-    return "approve" if prediction == APPROVED else "decline"
+def verdict_of(prediction: int) -> Verdict:
+    """Return the verdict without a policy."""
+    return Verdict("approve" if prediction == APPROVED else "decline", None)
+
+
+def decisions_of(predictions: NDArray[Any]) -> NDArray[np.int8]:
+    """Return the decisions without a policy (n), given the predictions (n)."""
+    return np.where(predictions == APPROVED, APPROVE, DECLINE).astype(np.int8)

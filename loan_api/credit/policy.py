@@ -6,9 +6,10 @@ expressions, so they agree on every decision.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loan_api.credit.conditions import Alternative, alternatives, covers
-from loan_api.credit.decision import APPROVE, DECISIONS, DECLINE, REFER, Decision
+from loan_api.credit.decision import APPROVE, DECISIONS, DECLINE, REFER, Decision, Verdict
 from loan_api.credit.expressions import Expression, ExpressionError, FirstMatch, Operand
 from loan_api.credit.form import Form
 from loan_api.credit.toml_tables import WORD, Problem, Table, TomlError, parse_toml, read_text
@@ -25,6 +26,8 @@ from loan_api.credit.toml_tables import WORD, Problem, Table, TomlError, parse_t
 _MOST_RULES = 100
 _MOST_CHARACTERS = 30_000
 _LONGEST_CODE = 64
+# It is also the value of a header.
+_VERSION = re.compile(r"[!-~]([ -~]*[!-~])?")
 _PROBABILITY = "probability"
 _NAN = float("nan")
 
@@ -73,8 +76,8 @@ class Policy:
         """Return the rules by their codes."""
         return {rule.code: rule for rule in self.rules}
 
-    def decide(self, application: Mapping[str, Any], probability: float) -> tuple[Decision, str | None]:
-        """Return the decision on one valid application, and the code of the rule that made it."""
+    def decide(self, application: Mapping[str, Any], probability: float) -> Verdict:
+        """Decide one valid application."""
         values: dict[str, Any] = {**application, _PROBABILITY: probability}
         for name, codes in self._codes:
             values[name] = codes[values[name]]
@@ -86,10 +89,10 @@ class Policy:
         place = self._first_match.of_application(values)
         if place >= 0:
             rule = self.rules[place]
-            return rule.decision, rule.code
+            return Verdict(rule.decision, rule.code)
         if probability >= self.approve_from:
-            return "approve", None
-        return ("refer" if probability >= self.refer_from else "decline"), None
+            return Verdict("approve", None)
+        return Verdict("refer" if probability >= self.refer_from else "decline", None)
 
     def decide_columns(
         self, applications: Mapping[str, NDArray[Any]], probabilities: NDArray[np.float64]
@@ -144,7 +147,7 @@ def parse_policy(text: str, form: Form) -> Policy:
     content = parse_toml(text, _MOST_CHARACTERS, PolicyError)
     problems: list[Problem] = []
     root = Table(content, "", problems)
-    version = root.text("version")
+    version = root.text("version", pattern=_VERSION, expected="letters, digits and punctuation of ASCII")
     if len(version) > _LONGEST_CODE:
         root.wrong("version", f"must have at most {_LONGEST_CODE} characters")
     reviewers = root.take("reviewers")
@@ -156,6 +159,12 @@ def parse_policy(text: str, form: Form) -> Policy:
     if problems:
         raise PolicyError(problems)
     return Policy(form, version, approve_from, refer_from, rules, reviewers or 1, text)
+
+
+@lru_cache(maxsize=8)
+def parsed_policy(text: str, form: Form) -> Policy:
+    """Return what `parse_policy` does, the same object for the same text and form."""
+    return parse_policy(text, form)
 
 
 def _bands(table: Table) -> tuple[float, float]:

@@ -132,19 +132,32 @@ def _is_text(kind: Any) -> bool:
 
 
 def decided_table(batch: DecidedBatch) -> Any:
-    """Return a table of row_id, prediction and probability, with the model, time and batch id in its metadata."""
+    """Return a table of row_id, prediction, probability, decision and rule.
+
+    Model, policy, if there is one, time and batch id are in its metadata.
+    """
     metadata = {
         "model_version": batch.model_version,
         "timestamp": batch.timestamp,
         "processing_time": batch.processing_time,
         "batch_id": batch.batch_id,
     }
+    if batch.policy_version is not None:
+        metadata["policy_version"] = batch.policy_version
     schema = pa.schema(
-        [("row_id", pa.int64()), ("prediction", pa.int8()), ("probability", pa.float64())], metadata=metadata
+        [
+            ("row_id", pa.int64()),
+            ("prediction", pa.int8()),
+            ("probability", pa.float64()),
+            ("decision", pa.string()),
+            ("rule", pa.string()),
+        ],
+        metadata=metadata,
     )
     arrays = [
         np.arange(len(batch.predictions)),
         batch.predictions.astype(np.int8),
         batch.probabilities.astype(np.float64),
+        *batch.named(),
     ]
     return pa.table(arrays, schema=schema)

@@ -118,8 +118,11 @@ def _explained_row(header: Sequence[str], row: Sequence[str], numbers: Collectio
 
 def encode(batch: DecidedBatch) -> Iterator[bytes]:
     """Encode the header and a line for each decision, in pieces of a thousand."""
-    yield b"row_id,prediction,probability\n"
+    yield b"row_id,prediction,probability,decision,rule\n"
     rows = len(batch.predictions)
     for start in range(0, rows, _PIECE_ROWS):
         decided = decided_rows(batch, start, min(start + _PIECE_ROWS, rows))
-        yield "".join([f"{row.row_id},{row.prediction},{row.probability!r}\n" for row in decided]).encode()
+        lines = [
+            f"{row.row_id},{row.prediction},{row.probability!r},{row.decision},{row.rule or ''}\n" for row in decided
+        ]
+        yield "".join(lines).encode()

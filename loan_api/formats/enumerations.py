@@ -23,7 +23,16 @@ TAKEN_NAMES = frozenset(
             "Health",
         ),
         *("HealthChecks", "HealthStatus", "LoanApplication", "LoanApplicationBatch", "Model", "Outcome"),
-        *("OutcomeCount", "OutcomeFilter", "OutcomeState", "Probe", "Problem", "RecordedDecision", "RecordedOutcome"),
+        *(
+            "OutcomeCount",
+            "OutcomeFilter",
+            "OutcomeState",
+            "PolicyDecision",
+            "Probe",
+            "Problem",
+            "RecordedDecision",
+            "RecordedOutcome",
+        ),
         *("Scope", "Scorer"),
     }
 )

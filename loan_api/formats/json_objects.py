@@ -22,6 +22,7 @@ class _Answer(msgspec.Struct, gc=False):
     batch_size: int
     processing_time: str
     batch_id: str
+    policy_version: str | None
 
 
 def decode(codec: ApplicationCodec, body: bytes, max_rows: int) -> Columns:
@@ -45,5 +46,6 @@ def encode(batch: DecidedBatch) -> Iterator[bytes]:
             len(batch.predictions),
             batch.processing_time,
             batch.batch_id,
+            batch.policy_version,
         )
     )

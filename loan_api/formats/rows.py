@@ -32,12 +32,14 @@ class DecidedRow(msgspec.Struct, gc=False):
     prediction: int
     probability: float
     row_id: int
+    decision: str
+    rule: str | None
 
 
 def decided_rows(batch: DecidedBatch, start: int, stop: int) -> list[DecidedRow]:
     """Return the decisions from row `start` up to `stop`."""
     predictions, probabilities = batch.predictions[start:stop].tolist(), batch.probabilities[start:stop].tolist()
-    return list(map(DecidedRow, predictions, probabilities, range(start, stop)))
+    return list(map(DecidedRow, predictions, probabilities, range(start, stop), *batch.named(start, stop)))
 
 
 def columns_of_structs(form: Form, applications: Sequence[Any]) -> Columns:

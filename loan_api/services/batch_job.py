@@ -6,8 +6,11 @@ from time import perf_counter
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from loan_api.credit.bins import SCORE_BINS
+from loan_api.credit.decision import DECISIONS, Decision, decisions_of
+from loan_api.credit.policy import parsed_policy
 from loan_api.errors import ClientGoneError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.batch_content import pack
@@ -37,12 +40,15 @@ class BatchJob(msgspec.Struct, frozen=True):
     batch_id: str
     request_id: str
     decided_at: datetime
+    # The text of the credit policy.
+    policy: str | None = None
 
 
 class BatchSummary(msgspec.Struct, frozen=True):
     """Counts of a decided batch.
 
-    `probability_counts` has one count for each of `PROBABILITY_BOUNDS`; `watched` is the `WatchedDistribution` vector.
+    `probability_counts` has one count for each of `PROBABILITY_BOUNDS`; `watched` is the `WatchedDistribution` vector;
+    `decisions` are counted by decision and code of the rule, if any.
     """
 
     rows: int
@@ -51,6 +57,7 @@ class BatchSummary(msgspec.Struct, frozen=True):
     probability_counts: tuple[int, ...]
     watched: tuple[float, ...]
     seconds: float
+    decisions: tuple[tuple[Decision, str | None, int], ...]
 
 
 def run_batch(
@@ -77,6 +84,12 @@ def run_batch(
         stop = start + _SLICE_ROWS
         probabilities[start:stop] = scorer.probabilities(rows_of(applications, start, stop))
     predictions = (probabilities >= job.decider.threshold).astype(np.int8)
+    policy = None if job.policy is None else parsed_policy(job.policy, codec.form)
+    if policy is None:
+        decisions, rules = decisions_of(predictions), np.full(rows, -1, np.int8)
+    else:
+        decisions, rules = policy.decide_columns(applications, probabilities)
+    codes = policy.codes if policy else ()
     seconds = perf_counter() - started
     up_to = [np.count_nonzero(probabilities <= bound) for bound in PROBABILITY_BOUNDS]
     summary = BatchSummary(
@@ -86,6 +99,7 @@ def run_batch(
         probability_counts=tuple(np.diff(up_to, prepend=0).tolist()),
         watched=tuple(watched.counts(applications, probabilities, predictions).tolist()),
         seconds=seconds,
+        decisions=_counts(decisions, rules, codes),
     )
     record(
         BatchRecord(
@@ -105,5 +119,18 @@ def run_batch(
         utc_text(job.decided_at),
         f"{seconds:.3f}s",
         job.batch_id,
+        decisions,
+        rules,
+        codes,
+        policy.version if policy else None,
     )
     return summary, format_of(job.answers).encode(decided)
+
+
+def _counts(
+    decisions: NDArray[np.int8], rules: NDArray[np.int8], codes: tuple[str, ...]
+) -> tuple[tuple[Decision, str | None, int], ...]:
+    places = (rules.astype(np.intp) + 1) * len(DECISIONS) + decisions
+    names = [(decision, code) for code in (None, *codes) for decision in DECISIONS]
+    counts = np.bincount(places, minlength=len(names)).tolist()
+    return tuple((*name, count) for name, count in zip(names, counts, strict=True) if count)

@@ -8,6 +8,7 @@ from typing import Literal
 from loan_api.services.access import KeySource
 from loan_api.services.decision_log import DecisionLog
 from loan_api.services.model_registry import ModelRegistry
+from loan_api.services.policy import PolicySource
 
 HealthStatus = Literal["healthy", "degraded", "unhealthy"]
 
@@ -26,15 +27,24 @@ class HealthReport:
     decision_log: str
     registry: str
     access: str
+    policy: str
 
 
 class HealthService:
-    """Health checks over the model registry, the decision log and the API keys."""
+    """Health checks over the model registry, the decision log, the API keys and the credit policy."""
 
-    def __init__(self, registry: ModelRegistry, log: DecisionLog, keys: KeySource, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        log: DecisionLog,
+        keys: KeySource,
+        policies: PolicySource,
+        now: Callable[[], datetime],
+    ) -> None:
         self._registry = registry
         self._log = log
         self._keys = keys
+        self._policies = policies
         self._now = now
 
     @property
@@ -54,9 +64,10 @@ class HealthService:
         database, decision_log = self._look_at_log()
         registry = self._registry.problem or "ok"
         access = self._keys.problem or "ok"
+        policy = self._policies.problem or "ok"
         if not self.can_score:
             status: HealthStatus = "unhealthy"
-        elif (database, registry, access) == ("ok", "ok", "ok") and decision_log in ("ok", "off"):
+        elif {database, registry, access, policy} == {"ok"} and decision_log in ("ok", "off"):
             status = "healthy"
         else:
             status = "degraded"
@@ -69,6 +80,7 @@ class HealthService:
             decision_log=decision_log,
             registry=registry,
             access=access,
+            policy=policy,
         )
 
     @property

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from loan_api.credit.decision import decide
+from loan_api.credit.decision import Verdict, decide, verdict_of
 from loan_api.errors import (
     BatchTooLargeError,
     ClientGoneError,
@@ -25,6 +25,7 @@ from loan_api.scoring.columns import Application
 from loan_api.services.batch_job import BatchJob, BatchSummary
 from loan_api.services.decision_log import Decider, DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
+from loan_api.services.policy import PolicyService
 
 Endpoint = Literal["single", "batch"]
 FailureReason = Literal["no_model", "not_recorded", "saturated", "scoring_failed"]
@@ -46,6 +47,8 @@ class DecidedApplication:
     decided_at: datetime
     decision_id: str
     outside_training_range: Sequence[str]
+    verdict: Verdict
+    policy_version: str | None
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,20 @@ class AnsweredBatch:
     model_version: str
     decided_at: datetime
     batch_id: str
+    policy_version: str | None
 
 
 class PredictionObserver(Protocol):
     """Observes decisions and failures to decide."""
 
     def decided(
-        self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
+        self,
+        model: ServedModel,
+        application: Application,
+        prediction: int,
+        probability: float,
+        verdict: Verdict,
+        seconds: float,
     ) -> None:
         """Record that `model` decided one application within `seconds`."""
 
@@ -111,11 +121,15 @@ class BatchRequest:
 
 
 class PredictionService:
-    """Scores applications, applies the model's threshold, and records each decision before returning it."""
+    """Scores applications, applies the policy, and records each decision before returning it.
+
+    Without a policy, the model's threshold decides.
+    """
 
     def __init__(
         self,
         registry: ModelRegistry,
+        policies: PolicyService,
         batches: BatchRunner,
         log: DecisionLog,
         observer: PredictionObserver,
@@ -124,6 +138,7 @@ class PredictionService:
         max_batch_rows: int,
     ) -> None:
         self._registry = registry
+        self._policies = policies
         self._batches = batches
         self._log = log
         self._observer = observer
@@ -137,14 +152,16 @@ class PredictionService:
         Raises NoModelError if no model is served, and NotRecordedError if the decision cannot be recorded.
         """
         model = self._served()
+        policy = self._policies.current()
         started = perf_counter()
         try:
             probability = model.scorer.probability(application)
+            prediction = decide(probability, model.decider.threshold)
+            verdict = policy.decide(application, probability) if policy else verdict_of(prediction)
         except Exception:
             self._observer.failed("scoring_failed")
             raise
         decider = model.decider
-        prediction = decide(probability, decider.threshold)
         seconds = perf_counter() - started
         decided_at = self._now()
         decision_id = self._new_id(decided_at)
@@ -155,9 +172,18 @@ class PredictionService:
         except NotRecordedError:
             self._observer.failed("not_recorded")
             raise
-        self._observer.decided(model, application, prediction, probability, seconds)
+        self._observer.decided(model, application, prediction, probability, verdict, seconds)
         outside = model.watched.outside(application)
-        return DecidedApplication(prediction, probability, decider.semantic_version, decided_at, decision_id, outside)
+        return DecidedApplication(
+            prediction,
+            probability,
+            decider.semantic_version,
+            decided_at,
+            decision_id,
+            outside,
+            verdict,
+            policy.version if policy else None,
+        )
 
     def simulate(self, application: Application) -> SimulatedDecision:
         """Return the decision on a validated application without recording or counting it.
@@ -175,6 +201,7 @@ class PredictionService:
         Raises NoModelError if no model is served, or any exception of `run_batch`.
         """
         model = self._served()
+        policy = self._policies.current()
         decided_at = self._now()
         job = BatchJob(
             artifact=str(model.artifact),
@@ -186,6 +213,7 @@ class PredictionService:
             batch_id=self._new_id(decided_at),
             request_id=request.request_id,
             decided_at=decided_at,
+            policy=policy.text if policy else None,
         )
         try:
             summary, pieces = self._batches.run(job, request.body, model, request.is_gone)
@@ -198,7 +226,14 @@ class PredictionService:
             self._observer.failed("scoring_failed")
             raise
         self._observer.batch_decided(model, summary)
-        return AnsweredBatch(pieces, summary, job.decider.semantic_version, job.decided_at, job.batch_id)
+        return AnsweredBatch(
+            pieces,
+            summary,
+            job.decider.semantic_version,
+            job.decided_at,
+            job.batch_id,
+            policy.version if policy else None,
+        )
 
     def note_saturation(self) -> None:
         """Record that a request was refused because of overload."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from loan_api.adapters.keys.file import replace_file
+from loan_api.adapters.files.text_file import replace_file
 from loan_api.adapters.keys.web_access import with_password
 from loan_api.secrets import read_or_make_password
 from loan_api.settings import Settings

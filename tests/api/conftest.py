@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive
 from loan_api.settings import read_settings
-from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, now
+from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, FakePolicySource, now
 from tests.support.services import client_of
 
 MakeClient = Callable[..., FlaskClient]
@@ -24,6 +24,7 @@ def make_client(tmp_path: Path) -> MakeClient:
         source: FakeModelSource | None = None,
         log: FakeLog | None = None,
         keys: FakeKeySource | None = None,
+        policies: FakePolicySource | None = None,
         archive: Archive | None = None,
         shedder: LoadShedder | None = None,
         budget: ByteBudget | None = None,
@@ -32,7 +33,15 @@ def make_client(tmp_path: Path) -> MakeClient:
     ) -> FlaskClient:
         settings = read_settings({"LOAN_HOME": str(tmp_path), "MODEL_POLL_SECONDS": "3600"} | environ)
         return client_of(
-            settings, models=source, log=log, keys=keys, archive=archive, shedder=shedder, budget=budget, now=now
+            settings,
+            models=source,
+            log=log,
+            keys=keys,
+            policies=policies,
+            archive=archive,
+            shedder=shedder,
+            budget=budget,
+            now=now,
         )
 
     return make

@@ -5,10 +5,13 @@ from itertools import product
 import pytest
 from flask.testing import FlaskClient
 
+from loan_api.credit.policy import parse_policy, read_policy
 from loan_api.formats.refusals import UNKNOWN
 from tests.api.conftest import MakeClient
 from tests.support.applications import ASSESSMENT_BATCH, application
-from tests.support.fakes import FakeModelSource
+from tests.support.fakes import FakeModelSource, FakePolicySource
+from tests.support.forms import SHIPPED
+from tests.support.policies import EXAMPLE
 from tests.support.scraping import Credentials, labelled, scrape
 
 
@@ -132,6 +135,33 @@ def test_every_series_of_a_5xx_and_of_an_invalid_field_starts_at_zero(
 def test_the_page_stays_small(client: FlaskClient, metrics_credentials: Credentials) -> None:
     """Check the size, as Prometheus rejects scrapes of over 10,000 samples; each version adds several hundred."""
     assert 500 < len(scrape(client, metrics_credentials)) < 1_500
+
+
+def test_decisions_are_counted_by_rule_and_known_series_exist_at_0(
+    make_client: MakeClient, metrics_credentials: Credentials
+) -> None:
+    source = FakePolicySource(read_policy(EXAMPLE, SHIPPED))
+    client = make_client(policies=source)
+
+    def count(endpoint: str, decision: str, rule: str) -> float | None:
+        labels = {"endpoint": endpoint, "decision": decision, "rule": rule, "model_version": "1.0.0"}
+        return scrape(client, metrics_credentials).get(labelled("loan_decisions_total", **labels))
+
+    too_large = application(loan_amount=21_000_000, income_annum=1_000_000)
+    assert count("single", "decline", "loan_too_large") == count("batch", "refer", "large_loan") == 0
+    assert count("single", "approve", "loan_too_large") is None
+    client.post("/predict", json=too_large)
+    client.post("/predict/batch", json={"instances": [too_large, too_large, application(cibil_score=900)]})
+    assert count("single", "decline", "loan_too_large") == 1
+    assert count("batch", "decline", "loan_too_large") == 2
+    assert count("batch", "approve", "") == 1
+
+    before, source.policy = source.policy, parse_policy(EXAMPLE.read_text().replace("2026-11", "2026-12"), SHIPPED)
+    client.post("/predict", json=too_large)
+    samples = scrape(client, metrics_credentials)
+    assert before is not None
+    for policy, value in ((before, 0), (source.policy, 1)):
+        assert samples[labelled("loan_policy_info", version=policy.version, digest=policy.digest)] == value
 
 
 def test_the_served_model_is_named(client: FlaskClient, metrics_credentials: Credentials) -> None:

@@ -51,6 +51,7 @@ class TestHealth:
                 "decision_log": "ok",
                 "registry": "ok",
                 "access": "ok",
+                "policy": "ok",
             },
         }
         assert list(response.json) == ["status", "checks"]

@@ -8,9 +8,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.credit.features import CategoryFeature
+from loan_api.credit.policy import read_policy
 from tests.api.conftest import MakeClient
 from tests.support.applications import ASSESSMENT_BATCH, ASSESSMENT_SINGLE, application
+from tests.support.fakes import FakePolicySource
 from tests.support.forms import SHIPPED
+from tests.support.policies import EXAMPLE
 
 
 def test_a_single_prediction_has_the_documented_shape(client: FlaskClient) -> None:
@@ -24,6 +27,9 @@ def test_a_single_prediction_has_the_documented_shape(client: FlaskClient) -> No
         ("timestamp", "2024-03-13T10:30:00Z"),
         ("decision_id", "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"),
         ("outside_training_range", ANY),
+        ("decision", "approve"),
+        ("rule", None),
+        ("policy_version", None),
     ]
 
 
@@ -47,14 +53,40 @@ def test_a_batch_prediction_has_the_documented_shape(client: FlaskClient) -> Non
     response = client.post("/predict/batch", json=ASSESSMENT_BATCH)
     assert response.status_code == 200
     body: Any = response.json
-    assert list(body) == ["predictions", "model_version", "timestamp", "batch_size", "processing_time", "batch_id"]
+    assert list(body) == [
+        *("predictions", "model_version", "timestamp", "batch_size", "processing_time", "batch_id"),
+        "policy_version",
+    ]
+    assert body["policy_version"] is None
     assert [list(row.items()) for row in body["predictions"]] == [
-        [("prediction", 1), ("probability", 0.75), ("row_id", 0)],
-        [("prediction", 1), ("probability", 500 / 600), ("row_id", 1)],
+        [("prediction", 1), ("probability", 0.75), ("row_id", 0), ("decision", "approve"), ("rule", None)],
+        [("prediction", 1), ("probability", 500 / 600), ("row_id", 1), ("decision", "approve"), ("rule", None)],
     ]
     assert body["batch_size"] == 2
     assert body["processing_time"].endswith("s")
     assert float(body["processing_time"][:-1]) >= 0
+
+
+def test_with_a_policy_answers_name_decision_rule_and_version(make_client: MakeClient) -> None:
+    client = make_client(policies=FakePolicySource(read_policy(EXAMPLE, SHIPPED)))
+    too_large = application(loan_amount=21_000_000, income_annum=1_000_000)
+    answer = client.post("/predict", json=too_large).json
+    assert list(answer.items())[-3:] == [
+        ("decision", "decline"),
+        ("rule", "loan_too_large"),
+        ("policy_version", "2026-11"),
+    ]
+    referred = application(cibil_score=660, self_employed="No")
+    response = client.post("/predict/batch", json={"instances": [too_large, referred]})
+    assert response.headers["X-Policy-Version"] == response.json["policy_version"] == "2026-11"
+    assert [(row["decision"], row["rule"]) for row in response.json["predictions"]] == [
+        ("decline", "loan_too_large"),
+        ("refer", None),
+    ]
+
+
+def test_without_a_policy_there_is_no_header(client: FlaskClient) -> None:
+    assert "X-Policy-Version" not in client.post("/predict/batch", json=ASSESSMENT_BATCH).headers
 
 
 def test_a_poor_score_is_rejected_with_a_small_probability(client: FlaskClient) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_api.credit.decision import Verdict
 from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
+from loan_api.credit.policy import Policy
 from loan_api.credit.reference import ReferenceDistribution
 from loan_api.errors import BatchTooLargeError, ModelUnavailableError, NotRecordedError
 from loan_api.formats.applications import ApplicationCodec
@@ -214,6 +216,17 @@ class FakeKeySource:
 
 
 @dataclass
+class FakePolicySource:
+    """The policy in force, if there is one, and the problem with it."""
+
+    policy: Policy | None = None
+    problem: str | None = None
+
+    def in_force(self) -> Policy | None:
+        return self.policy
+
+
+@dataclass
 class RecordingObserver:
     """Observer that records all events in order."""
 
@@ -227,12 +240,21 @@ class RecordingObserver:
         self.events.append(("load failed",))
 
     def decided(
-        self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
+        self,
+        model: ServedModel,
+        application: Application,
+        prediction: int,
+        probability: float,
+        verdict: Verdict,
+        seconds: float,
     ) -> None:
         self.events.append(("decided", prediction, model.version.semantic_version))
 
     def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
         self.events.append(("batch decided", summary.rows, summary.approved, model.version.semantic_version))
+
+    def policy_activated(self, policy: Policy, replaced: Policy | None) -> None:
+        self.events.append(("policy", policy.version, replaced and replaced.version))
 
     def failed(self, reason: str) -> None:
         self.events.append(("failed", reason))

@@ -13,6 +13,7 @@ from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
+from loan_api.services.policy import NoPolicy, PolicySource
 from loan_api.settings import Settings
 from tests.support.fakes import (
     FakeKeySource,
@@ -34,6 +35,7 @@ def client_of(
     log: FakeLog | None = None,
     archive: Archive | None = None,
     keys: KeySource | None = None,
+    policies: PolicySource | None = None,
     shedder: LoadShedder | None = None,
     budget: ByteBudget | None = None,
     now: Callable[[], datetime] = now,
@@ -46,6 +48,7 @@ def client_of(
         log=log,
         archive=archive or NoArchive(),
         keys=keys or NoKeys(),
+        policies=policies or NoPolicy(),
         now=now,
         new_id=lambda _: NEW_ID,
         run_forever=lambda _: None,
@@ -58,4 +61,4 @@ def client_of(
 def health_of(source: FakeModelSource, log: FakeLog) -> HealthService:
     registry = ModelRegistry(source, RecordingObserver(), now)
     registry.refresh()
-    return HealthService(registry, log, FakeKeySource(), now)
+    return HealthService(registry, log, FakeKeySource(), NoPolicy(), now)

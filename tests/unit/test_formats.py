@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loan_api.credit.decision import DECLINE, REFER
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
@@ -458,10 +459,21 @@ def test_a_text_with_spaces_after_it_is_not_valid() -> None:
         decode(ARROW, [application(education="Graduate" + " " * 100)])
 
 
-DECIDED = DecidedBatch(np.array([1, 0]), np.array([0.9, 1 / 3]), "1.0.0", "2024-03-13T10:30:00Z", "0.001s", "id-1")
+DECIDED = DecidedBatch(
+    np.array([1, 0]),
+    np.array([0.9, 1 / 3]),
+    "1.0.0",
+    "2024-03-13T10:30:00Z",
+    "0.001s",
+    "id-1",
+    np.array([DECLINE, REFER], np.int8),
+    np.array([1, -1], np.int8),
+    ("too_young", "too_much"),
+    "2026-11",
+)
 EXPECTED = [
-    {"row_id": 0, "prediction": 1, "probability": 0.9},
-    {"row_id": 1, "prediction": 0, "probability": 1 / 3},
+    {"row_id": 0, "prediction": 1, "probability": 0.9, "decision": "decline", "rule": "too_much"},
+    {"row_id": 1, "prediction": 0, "probability": 1 / 3, "decision": "refer", "rule": None},
 ]
 
 
@@ -470,16 +482,24 @@ def written(media_type: str) -> bytes:
 
 
 def test_decisions_are_the_same_in_every_format() -> None:
-    assert json.loads(written(JSON))["predictions"] == EXPECTED
+    document = json.loads(written(JSON))
+    assert (document["predictions"], document["policy_version"]) == (EXPECTED, "2026-11")
     assert [json.loads(line) for line in written(NDJSON).splitlines()] == EXPECTED
     rows = csv.DictReader(io.StringIO(written(CSV).decode()))
     assert [
-        {"row_id": int(r["row_id"]), "prediction": int(r["prediction"]), "probability": float(r["probability"])}
+        {
+            "row_id": int(r["row_id"]),
+            "prediction": int(r["prediction"]),
+            "probability": float(r["probability"]),
+            "decision": r["decision"],
+            "rule": r["rule"] or None,
+        }
         for r in rows
     ] == EXPECTED
     for table in (pa.ipc.open_stream(written(ARROW)).read_all(), pq.read_table(io.BytesIO(written(PARQUET)))):
         assert table.to_pylist() == EXPECTED
         assert table.schema.metadata[b"model_version"] == b"1.0.0"
+        assert table.schema.metadata[b"policy_version"] == b"2026-11"
 
 
 def test_every_number_is_checked_in_tables() -> None:

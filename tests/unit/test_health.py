@@ -5,7 +5,15 @@ import pytest
 from loan_api.services.decision_log import LogState
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
-from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, RecordingObserver, now
+from loan_api.services.policy import NoPolicy
+from tests.support.fakes import (
+    FakeKeySource,
+    FakeLog,
+    FakeModelSource,
+    FakePolicySource,
+    RecordingObserver,
+    now,
+)
 from tests.support.services import health_of
 
 
@@ -40,7 +48,7 @@ def test_a_broken_new_version_degrades_but_does_not_stop() -> None:
     registry.refresh()
     source.wanted = "3"
     registry.refresh()
-    health = HealthService(registry, FakeLog(), FakeKeySource(), now)
+    health = HealthService(registry, FakeLog(), FakeKeySource(), NoPolicy(), now)
     assert health.report().status == "degraded"
     assert health.report().registry == "version 3 of loan_approval_model was rejected: it is broken"
     assert health.can_score
@@ -49,6 +57,14 @@ def test_a_broken_new_version_degrades_but_does_not_stop() -> None:
 def test_a_broken_file_of_keys_degrades_but_does_not_stop() -> None:
     registry = ModelRegistry(FakeModelSource(), RecordingObserver(), now)
     registry.refresh()
-    health = HealthService(registry, FakeLog(), FakeKeySource((), "it is not JSON"), now)
+    health = HealthService(registry, FakeLog(), FakeKeySource((), "it is not JSON"), NoPolicy(), now)
     assert (health.report().status, health.report().access) == ("degraded", "it is not JSON")
+    assert health.can_score
+
+
+def test_a_broken_policy_degrades_but_does_not_stop() -> None:
+    registry = ModelRegistry(FakeModelSource(), RecordingObserver(), now)
+    registry.refresh()
+    health = HealthService(registry, FakeLog(), FakeKeySource(), FakePolicySource(None, "it has 1 error"), now)
+    assert (health.report().status, health.report().policy) == ("degraded", "it has 1 error")
     assert health.can_score

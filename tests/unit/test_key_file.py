@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loan_api.adapters.keys.file import KeyFileError, add_key, format_keys, parse_keys, read_keys, remove_key
+from loan_api.adapters.files.text_file import UnusableFileError
+from loan_api.adapters.keys.file import add_key, format_keys, parse_keys, read_keys, remove_key
 from loan_api.services.access import SCOPES, ApiKey
 from tests.support.fakes import NOW, api_key
 
@@ -76,21 +77,21 @@ def test_a_removed_key_is_gone_and_the_others_stay(path: Path) -> None:
         add_key(path, name, ["score"], NOW)
     remove_key(path, "two")
     assert [key.name for key in read_keys(path)] == ["one", "three"]
-    with pytest.raises(KeyFileError, match="no key with this name"):
+    with pytest.raises(UnusableFileError, match="no key with this name"):
         remove_key(path, "two")
 
 
 def test_a_name_is_unique(path: Path) -> None:
     add_key(path, "shop", ["score"], NOW)
     before = path.read_bytes()
-    with pytest.raises(KeyFileError, match="already"):
+    with pytest.raises(UnusableFileError, match="already"):
         add_key(path, "shop", ["audit"], NOW)
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["", "-x", ".x", "a b", "a\nb", "a\n", "ü", "x" * 65, "../x"])
 def test_odd_names_are_refused_before_anything_is_written(path: Path, name: str) -> None:
-    with pytest.raises(KeyFileError, match="a name consists"):
+    with pytest.raises(UnusableFileError, match="a name consists"):
         add_key(path, name, ["score"], NOW)
     assert not path.parent.exists()
 
@@ -120,13 +121,13 @@ def test_a_reader_never_finds_half_a_file(path: Path) -> None:
 def test_a_malformed_file_is_not_written_over(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("mine", encoding="utf-8")
-    with pytest.raises(KeyFileError, match="not JSON"):
+    with pytest.raises(UnusableFileError, match="not JSON"):
         add_key(path, "shop", ["score"], NOW)
     assert path.read_text(encoding="utf-8") == "mine"
 
 
 def test_there_must_be_a_file_to_remove_from(path: Path) -> None:
-    with pytest.raises(KeyFileError, match="does not exist"):
+    with pytest.raises(UnusableFileError, match="does not exist"):
         remove_key(path, "shop")
     assert not path.parent.exists()
 
@@ -163,7 +164,7 @@ def test_there_must_be_a_file_to_remove_from(path: Path) -> None:
     ],
 )
 def test_a_malformed_file_is_refused_with_the_position_of_the_error(text: str, problem: str) -> None:
-    with pytest.raises(KeyFileError, match=problem) as caught:
+    with pytest.raises(UnusableFileError, match=problem) as caught:
         parse_keys(text)
     assert "xxx" not in str(caught.value)
 
@@ -178,7 +179,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
         ("loop", lambda path: path.symlink_to(path), "symbolic links"),
     ):
         make(tmp_path / name)
-        with pytest.raises(KeyFileError, match=problem):
+        with pytest.raises(UnusableFileError, match=problem):
             read_keys(tmp_path / name)
 
 
@@ -210,7 +211,7 @@ def test_a_damaged_file_gives_keys_or_a_problem_and_nothing_else(data: st.DataOb
     text = format_keys([api_key("shop", "score"), api_key("boss", "admin")])
     position = data.draw(st.integers(0, len(text) - 1))
     damaged = text[:position] + data.draw(st.text(max_size=3)) + text[position + data.draw(st.integers(0, 40)) :]
-    with suppress(KeyFileError):
+    with suppress(UnusableFileError):
         assert all(key.scopes and len(key.digest) == 32 for key in parse_keys(damaged))
 
 
@@ -221,5 +222,5 @@ def test_a_damaged_file_gives_keys_or_a_problem_and_nothing_else(data: st.DataOb
     )
 )
 def test_any_json_gives_keys_or_a_problem(document: object) -> None:
-    with suppress(KeyFileError):
+    with suppress(UnusableFileError):
         assert parse_keys(json.dumps(document)) == ()

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from loan_api.credit.decision import APPROVED, REJECTED, decide
+from loan_api.credit.policy import Policy, parse_policy
 from loan_api.errors import ClientGoneError, NoModelError, NotRecordedError
 from loan_api.formats.batch_content import unpack
 from loan_api.formats.codecs import JSON
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
 from loan_api.services.model_registry import ModelRegistry
+from loan_api.services.policy import PolicyService
 from loan_api.services.prediction import BatchRequest, PredictionService
 from tests.support.applications import application
 from tests.support.fakes import (
@@ -19,6 +21,7 @@ from tests.support.fakes import (
     BrokenScorer,
     FakeLog,
     FakeModelSource,
+    FakePolicySource,
     InlineBatches,
     RecordingObserver,
     model_version,
@@ -27,13 +30,18 @@ from tests.support.fakes import (
 from tests.support.forms import SHIPPED
 
 
-def service_on(source: FakeModelSource, log: FakeLog | None = None) -> tuple[PredictionService, RecordingObserver]:
+def service_on(
+    source: FakeModelSource, log: FakeLog | None = None, policy: Policy | None = None
+) -> tuple[PredictionService, RecordingObserver]:
     registry = ModelRegistry(source, RecordingObserver(), now)
     registry.refresh()
     observer = RecordingObserver()
     log = log or FakeLog()
     batches = InlineBatches(log)
-    service = PredictionService(registry, batches, log, observer, now, new_id=lambda _: "id-1", max_batch_rows=3)
+    policies = PolicyService(FakePolicySource(policy), observer)
+    service = PredictionService(
+        registry, policies, batches, log, observer, now, new_id=lambda _: "id-1", max_batch_rows=3
+    )
     return service, observer
 
 
@@ -44,6 +52,7 @@ def test_a_decision_and_its_id_share_one_timestamp_even_if_the_clock_is_set_back
     log = FakeLog()
     service = PredictionService(
         registry,
+        PolicyService(FakePolicySource(), RecordingObserver()),
         InlineBatches(log),
         log,
         RecordingObserver(),
@@ -73,6 +82,54 @@ def test_a_decision_names_model_time_and_id() -> None:
     assert (decided.prediction, decided.probability) == (APPROVED, 1.0)
     assert (decided.model_version, decided.decided_at, decided.decision_id) == ("1.0.0", NOW, "id-1")
     assert observer.events == [("decided", APPROVED, "1.0.0")]
+
+
+POLICY = parse_policy(
+    """
+    version = "strict"
+    [bands]
+    approve_from = 0.9
+    refer_from = 0.3
+    [[rules]]
+    code = "too_much"
+    when = "loan_amount > 10 * income_annum"
+    decision = "decline"
+    reason = "Amount too large"
+    """,
+    SHIPPED,
+)
+TOO_MUCH = {"loan_amount": 100_000_000, "income_annum": 1_000_000}
+
+
+def test_without_a_policy_the_threshold_decides() -> None:
+    service, _ = service_on(FakeModelSource())
+    decided = [service.decide(application(cibil_score=score), "request-1") for score in (600, 599)]
+    assert [each.verdict for each in decided] == [("approve", None), ("decline", None)]
+    assert {each.policy_version for each in decided} == {None}
+    batch = service.decide_batch(batch_of(600, 599, 598))
+    assert batch.summary.decisions == (("approve", None, 1), ("decline", None, 2))
+    assert batch.policy_version is None
+
+
+def test_the_policy_decides_whatever_the_prediction() -> None:
+    service, observer = service_on(FakeModelSource(), policy=POLICY)
+    rich = service.decide(application(cibil_score=900, **TOO_MUCH), "request-1")
+    assert (rich.prediction, rich.verdict, rich.policy_version) == (APPROVED, ("decline", "too_much"), "strict")
+    middling = service.decide(application(cibil_score=500), "request-1")
+    assert (middling.prediction, middling.verdict) == (REJECTED, ("refer", None))
+    assert observer.events[0] == ("policy", "strict", None)
+    body = [application(cibil_score=900), application(cibil_score=900, **TOO_MUCH), application(cibil_score=301)]
+    request = BatchRequest("request-1", [json.dumps({"instances": body}).encode()], JSON, JSON, is_gone=lambda: False)
+    batch = service.decide_batch(request)
+    assert batch.summary.approved == 2
+    assert batch.summary.decisions == (("approve", None, 1), ("decline", None, 1), ("decline", "too_much", 1))
+    answer = json.loads(b"".join(batch.pieces))
+    assert (answer["policy_version"], batch.policy_version) == ("strict", "strict")
+    assert [(row["prediction"], row["decision"], row["rule"]) for row in answer["predictions"]] == [
+        (1, "approve", None),
+        (1, "decline", "too_much"),
+        (0, "decline", None),
+    ]
 
 
 def test_a_decision_is_recorded_with_its_input_and_model() -> None:

@@ -34,15 +34,17 @@ class Handover:
     form: str
     # The file in which workers keep valid API keys for their successors; absent outside gunicorn.
     kept_keys: Path | None = None
+    # The same for the credit policy.
+    kept_policy: Path | None = None
     # Unique among live workers; metrics are kept by slot.
     slot: int = 0
 
     @classmethod
-    def create(cls, form: str, kept_keys: Path | None = None) -> Self:
+    def create(cls, form: str, kept_keys: Path | None = None, kept_policy: Path | None = None) -> Self:
         """Return the handover of a server that starts now, with empty queues."""
         receiving, sending = os.pipe()
         batches, recorder = ConnectionQueue.make().detach(), ConnectionQueue.make().detach()
-        return cls(monotonic(), batches, recorder, Ends(sending, receiving), form, kept_keys)
+        return cls(monotonic(), batches, recorder, Ends(sending, receiving), form, kept_keys, kept_policy)
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
@@ -52,7 +54,7 @@ class Handover:
             return None
         members = json.loads(content)
         members |= {name: Ends(*members[name]) for name in ("batch_queue", "recorder_queue", "lifeline")}
-        members["kept_keys"] = None if members["kept_keys"] is None else Path(members["kept_keys"])
+        members |= {name: members[name] and Path(members[name]) for name in ("kept_keys", "kept_policy")}
         return cls(**members)
 
     def as_environ(self) -> dict[str, str]:

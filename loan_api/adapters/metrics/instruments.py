@@ -51,6 +51,19 @@ HTTP_REQUESTS_IN_PROGRESS = MetricDeclaration(
 PREDICTIONS = MetricDeclaration(
     "loan_predictions_total", "counter", "Applications decided.", ("endpoint", "outcome", "model_version")
 )
+DECISIONS = MetricDeclaration(
+    "loan_decisions_total",
+    "counter",
+    "Decisions of the policy; `rule` is empty if the probability decided.",
+    ("endpoint", "decision", "rule", "model_version"),
+)
+POLICY_INFO = MetricDeclaration(
+    "loan_policy_info",
+    "gauge",
+    "1 for the credit policy in force, 0 for those before.",
+    ("version", "digest"),
+    across_workers="livemax",
+)
 PREDICTION_PROBABILITY = MetricDeclaration(
     "loan_prediction_probability",
     "histogram",
@@ -234,6 +247,8 @@ METRICS: tuple[MetricDeclaration, ...] = (
     HTTP_REQUEST_DURATION,
     HTTP_REQUESTS_IN_PROGRESS,
     PREDICTIONS,
+    DECISIONS,
+    POLICY_INFO,
     PREDICTION_PROBABILITY,
     PREDICTION_DURATION,
     BATCH_ROWS,
@@ -278,6 +293,8 @@ class Instruments:
         self.http_request_duration = _histogram(HTTP_REQUEST_DURATION, registry)
         self.http_requests_in_progress = _gauge(HTTP_REQUESTS_IN_PROGRESS, registry)
         self.predictions = _counter(PREDICTIONS, registry)
+        self.decisions = _counter(DECISIONS, registry)
+        self.policy_info = _gauge(POLICY_INFO, registry)
         self.prediction_probability = _histogram(PREDICTION_PROBABILITY, registry)
         self.prediction_duration = _histogram(PREDICTION_DURATION, registry)
         self.batch_rows = _histogram(BATCH_ROWS, registry)

@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from loan_api.adapters.metrics.instruments import Instruments, OutcomeInstruments, observe_counted
 from loan_api.adapters.metrics.tallies import Tally, TallyBook, bin_label
 from loan_api.credit.bins import SCORE_BINS
-from loan_api.credit.decision import APPROVED
+from loan_api.credit.decision import APPROVED, DECISIONS, Verdict
+from loan_api.credit.policy import Policy
 from loan_api.errors import AccessRefusal
 from loan_api.formats.refusals import REASONS, field_labels
 from loan_api.scoring.columns import Application
@@ -24,7 +25,7 @@ from loan_api.services.audit import NewOutcome
 from loan_api.services.batch_job import BatchSummary
 from loan_api.services.decision_log import LogState
 from loan_api.services.model_registry import ServedModel
-from loan_api.services.prediction import FailureReason
+from loan_api.services.prediction import Endpoint, FailureReason
 
 
 class HttpMetrics:
@@ -76,26 +77,36 @@ class PredictionMetrics:
         self._instruments = instruments
         self._tallies = tallies
         self._of_model: dict[str, _VersionMetrics] = {}
+        self._policy: Policy | None = None
         self._failures = {reason: instruments.prediction_errors.labels(reason) for reason in get_args(FailureReason)}
         self._single_duration = instruments.prediction_duration.labels("single")
         self._batch_duration = instruments.prediction_duration.labels("batch")
 
     def decided(
-        self, model: ServedModel, application: Application, prediction: int, probability: float, seconds: float
+        self,
+        model: ServedModel,
+        application: Application,
+        prediction: int,
+        probability: float,
+        verdict: Verdict,
+        seconds: float,
     ) -> None:
-        """Count one decision by its outcome and by the bins of its values."""
+        """Count one decision, its prediction, and the bins of its values."""
         version = self._of(model)
         version.tally.add(application, prediction, probability)
         (version.single_approved if prediction == APPROVED else version.single_rejected).inc()
+        version.decisions("single", *verdict).inc()
         version.probability.observe(probability)
         self._single_duration.observe(seconds)
 
     def batch_decided(self, model: ServedModel, summary: BatchSummary) -> None:
-        """Count the decisions of a batch by their outcomes and by the bins of their values."""
+        """Count the decisions of a batch, their predictions, and the bins of their values."""
         version = self._of(model)
         version.tally.add_all(summary.watched)
         version.batch_approved.inc(summary.approved)
         version.batch_rejected.inc(summary.rows - summary.approved)
+        for decision, rule, count in summary.decisions:
+            version.decisions("batch", decision, rule).inc(count)
         observe_counted(version.probability, summary.probability_counts, summary.probability_sum)
         self._batch_duration.observe(summary.seconds)
         self._instruments.batch_rows.observe(summary.rows)
@@ -108,6 +119,16 @@ class PredictionMetrics:
         """Create the series of a model version that is about to decide."""
         self._of(model)
 
+    def policy_activated(self, policy: Policy, replaced: Policy | None) -> None:
+        """Publish the policy in force, and create the series of its rules."""
+        info = self._instruments.policy_info
+        if replaced is not None:
+            info.labels(replaced.version, replaced.digest).set(0)
+        info.labels(policy.version, policy.digest).set(1)
+        self._policy = policy
+        for version in self._of_model.values():
+            version.expect(policy)
+
     def _of(self, model: ServedModel) -> "_VersionMetrics":
         key = model.version.key
         if key not in self._of_model:
@@ -115,6 +136,8 @@ class PredictionMetrics:
             self._of_model[key] = _VersionMetrics(
                 self._instruments, version, self._tallies.of(key, version, model.watched)
             )
+            if self._policy is not None:
+                self._of_model[key].expect(self._policy)
         return self._of_model[key]
 
 
@@ -129,6 +152,19 @@ class _VersionMetrics:
         self.batch_approved = predictions.labels("batch", "approved", version)
         self.batch_rejected = predictions.labels("batch", "rejected", version)
         self.probability = instruments.prediction_probability.labels(version)
+        # Looking up a series by its labels costs more than incrementing it.
+        self.decisions = cache(
+            lambda endpoint, decision, rule: instruments.decisions.labels(endpoint, decision, rule or "", version)
+        )
+        for endpoint in get_args(Endpoint):
+            for decision in DECISIONS:
+                self.decisions(endpoint, decision, None)
+
+    def expect(self, policy: Policy) -> None:
+        """Create the series of the policy's rules."""
+        for endpoint in get_args(Endpoint):
+            for rule in policy.rules:
+                self.decisions(endpoint, rule.decision, rule.code)
 
 
 class RecordingMetrics:

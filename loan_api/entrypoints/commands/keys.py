@@ -6,7 +6,8 @@ from typing import cast
 
 import click
 
-from loan_api.adapters.keys.file import KeyFileError, add_key, read_keys, remove_key
+from loan_api.adapters.files.text_file import UnusableFileError
+from loan_api.adapters.keys.file import add_key, read_keys, remove_key
 from loan_api.entrypoints.commands.settings import settings_or_exit
 from loan_api.formats.timestamps import utc_text
 from loan_api.services.access import SCOPES, Scope
@@ -32,7 +33,7 @@ def add(name: str, scopes: tuple[str, ...]) -> None:
     path = _key_file()
     try:
         key = add_key(path, name, cast(tuple[Scope, ...], scopes), datetime.now(UTC))
-    except KeyFileError as error:
+    except UnusableFileError as error:
         raise _failed(path, error) from error
     click.echo(key)
     click.echo(f"This is the key {name}. Save it now: only its hash is stored, in {path}.", err=True)
@@ -45,7 +46,7 @@ def list_() -> None:
     path = _key_file()
     try:
         listed = read_keys(path)
-    except KeyFileError as error:
+    except UnusableFileError as error:
         raise _failed(path, error) from error
     rows = [(key.name, ",".join(key.scopes), utc_text(key.created_at)) for key in listed]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
@@ -62,7 +63,7 @@ def remove(name: str) -> None:
     path = _key_file()
     try:
         remove_key(path, name)
-    except KeyFileError as error:
+    except UnusableFileError as error:
         raise _failed(path, error) from error
     click.echo(f"The key {name} is revoked. GET /keys lists the keys in force.", err=True)
 
@@ -74,5 +75,5 @@ def _key_file() -> Path:
     return path
 
 
-def _failed(path: Path, error: KeyFileError) -> click.ClickException:
+def _failed(path: Path, error: UnusableFileError) -> click.ClickException:
     return click.ClickException(f"{path}: {error}")

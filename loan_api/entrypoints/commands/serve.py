@@ -18,7 +18,6 @@ _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicor
 def init() -> None:
     """Check the settings, migrate the database and generate the password for /metrics and the secret of the desk."""
     settings = _checked_settings()
-    form_or_exit(settings)
     _prepare(settings, may_be_unavailable=False)
 
 
@@ -32,7 +31,6 @@ def serve(announce: bool) -> None:
     from loan_api.entrypoints.server.listening import listen
 
     settings = _checked_settings()
-    form_or_exit(settings)
     try:
         # First, so that starting on a port that is in use changes nothing.
         listener = listen(settings.host, settings.port)
@@ -51,9 +49,17 @@ def serve(announce: bool) -> None:
 
 def _checked_settings() -> Settings:
     from loan_api.adapters.keys.followed import check_key_file
+    from loan_api.adapters.policy.followed import check_policy_file
     from loan_api.secrets import START_CHECKS
 
-    return settings_or_exit({**START_CHECKS, "API_KEYS_FILE": check_key_file})
+    settings = settings_or_exit({**START_CHECKS, "API_KEYS_FILE": check_key_file})
+    form = form_or_exit(settings)
+    try:
+        if settings.policy_path is not None:
+            check_policy_file(form, settings.policy_path)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    return settings
 
 
 def _prepare(settings: Settings, *, may_be_unavailable: bool) -> None:

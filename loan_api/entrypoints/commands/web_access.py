@@ -22,7 +22,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 def web_access(template: Path, file: Path, password_file: Path) -> None:
     """Copy TEMPLATE to FILE with the hash of the password in --password-file for each user."""
-    from loan_api.adapters.keys.file import replace_file
+    from loan_api.adapters.files.text_file import replace_file
     from loan_api.adapters.keys.web_access import with_password
 
     try:

@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+from loan_api.credit.decision import DECISIONS
 from loan_api.credit.features import Effect
 from loan_api.formats.enumerations import Enumeration
 from loan_api.services.access import SCOPES
@@ -9,6 +10,7 @@ from loan_api.services.audit import Endpoint
 from loan_api.services.health import HealthStatus
 
 DECISION = Enumeration("Decision", "1 approved, 0 rejected.", {"REJECTED": 0, "APPROVED": 1})
+POLICY_DECISION = Enumeration.of("PolicyDecision", "What the policy decides; a person decides a referral.", *DECISIONS)
 OUTCOME = Enumeration("Outcome", "The actual outcome of the loan: 1 good, 0 bad.", {"BAD": 0, "GOOD": 1})
 OUTCOME_FILTER = Enumeration(
     "OutcomeFilter",
@@ -31,4 +33,15 @@ SCORER = Enumeration.of(
     "pipeline",
 )
 
-ENUMERATIONS = (DECISION, OUTCOME, OUTCOME_FILTER, ENDPOINT, SCOPE, HEALTH_STATUS, FEATURE_TYPE, EFFECT, SCORER)
+ENUMERATIONS = (
+    DECISION,
+    POLICY_DECISION,
+    OUTCOME,
+    OUTCOME_FILTER,
+    ENDPOINT,
+    SCOPE,
+    HEALTH_STATUS,
+    FEATURE_TYPE,
+    EFFECT,
+    SCORER,
+)

@@ -19,8 +19,8 @@ def health_blueprint(health: HealthService) -> LoanBlueprint:
     def get_health() -> tuple[dict[str, Any], int]:
         """Check the health of the service.
 
-        Reports the state of the model, decision log, database, registry and API keys. A degraded service still makes
-        decisions but needs attention.
+        Reports the state of the model, decision log, database, registry, API keys and credit policy. A degraded
+        service still makes decisions but needs attention.
         """
         report = health.report()
         body = {
@@ -34,6 +34,7 @@ def health_blueprint(health: HealthService) -> LoanBlueprint:
                 "decision_log": report.decision_log,
                 "registry": report.registry,
                 "access": report.access,
+                "policy": report.policy,
             },
         }
         return body, 503 if report.status == "unhealthy" else 200

@@ -25,6 +25,7 @@ from loan_api.services.prediction import AnsweredBatch, BatchRequest, Prediction
 # An application takes a few hundred bytes. Explaining an invalid one must not hold up the worker.
 _APPLICATION_BYTES = 2**14
 _VERSION_HEADER = "X-Model-Version"
+_POLICY_HEADER = "X-Policy-Version"
 _BATCH_ID_HEADER = "X-Batch-ID"
 _TIMESTAMP_HEADER = "X-Decided-At"
 _BINARY = {"type": "string", "format": "binary"}
@@ -39,6 +40,9 @@ class _Prediction(msgspec.Struct):
     timestamp: str
     decision_id: str
     outside_training_range: Sequence[str]
+    decision: str
+    rule: str | None
+    policy_version: str | None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -66,8 +70,8 @@ def predictions_blueprint(
     def predict() -> Response:
         """Decide an application.
 
-        Returns the decision and the probability of approval. The decision is recorded before the response is sent: use
-        its `decision_id` to look it up, or to report the outcome of the loan.
+        Returns the decision, and the model's prediction and probability of approval behind it. The decision is recorded
+        before the response is sent: use its `decision_id` to look it up, or to report the outcome of the loan.
         """
         guard.require("score")
         try:
@@ -85,6 +89,8 @@ def predictions_blueprint(
             utc_text(decided.decided_at),
             decided.decision_id,
             decided.outside_training_range,
+            *decided.verdict,
+            decided.policy_version,
         )
         return Response(_encode(answer), content_type=JSON)
 
@@ -146,6 +152,8 @@ def _batch_response(answered: AnsweredBatch, response_type: str) -> Response:
         _BATCH_ID_HEADER: answered.batch_id,
         _TIMESTAMP_HEADER: utc_text(answered.decided_at),
     }
+    if answered.policy_version is not None:
+        headers[_POLICY_HEADER] = answered.policy_version
     body = iter(answered.pieces) if response_type in STREAMED else b"".join(answered.pieces)
     return Response(body, headers=headers, content_type=response_type)
 
@@ -156,15 +164,16 @@ def _header(description: str, **schema: str) -> dict[str, Any]:
 
 _BATCH_HEADERS = {
     _VERSION_HEADER: _header("Semantic version of the model that made the decisions."),
+    _POLICY_HEADER: _header("Version of the policy; absent without one."),
     _BATCH_ID_HEADER: _header("Identifies the batch, for example in `GET /decisions/{decision_id}`."),
     _TIMESTAMP_HEADER: _header("Time of the decisions.", format="date-time"),
 }
 _BATCH_ANSWERS: Mapping[str, Any] = {
     NDJSON: {
         "schema": {"type": "string"},
-        "example": '{"prediction":1,"probability":0.85,"row_id":0}\n{"prediction":0,"probability":0.1,"row_id":1}\n',
+        "example": '{"prediction":1,"probability":0.85,"row_id":0,"decision":"approve","rule":null}\n',
     },
-    CSV: {"schema": {"type": "string"}, "example": "row_id,prediction,probability\n0,1,0.85\n1,0,0.1\n"},
+    CSV: {"schema": {"type": "string"}, "example": "row_id,prediction,probability,decision,rule\n0,1,0.85,approve,\n"},
     ARROW: {"schema": _BINARY},
     PARQUET: {"schema": _BINARY},
 }

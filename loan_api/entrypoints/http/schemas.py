@@ -2,15 +2,38 @@
 
 from marshmallow import Schema, fields
 
-from loan_api.entrypoints.http.enumerations import DECISION, EFFECT, FEATURE_TYPE, HEALTH_STATUS, SCOPE, SCORER
+from loan_api.entrypoints.http.enumerations import (
+    DECISION,
+    EFFECT,
+    FEATURE_TYPE,
+    HEALTH_STATUS,
+    POLICY_DECISION,
+    SCOPE,
+    SCORER,
+)
 
-_PREDICTION = DECISION.documented(description="1 approved, 0 rejected.", example=1)
+_PREDICTION = DECISION.documented(
+    description="The model's own result at its threshold: 1 approved, 0 rejected.", example=1
+)
 _PROBABILITY = {"description": "Probability of approval.", "minimum": 0, "maximum": 1, "example": 0.85}
 _MODEL_VERSION = {"description": "Semantic version of the model that made the decision.", "example": "1.0.0"}
 _TIMESTAMP = {"description": "Time of the decision, in UTC.", "format": "date-time", "example": "2024-03-13T10:30:00Z"}
 # Not format uuid: the id of a decision in a batch is BATCH_ID:ROW.
 EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
 _IDENTIFIER = {"example": EXAMPLE_ID}
+
+
+_DECISION = POLICY_DECISION.documented(description="The decision of the policy.", example="approve")
+_RULE = {
+    "description": "Code of the policy's rule that decided, or null if the probability did.",
+    "nullable": True,
+    "example": "loan_too_large",
+}
+_POLICY_VERSION = {
+    "description": "Version of the policy, or null if there is none: then the model's threshold decides.",
+    "nullable": True,
+    "example": "2026-11",
+}
 
 
 class DecidedApplicationSchema(Schema):
@@ -32,6 +55,9 @@ class DecidedApplicationSchema(Schema):
             " the probability with caution."
         },
     )
+    decision = fields.Raw(required=True, metadata=_DECISION)
+    rule = fields.String(required=True, allow_none=True, metadata=_RULE)
+    policy_version = fields.String(required=True, allow_none=True, metadata=_POLICY_VERSION)
 
 
 class DecidedRowSchema(Schema):
@@ -42,6 +68,8 @@ class DecidedRowSchema(Schema):
     row_id = fields.Integer(
         required=True, metadata={"description": "Position in `instances`, counting from 0.", "minimum": 0, "example": 0}
     )
+    decision = fields.Raw(required=True, metadata=_DECISION)
+    rule = fields.String(required=True, allow_none=True, metadata=_RULE)
 
 
 class DecidedBatchSchema(Schema):
@@ -55,6 +83,7 @@ class DecidedBatchSchema(Schema):
         required=True, metadata={"description": "Time taken to decide the batch, in seconds.", "example": "0.150s"}
     )
     batch_id = fields.String(required=True, metadata={"description": "Identifies the batch in lookups.", **_IDENTIFIER})
+    policy_version = fields.String(required=True, allow_none=True, metadata=_POLICY_VERSION)
 
 
 class HealthChecksSchema(Schema):
@@ -80,6 +109,10 @@ class HealthChecksSchema(Schema):
     )
     access = fields.String(
         required=True, metadata={"description": "`ok`, or the problem with the file of API keys.", "example": "ok"}
+    )
+    policy = fields.String(
+        required=True,
+        metadata={"description": "`ok`, or the problem with the file of the credit policy.", "example": "ok"},
     )
 
 

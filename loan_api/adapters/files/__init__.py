@@ -1,0 +1,1 @@
+"""Files that people edit while the service runs."""
