@@ -51,7 +51,7 @@ class TestSignIn:
         away = desk.open("/desk/try?blank=1")
         assert away.status == 303
         form_url = urljoin("/desk/try", away.location)
-        assert form_url == "/desk/sign-in?next=try?blank%3D1"
+        assert form_url == "/desk/sign-in?next=try%3Fblank%3D1"
         form = desk.open(form_url)
         assert form.inputs["next"] == "try?blank=1"
         back = desk.sign_in(SHOP, next=form.inputs["next"])

@@ -125,7 +125,7 @@ def test_errors_are_beside_their_fields_and_what_was_entered_stays(desk: Desk, l
     for name, message in (
         ("cibil_score", "Must be a whole number from 300 to 900."),
         ("loan_term", "Must be a whole number from 1 to 50."),
-        ("income_annum", "Must be a number from 1 to 1000000000000."),
+        ("income_annum", "Must be a number from 1 to 1\u202f000\u202f000\u202f000\u202f000."),
         ("education", "Must be one of Graduate, Not Graduate, Post Graduate."),
         ("loan_amount", "This field is missing."),
     ):

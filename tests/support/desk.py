@@ -10,12 +10,13 @@ TOKEN = "csrf_token"
 
 
 class _Texts(HTMLParser):
-    """The texts of a page and the values of its inputs, by name."""
+    """The texts of a page, the values of its inputs by name, and the targets of its links."""
 
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
         self.values: dict[str, str] = {}
+        self.targets: list[str] = []
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
@@ -24,6 +25,8 @@ class _Texts(HTMLParser):
         given = dict(attrs)
         if tag == "input" and given.get("name"):
             self.values[str(given["name"])] = given.get("value") or ""
+        if tag == "a":
+            self.targets.append(given.get("href") or "")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class Page:
     def inputs(self) -> dict[str, str]:
         """Return the values of the inputs by name."""
         return self._parsed().values
+
+    @property
+    def targets(self) -> list[str]:
+        """Return the targets of the links, in order."""
+        return self._parsed().targets
 
     @property
     def location(self) -> str:

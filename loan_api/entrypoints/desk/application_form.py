@@ -8,7 +8,7 @@ from typing import Any
 
 from loan_api.credit.features import CategoryFeature, Feature, NumberFeature
 from loan_api.credit.form import Form
-from loan_api.entrypoints.desk.wording import label_and_help, number, words
+from loan_api.entrypoints.desk.wording import label_and_help, number, spaced, words
 from loan_api.formats.refusals import Refusals
 
 # Digits, possibly in groups as people write them: 1 200 000, 1,200,000, 12,00,000, 1'200'000.
@@ -67,7 +67,7 @@ def application_of(form: Form, entered: Mapping[str, str]) -> Mapping[str, Any]:
 
 def errors_by_field(refusals: Refusals) -> Mapping[str, str]:
     """Return the message for each field that was refused."""
-    return {str(each["pointer"]).removeprefix("/"): each["detail"] for each in refusals.shown}
+    return {str(each["pointer"]).removeprefix("/"): spaced(each["detail"]) for each in refusals.shown}
 
 
 def groups_of(form: Form, values: Mapping[str, str], errors: Mapping[str, str]) -> Sequence[Group]:

@@ -1,6 +1,7 @@
 """Relative links: a proxy may add a path prefix that the service does not know."""
 
 import re
+from urllib.parse import urlencode
 
 from flask import request, url_for
 
@@ -9,9 +10,10 @@ _RETURN_PATH = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9_-][A-Za-z0-9_./:=&?%+~-]{0
 _DESK = "/desk/"
 
 
-def link(endpoint: str, **values: object) -> str:
-    """Return the link from the requested page to a page of the desk."""
-    return relative(url_for(f"desk.{endpoint}", **values))  # type: ignore[arg-type]
+def link(page: str, decision_id: str | None = None, /, **query: object) -> str:
+    """Return the link from the requested page to a page of the desk, possibly about a decision."""
+    path = url_for(f"desk.{page}", **({} if decision_id is None else {"decision_id": decision_id}))
+    return relative(path) + (f"?{urlencode(query)}" if query else "")
 
 
 def return_path() -> str:

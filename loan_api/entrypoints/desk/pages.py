@@ -12,6 +12,7 @@ from jinja2 import StrictUndefined
 
 from loan_api.entrypoints.desk.assets import assets_blueprint
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
+from loan_api.entrypoints.desk.decisions_page import add_decisions
 from loan_api.entrypoints.desk.sessions import DeskSessions, SignIns
 from loan_api.entrypoints.desk.sign_in_page import add_sign_in
 from loan_api.entrypoints.desk.try_page import add_try
@@ -19,6 +20,7 @@ from loan_api.entrypoints.desk.wording import FILTERS
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.services.access import Access
 from loan_api.services.admission import LoadShedder
+from loan_api.services.audit import AuditService
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.prediction import PredictionService
 
@@ -38,6 +40,7 @@ class DeskServices:
     access: Access
     predictions: PredictionService
     registry: ModelRegistry
+    audit: AuditService
     shedder: LoadShedder
 
 
@@ -54,5 +57,6 @@ def register_desk(
     blueprint = DeskBlueprint(sign_ins, codec.form.title)
     add_sign_in(blueprint, sign_ins)
     add_try(blueprint, codec, services.predictions, services.registry, services.shedder)
+    add_decisions(blueprint, codec.form, services.audit)
     app.register_blueprint(blueprint)
     app.register_blueprint(assets_blueprint())

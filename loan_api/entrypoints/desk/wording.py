@@ -1,5 +1,6 @@
 """Values as people read them: numbers, probabilities, times, names and descriptions."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,8 @@ from markupsafe import Markup
 
 _NO_VALUE = "—"
 _SMALLEST_GROUPED = 10_000
+_LONG_NUMBER = re.compile(r"\d{5,}")
+_ALMOST_NEVER = 0.01
 
 
 def number(value: float | None) -> str:
@@ -26,8 +29,9 @@ def any_value(value: Any) -> str:
 
 
 def percent(probability: float) -> str:
-    """Format a probability as a percentage that never looks certain: 99.96 %, not 100 %."""
-    for digits in range(1, 6):
+    """Format a probability as a percentage with one digit, or more if it would look certain: 99.96 %, not 100 %."""
+    is_extreme = not _ALMOST_NEVER <= probability <= 1 - _ALMOST_NEVER
+    for digits in range(2 if is_extreme else 1, 6):
         text = f"{probability * 100:.{digits}f}"
         if float(text) not in (0.0, 100.0):
             return f"{text}\u202f%"
@@ -40,6 +44,19 @@ def time(moment: datetime) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), utc.strftime("%-d %b %Y, %H:%M:%S UTC")
     )
+
+
+def short_time(moment: datetime) -> Markup:
+    """Format a time for tables whose caption says that times are in UTC."""
+    utc = moment.astimezone(UTC)
+    return Markup('<time datetime="{}"><span>{},</span> {}</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), utc.strftime("%-d %b %Y"), utc.strftime("%H:%M:%S")
+    )
+
+
+def spaced(text: str) -> str:
+    """Group the digits of the large numbers in a text."""
+    return _LONG_NUMBER.sub(lambda found: number(int(found[0])), text)
 
 
 def words(name: str) -> str:
@@ -59,5 +76,6 @@ FILTERS = {
     "any_value": any_value,
     "percent": percent,
     "time": time,
+    "short_time": short_time,
     "words": words,
 }
