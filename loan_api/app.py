@@ -231,7 +231,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     register_desk(
         app,
         codec,
-        DeskServices(access, predictions, registry, audit, adapters.shedder),
+        DeskServices(access, predictions, registry, policies, audit, adapters.shedder),
         _desk_secret(settings.desk_secret_file),
         adapters.now,
     )

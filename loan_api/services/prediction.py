@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from loan_api.credit.decision import Verdict, decide, verdict_of
+from loan_api.credit.policy import Policy
 from loan_api.errors import (
     BatchTooLargeError,
     ClientGoneError,
@@ -53,12 +54,14 @@ class DecidedApplication:
 
 @dataclass(frozen=True)
 class SimulatedDecision:
-    """A decision that is neither recorded nor counted, and the model that made it."""
+    """A decision that is neither recorded nor counted, and the model and policy that made it."""
 
     prediction: int
     probability: float
     decider: Decider
     outside_training_range: Sequence[str]
+    verdict: Verdict
+    policy: Policy | None
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,10 @@ class PredictionService:
         model = self._registry.current
         probability = model.scorer.probability(application)
         prediction = decide(probability, model.decider.threshold)
-        return SimulatedDecision(prediction, probability, model.decider, model.watched.outside(application))
+        policy = self._policies.current()
+        verdict = policy.decide(application, probability) if policy else verdict_of(prediction)
+        outside = model.watched.outside(application)
+        return SimulatedDecision(prediction, probability, model.decider, outside, verdict, policy)
 
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
         """Decide all applications in a body with the same model.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from loan_api.credit.policy import parse_policy
 from loan_api.services.decision_log import DecisionRecord, LogState
 from tests.api.conftest import MakeClient
 from tests.support.desk import Desk, Page, signed_in
@@ -15,6 +16,7 @@ from tests.support.fakes import (
     FakeKeySource,
     FakeLog,
     FakeModelSource,
+    FakePolicySource,
     ScoreByCreditScore,
     api_key,
     model_version,
@@ -105,10 +107,43 @@ def test_a_recorded_decision_is_recorded_and_counted(
     page = decided(desk, "record", fields(cibil_score="360"))
     record = recorded(log)
     assert "Recorded decision" in page.text
-    assert "Rejected" in page.text
+    assert "Declined" in page.text
     assert record.decision_id in page.text
     assert record.probability == pytest.approx(0.1)
     assert loan_metrics(client, metrics_credentials) != before
+
+
+POLICY = """
+version = "<2026>"
+[bands]
+approve_from = 0.8
+refer_from = 0.5
+[[rules]]
+code = "many_dependents"
+when = "no_of_dependents > 6"
+decision = "decline"
+reason = "More than <six> people"
+"""
+
+
+@pytest.mark.parametrize("mode", ["simulate", "record"])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"cibil_score": "840"}, "Approved"),
+        ({"cibil_score": "660"}, "Referred"),
+        ({"cibil_score": "420"}, "Declined"),
+        ({"cibil_score": "840", "no_of_dependents": "7"}, "Declined"),
+    ],
+)
+def test_the_policy_decides(make_client: MakeClient, mode: str, changes: dict[str, str], expected: str) -> None:
+    policy = parse_policy(POLICY, SHIPPED)
+    client = make_client(keys=KEYS, policies=FakePolicySource(policy))
+    page = decided(signed_in(client, KEY), mode, fields(**changes))
+    assert f"</svg>{expected}</span>" in page.html
+    assert "Policy &lt;2026&gt;" in page.html or "<dd>&lt;2026&gt;</dd>" in page.html
+    assert ("More than &lt;six&gt; people" in page.html) == ("no_of_dependents" in changes)
+    assert "Refer from 0.5 to 0.8." in page.html
 
 
 def test_only_the_button_for_it_records(desk: Desk, log: FakeLog) -> None:
@@ -186,7 +221,7 @@ def test_a_decision_that_cannot_be_recorded_is_not_shown(make_client: MakeClient
     page = decided(desk, "record", fields())
     assert page.status == 503
     assert "Approved" not in page.text
-    assert "Rejected" not in page.text
+    assert "Declined" not in page.text
 
 
 def test_an_unexpected_error_reveals_nothing(make_client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -49,7 +49,7 @@ def test_decisions_are_listed_newest_first(desk: Desk, ledger: Ledger) -> None:
     second = ledger.single(SECOND, 0.1)
     page = desk.open(LIST)
     assert links(page) == [second, f"{batch}:0", f"{batch}:1", first]
-    for text in ("13 Mar 2024, 10:30:00", "75.0 %", "Batch, row 1", "1.1.0", "Approved", "Rejected"):
+    for text in ("13 Mar 2024, 10:30:00", "75.0 %", "Batch, row 1", "1.1.0", "Approved", "Declined"):
         assert text in page.text
 
 
@@ -138,8 +138,8 @@ def test_a_decision_is_shown_with_all_that_was_recorded(desk: Desk, ledger: Ledg
         "13 Mar 2024, 10:30:00 UTC",
         "loan_approval_model 1.1.0",
         "0.30000000000000004",
-        "threshold 0.35",
-        "Rejected",
+        "0.35",
+        "Declined",
         "640 points",
         "9 600 000 rupees",
         "No outcome has been reported yet.",

@@ -13,6 +13,7 @@ from loan_api.credit.features import CategoryFeature
 from loan_api.credit.form import Form
 from loan_api.entrypoints.desk.application_form import errors_by_field
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
+from loan_api.entrypoints.desk.charts import zones_of
 from loan_api.entrypoints.desk.links import link
 from loan_api.entrypoints.desk.wording import any_value, label_and_help, words
 from loan_api.entrypoints.http.audit_requests import cursor_of, decode_search
@@ -81,6 +82,7 @@ def add_decisions(blueprint: DeskBlueprint, form: Form, audit: AuditService) -> 
             "decision.html",
             decision=found.decision,
             outcomes=found.outcomes,
+            zones=zones_of(None, found.decision.decider.threshold),
             groups=_given(form, found.decision.features),
         )
 

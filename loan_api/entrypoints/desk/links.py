@@ -12,7 +12,7 @@ _DESK = "/desk/"
 
 def link(page: str, decision_id: str | None = None, /, **query: object) -> str:
     """Return the link from the requested page to a page of the desk, possibly about a decision."""
-    path = url_for(f"desk.{page}", **({} if decision_id is None else {"decision_id": decision_id}))
+    path = url_for(f"desk.{page}", decision_id=decision_id)
     return relative(path) + (f"?{urlencode(query)}" if query else "")
 
 

@@ -22,6 +22,7 @@ from loan_api.services.access import Access
 from loan_api.services.admission import LoadShedder
 from loan_api.services.audit import AuditService
 from loan_api.services.model_registry import ModelRegistry
+from loan_api.services.policy import PolicyService
 from loan_api.services.prediction import PredictionService
 
 
@@ -40,6 +41,7 @@ class DeskServices:
     access: Access
     predictions: PredictionService
     registry: ModelRegistry
+    policies: PolicyService
     audit: AuditService
     shedder: LoadShedder
 
@@ -56,7 +58,7 @@ def register_desk(
     sign_ins = SignIns(services.access, secret, now)
     blueprint = DeskBlueprint(sign_ins, codec.form.title)
     add_sign_in(blueprint, sign_ins)
-    add_try(blueprint, codec, services.predictions, services.registry, services.shedder)
+    add_try(blueprint, codec, services.predictions, services.registry, services.policies, services.shedder)
     add_decisions(blueprint, codec.form, services.audit)
     app.register_blueprint(blueprint)
     app.register_blueprint(assets_blueprint())

@@ -7,7 +7,8 @@ from typing import Any
 
 from flask import g, render_template, request
 
-from loan_api.credit.decision import APPROVED
+from loan_api.credit.decision import Verdict
+from loan_api.credit.policy import Policy
 from loan_api.entrypoints.desk.application_form import (
     application_of,
     entered_values,
@@ -16,6 +17,7 @@ from loan_api.entrypoints.desk.application_form import (
     groups_of,
 )
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
+from loan_api.entrypoints.desk.charts import Zone, zones_of
 from loan_api.entrypoints.desk.wording import label_and_help
 from loan_api.errors import NoModelError
 from loan_api.formats.applications import ApplicationCodec
@@ -23,6 +25,7 @@ from loan_api.formats.refusals import RequestRefusedError
 from loan_api.scoring.columns import Application
 from loan_api.services.admission import LoadShedder
 from loan_api.services.model_registry import ModelRegistry
+from loan_api.services.policy import PolicyService
 from loan_api.services.prediction import PredictionService
 
 _RECORD = "record"
@@ -30,12 +33,14 @@ _RECORD = "record"
 
 @dataclass(frozen=True)
 class Result:
-    """A decision as the page shows it; `decision_id` is None for a simulation."""
+    """A decision as the page shows it; `decision_id` is None for a simulation, `reason` without a rule that has one."""
 
-    is_approved: bool
+    verdict: Verdict
+    reason: str | None
     probability: float
+    zones: Sequence[Zone]
     model_version: str
-    threshold: float
+    policy_version: str | None
     outside: Sequence[str]
     decision_id: str | None = None
 
@@ -45,6 +50,7 @@ def add_try(
     codec: ApplicationCodec,
     predictions: PredictionService,
     registry: ModelRegistry,
+    policies: PolicyService,
     shedder: LoadShedder,
 ) -> None:
     """Add the page."""
@@ -68,26 +74,30 @@ def add_try(
 
     def _simulated(application: Application) -> Result:
         simulated = predictions.simulate(application)
-        decider = simulated.decider
+        policy, decider = simulated.policy, simulated.decider
         return Result(
-            simulated.prediction == APPROVED,
-            simulated.probability,
-            decider.semantic_version,
-            decider.threshold,
-            _labels(simulated.outside_training_range),
+            verdict=simulated.verdict,
+            reason=_reason(policy, simulated.verdict),
+            probability=simulated.probability,
+            zones=zones_of(policy, decider.threshold),
+            model_version=decider.semantic_version,
+            policy_version=policy.version if policy else None,
+            outside=_labels(simulated.outside_training_range),
         )
 
     def _recorded(application: Application) -> Result:
-        threshold = registry.current.decider.threshold
+        policy, threshold = policies.current(), registry.current.decider.threshold
         decided = predictions.decide(application, g.request_id)
         g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
         return Result(
-            decided.prediction == APPROVED,
-            decided.probability,
-            decided.model_version,
-            threshold,
-            _labels(decided.outside_training_range),
-            decided.decision_id,
+            verdict=decided.verdict,
+            reason=_reason(policy, decided.verdict),
+            probability=decided.probability,
+            zones=zones_of(policy, threshold),
+            model_version=decided.model_version,
+            policy_version=decided.policy_version,
+            outside=_labels(decided.outside_training_range),
+            decision_id=decided.decision_id,
         )
 
     def _labels(names: Sequence[str]) -> list[str]:
@@ -106,4 +116,11 @@ def add_try(
             wrong=[field for field in fields if field.error],
             result=result,
             served=served,
+            policy=policies.current(),
         )
+
+
+def _reason(policy: Policy | None, verdict: Verdict) -> str | None:
+    """Return the text of the rule that decided."""
+    rule = policy.rules_by_code.get(verdict.rule) if policy and verdict.rule else None
+    return rule.reason if rule else None
