@@ -31,6 +31,7 @@ from loan_api.adapters.recording.journal import waiting_journals
 from loan_api.adapters.recording.lifetime import RecorderLock, SharedRecorder
 from loan_api.adapters.recording.shortcut import Shortcut
 from loan_api.adapters.registry.cache import ModelCache
+from loan_api.adapters.registry.cached_files import CachedModelFiles
 from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.decision_writer import DecisionWriter
@@ -44,7 +45,7 @@ from loan_api.formats.applications import ApplicationCodec
 from loan_api.home import sqlite_path
 from loan_api.secrets import read_or_make_password
 from loan_api.services.access import Access, KeySource
-from loan_api.services.admission import ByteBudget, LoadShedder
+from loan_api.services.admission import ByteBudget, LoadShedder, Places
 from loan_api.services.audit import Archive, AuditService
 from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import DecisionLog, NoDecisionLog
@@ -52,6 +53,7 @@ from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.policy import NoPolicy, PolicyService, PolicySource
 from loan_api.services.prediction import BatchRunner, PredictionService
+from loan_api.services.reasons import Explainer, ModelFiles, ReasonsService
 from loan_api.settings import Settings, SettingsError, read_settings
 
 # How often a worker reads the desired version from the cache, which is cheap.
@@ -60,6 +62,8 @@ _LOOK_EVERY_SECONDS = 0.5
 _LONGEST_ITERATION_SECONDS = 0.25
 _WAITING_BATCHES = 64
 _WAITING_SECONDS = 10.0
+# Explanations in progress in a worker: more would wait for each other in the batch processes.
+_EXPLANATIONS = 16
 # The longest wait of the first decision in a group commit for others to join.
 _GROUPING_SECONDS = 0.002
 # A worker waits this fraction of the usual time for SQLite's lock, then hands the decision to the recorder.
@@ -73,7 +77,9 @@ class Adapters:
     """The driven side of the service. Tests pass fakes."""
 
     models: ModelSource
+    files: ModelFiles
     batches: BatchRunner
+    explainer: Explainer
     log: DecisionLog
     archive: Archive
     keys: KeySource
@@ -104,11 +110,14 @@ def real_adapters(
         [handover.batch_queue.receiving, handover.recorder_queue.sending],
     )
     cache = ModelCache.of(settings.home.models, settings.mlflow_tracking_uri, settings.model_name, settings.model_stage)
+    batches = BatchProcesses(codec, ConnectionQueue.of(handover.batch_queue), process, log.record)
     return Adapters(
         models=CachedModelSource(
             codec.form, cache, follower, settings.model_poll_seconds, handover.server_start, run_in_thread
         ),
-        batches=BatchProcesses(codec, ConnectionQueue.of(handover.batch_queue), process, log.record),
+        files=CachedModelFiles(cache, follower, run_in_thread),
+        batches=batches,
+        explainer=batches,
         log=log,
         archive=DatabaseArchive(codec.form, settings.database_url, run_in_thread),
         keys=keys,
@@ -209,6 +218,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         adapters.now,
         journals_wait=lambda: bool(waiting_journals(settings.home.journals)),
     )
+    reasons = ReasonsService(form, registry, audit.find, adapters.files, adapters.explainer, Places(_EXPLANATIONS))
     health = HealthService(registry, adapters.log, adapters.keys, adapters.policies, adapters.now)
     access = Access(adapters.keys, observers.access)
 
@@ -224,7 +234,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     document = register_endpoints(
         app,
         codec,
-        Collaborators(predictions, adapters.shedder, adapters.budget, health, registry, audit, access, expose),
+        Collaborators(predictions, adapters.shedder, adapters.budget, health, registry, audit, reasons, access, expose),
         Limits(settings.max_batch_rows, settings.max_request_bytes),
         (settings.metrics_username, _metrics_password(settings.metrics_password_file)),
     )

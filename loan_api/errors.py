@@ -14,6 +14,7 @@ LoanError
 │   ├── DatabaseBusyError           another process holds the lock
 │   └── NewerDatabaseError          adapters.storage.migration
 ├── UnreadableRecordError           a record is damaged or from another version
+├── ReasonsUnavailableError         a decision cannot be explained by the model that made it
 ├── UnknownDecisionError            no decision has this id
 ├── UnknownDecisionsError           some of several ids are unknown
 ├── NotYetStoredError               the decision may still wait in the journal
@@ -103,6 +104,10 @@ class UnknownDecisionError(LoanError):
 
     def __init__(self) -> None:
         super().__init__("No decision with this id is recorded. One of a batch is named BATCH_ID:ROW, from row 0.")
+
+
+class ReasonsUnavailableError(LoanError):
+    """A decision cannot be explained: its model has left the registry, or cannot explain or reproduce it."""
 
 
 class UnknownDecisionsError(LoanError):

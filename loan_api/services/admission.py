@@ -1,4 +1,4 @@
-"""Admission control: limits on memory for batches, and load shedding for single requests."""
+"""Admission control: limits on memory for batches and on explanations, and load shedding for single requests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -73,6 +73,23 @@ class Holding:
     def grow(self, amount: int) -> None:
         """Add `amount` bytes as `ByteBudget.grow` does."""
         self._budget.grow(self, amount)
+
+
+class Places:
+    """Limits the number of explanations in progress."""
+
+    def __init__(self, number: int) -> None:
+        self._free = threading.BoundedSemaphore(number)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Take a place for the duration of the block. Raises SaturatedError if none is free."""
+        if not self._free.acquire(blocking=False):
+            raise SaturatedError("Too many explanations are in progress.")
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 class LoadShedder:

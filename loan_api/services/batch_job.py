@@ -28,7 +28,7 @@ PROBABILITY_BOUNDS = SCORE_BINS.edges[1:]
 _SLICE_ROWS = 10_000
 
 
-class BatchJob(msgspec.Struct, frozen=True):
+class BatchJob(msgspec.Struct, frozen=True, tag=True):
     """The model, media types, ids and time of a batch to be decided."""
 
     artifact: str

@@ -7,6 +7,7 @@ chooses the process in which a batch runs; `loan_api.services.batch_job.run_batc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from time import perf_counter
 from typing import Literal, Protocol
 
@@ -14,6 +15,7 @@ import msgspec
 
 from loan_api.credit.decision import Verdict, decide, verdict_of
 from loan_api.credit.policy import Policy
+from loan_api.credit.reasons import Reason, reason_of_rule
 from loan_api.errors import (
     BatchTooLargeError,
     ClientGoneError,
@@ -28,6 +30,8 @@ from loan_api.services.decision_log import Decider, DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
 from loan_api.services.policy import PolicyService
 
+# Returns the principal reasons against an application with this probability by the model in the folder.
+Explain = Callable[[Application, float, Path], Sequence[Reason]]
 Endpoint = Literal["single", "batch"]
 FailureReason = Literal["no_model", "not_recorded", "saturated", "scoring_failed"]
 
@@ -39,7 +43,8 @@ _features_json = msgspec.json.Encoder().encode
 class DecidedApplication:
     """The answer to one application: prediction (1 approved, 0 rejected) and approval probability.
 
-    `outside_training_range` names the features whose value lies outside the training data.
+    `outside_training_range` names the features whose value lies outside the training data. `reasons` is None unless
+    they were asked for.
     """
 
     prediction: int
@@ -50,6 +55,7 @@ class DecidedApplication:
     outside_training_range: Sequence[str]
     verdict: Verdict
     policy_version: str | None
+    reasons: Sequence[Reason] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,10 +155,11 @@ class PredictionService:
         self._new_id = new_id
         self._max_batch_rows = max_batch_rows
 
-    def decide(self, application: Application, request_id: str) -> DecidedApplication:
-        """Decide one validated application.
+    def decide(self, application: Application, request_id: str, explain: Explain | None = None) -> DecidedApplication:
+        """Decide one validated application and, unless it is approved, explain that before it is recorded.
 
-        Raises NoModelError if no model is served, and NotRecordedError if the decision cannot be recorded.
+        Raises NoModelError if no model is served, NotRecordedError if the decision cannot be recorded, or what
+        `explain` raises.
         """
         model = self._served()
         policy = self._policies.current()
@@ -166,6 +173,12 @@ class PredictionService:
             raise
         decider = model.decider
         seconds = perf_counter() - started
+        reasons: Sequence[Reason] | None = None
+        if explain is not None and verdict.decision == "approve":
+            reasons = []
+        elif explain is not None:
+            rule = reason_of_rule(policy, verdict) if policy else None
+            reasons = [rule] if rule else explain(application, probability, model.artifact)
         decided_at = self._now()
         decision_id = self._new_id(decided_at)
         features = _features_json(application)
@@ -186,6 +199,7 @@ class PredictionService:
             outside,
             verdict,
             policy.version if policy else None,
+            reasons,
         )
 
     def simulate(self, application: Application) -> SimulatedDecision:

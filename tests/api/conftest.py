@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.audit import Archive
+from loan_api.services.reasons import Explainer
 from loan_api.settings import read_settings
 from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, FakePolicySource, now
 from tests.support.services import client_of
@@ -23,12 +24,14 @@ def make_client(tmp_path: Path) -> MakeClient:
     def make(
         source: FakeModelSource | None = None,
         log: FakeLog | None = None,
+        *,
         keys: FakeKeySource | None = None,
         policies: FakePolicySource | None = None,
         archive: Archive | None = None,
         shedder: LoadShedder | None = None,
         budget: ByteBudget | None = None,
         now: Callable[[], datetime] = now,
+        explainer: Explainer | None = None,
         **environ: str,
     ) -> FlaskClient:
         settings = read_settings({"LOAN_HOME": str(tmp_path), "MODEL_POLL_SECONDS": "3600"} | environ)
@@ -42,6 +45,7 @@ def make_client(tmp_path: Path) -> MakeClient:
             shedder=shedder,
             budget=budget,
             now=now,
+            explainer=explainer,
         )
 
     return make

@@ -124,6 +124,8 @@ class TestOpenApi:
             "getMetrics",
             "getModel",
             "getReadiness",
+            "getReasons",
+            "getWhatIf",
             "listDecisions",
             "listKeys",
             "predict",
@@ -202,7 +204,7 @@ class TestOpenApi:
 
     def test_errors_are_documented_as_problem_details(self, client: FlaskClient) -> None:
         responses = client.get("/openapi.json").json["paths"]["/predict"]["post"]["responses"]
-        assert set(responses) == {"200", "400", "401", "403", "408", "413", "415", "422", "500", "503"}
+        assert set(responses) == {"200", "400", "401", "403", "408", "409", "413", "415", "422", "500", "503"}
         for status in set(responses) - {"200"}:
             assert list(responses[status]["content"]) == ["application/problem+json"]
         assert "Retry-After" in responses["503"]["headers"]

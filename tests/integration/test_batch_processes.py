@@ -39,6 +39,7 @@ from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord, Decider, LogState
+from loan_api.services.explanation import ExplainedModel
 from loan_api.services.model_registry import ServedModel
 from tests.support.applications import application
 from tests.support.batch_bodies import WRITERS, file_of, stream_of
@@ -270,8 +271,18 @@ def test_a_batch_that_takes_too_much_cpu_time_is_refused_and_its_process_ends() 
     def abort(_: int) -> None:
         aborted.set()
 
+    def explained(_: str) -> ExplainedModel:
+        raise AssertionError("nothing is to be explained")
+
     server = BatchServer(
-        CODEC, queue.receiving, parent, work_until_aborted, FakeLog().record, cpu_seconds=lambda _: 0.1, abort=abort
+        CODEC,
+        queue.receiving,
+        parent,
+        work_until_aborted,
+        explained,
+        FakeLog().record,
+        cpu_seconds=lambda _: 0.1,
+        abort=abort,
     )
     serving = threading.Thread(target=server.serve)
     serving.start()

@@ -370,4 +370,4 @@ def test_pruning_keeps_the_version_in_use_and_the_newest_others(tmp_path: Path) 
         cache.path(f"{number}-a").mkdir(parents=True)
         os.utime(tmp_path / f"{number}-a", (number, number))
     cache.prune(in_use="1-a")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-a", "5-a", "6-a"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-a", "3-a", "4-a", "5-a", "6-a"]

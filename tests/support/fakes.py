@@ -13,10 +13,11 @@ from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.policy import Policy
 from loan_api.credit.reference import ReferenceDistribution
-from loan_api.errors import BatchTooLargeError, ModelUnavailableError, NotRecordedError
+from loan_api.errors import BatchTooLargeError, ModelUnavailableError, NotRecordedError, ReasonsUnavailableError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.scoring.columns import Application, Columns
-from loan_api.scoring.package import ModelFacts, ModelVersion
+from loan_api.scoring.package import GoldenRows, ModelFacts, ModelVersion, ReferencePackage
+from loan_api.scoring.profiles import ReferenceProfiles
 from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.access import ApiKey, Scope, digest_of
@@ -31,7 +32,8 @@ from loan_api.services.audit import (
     Search,
 )
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
-from loan_api.services.decision_log import LogState, Record
+from loan_api.services.decision_log import Decider, LogState, Record
+from loan_api.services.explanation import Contributions, ContributionsJob, ExplainedModel, FoundChanges, WhatIfJob
 from loan_api.services.model_registry import DesiredVersion, ServedModel
 from tests.support.forms import SHIPPED
 
@@ -153,6 +155,44 @@ class InlineBatches:
         except MemoryError as error:
             # As a batch process answers that has reached its limit.
             raise BatchTooLargeError("The batch needs more memory than one batch may use.") from error
+
+
+@dataclass
+class InlineExplainer:
+    """Explanations in the calling thread, by a scorer and two profiles with credit scores of 800 and 900."""
+
+    form: Form = SHIPPED
+    scorer: Scorer = field(default_factory=ScoreByCreditScore)
+    problem: Exception | None = None
+    jobs: list[ContributionsJob | WhatIfJob] = field(default_factory=list)
+
+    def contributions(self, job: ContributionsJob) -> Contributions:
+        return self._model(job).contributions(job)
+
+    def changes(self, job: WhatIfJob) -> FoundChanges:
+        return self._model(job).changes(job)
+
+    def _model(self, job: ContributionsJob | WhatIfJob) -> ExplainedModel:
+        self.jobs.append(job)
+        if self.problem is not None:
+            raise self.problem
+        profiles = [self.form.example() | {"cibil_score": score} for score in (800, 900)]
+        package = ReferencePackage(
+            None, (), reference(), GoldenRows((), ()), "", ReferenceProfiles((0.5, 0.5), profiles)
+        )
+        return ExplainedModel(self.form, self.scorer, package)
+
+
+@dataclass
+class FakeFiles:
+    """Files of versions that are not served; only those in `known` are registered."""
+
+    known: Sequence[str] = ()
+
+    def locate(self, decider: Decider) -> Path:
+        if decider.registry_version not in self.known:
+            raise ReasonsUnavailableError("It has left the registry.")
+        return Path(f"artifact-{decider.registry_version}")
 
 
 @dataclass

@@ -14,12 +14,15 @@ from loan_api.services.audit import Archive
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.policy import NoPolicy, PolicySource
+from loan_api.services.reasons import Explainer, ModelFiles
 from loan_api.settings import Settings
 from tests.support.fakes import (
+    FakeFiles,
     FakeKeySource,
     FakeLog,
     FakeModelSource,
     InlineBatches,
+    InlineExplainer,
     NoArchive,
     RecordingObserver,
     now,
@@ -39,12 +42,16 @@ def client_of(
     shedder: LoadShedder | None = None,
     budget: ByteBudget | None = None,
     now: Callable[[], datetime] = now,
+    files: ModelFiles | None = None,
+    explainer: Explainer | None = None,
 ) -> FlaskClient:
     """Create a client of a service with a stopped clock, constant ids (`NEW_ID`) and no threads."""
     log = log or FakeLog()
     adapters = Adapters(
         models=models or FakeModelSource(),
+        files=files or FakeFiles(),
         batches=InlineBatches(log, read_form(settings.features_path)),
+        explainer=explainer or InlineExplainer(),
         log=log,
         archive=archive or NoArchive(),
         keys=keys or NoKeys(),

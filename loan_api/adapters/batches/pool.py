@@ -1,21 +1,32 @@
-"""The web worker's side: hands batches to the batch processes and keeps one of them running."""
+"""The web worker's side: hands batches and explanations to the batch processes and keeps one of them running."""
 
 import errno
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import IO, Protocol
 
 from loan_api.adapters.batches.memory_file import in_memory_file
-from loan_api.adapters.batches.protocol import Decided, NotDone, Refused, Reply, receive_pieces, receive_reply, send_job
+from loan_api.adapters.batches.protocol import (
+    Decided,
+    Job,
+    NotDone,
+    Refused,
+    Reply,
+    receive_pieces,
+    receive_reply,
+    send_job,
+)
 from loan_api.adapters.ipc.connection_queue import ConnectionQueue, put
 from loan_api.errors import (
     BatchFailedError,
     BatchTooLargeError,
     ClientGoneError,
     NotRecordedError,
+    ReasonsUnavailableError,
     SaturatedError,
 )
 from loan_api.formats.applications import ApplicationCodec
@@ -23,6 +34,7 @@ from loan_api.formats.codecs import LIGHT
 from loan_api.formats.refusals import MalformedBodyError, Refusals, RequestRefusedError
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import BatchRecord
+from loan_api.services.explanation import Contributions, ContributionsJob, FoundChanges, WhatIfJob
 from loan_api.services.model_registry import ServedModel
 
 # Deciding a batch this small takes a millisecond or two, less than handing it over. Arrow and Parquet are always handed
@@ -37,6 +49,14 @@ _LEFT_TO_THE_WORKER_SECONDS = 3.0
 _STEP_SECONDS = 20.0
 # Time limit for a batch to wait for a process and be decided. A large one takes some hundredths of a second.
 _BATCH_SECONDS = 60.0
+# An explanation takes milliseconds; longer waits mean that the processes are busy with batches.
+_EXPLANATION_SECONDS = 10.0
+_ERRORS: Mapping[str, type[Exception]] = {
+    "malformed": MalformedBodyError,
+    "too_large": BatchTooLargeError,
+    "not_recorded": NotRecordedError,
+    "unexplained": ReasonsUnavailableError,
+}
 # A batch whose process is killed is handed to another one.
 _ATTEMPTS = 3
 
@@ -88,19 +108,35 @@ class BatchProcesses:
         """
         if sum(map(len, body)) <= _INLINE_BYTES and {job.accepts, job.answers} <= LIGHT:
             return run_batch(self._codec, job, b"".join(body), model.scorer, model.watched, self._record, is_gone)
-        try:
-            with in_memory_file() as file:
-                for piece in body:
-                    _write(file, piece)
-                return self._hand_over(job, file, is_gone)
-        except OSError as error:
-            if error.errno not in _NO_DESCRIPTORS:
-                raise
-            raise SaturatedError("There are more connections than can be served at the moment.") from error
+        with _descriptors(), in_memory_file() as file:
+            for piece in body:
+                _write(file, piece)
+            reply, pieces = self._hand_over(job, file, _BATCH_SECONDS, is_gone)
+        if isinstance(reply, Decided):
+            return reply.summary, pieces
+        raise _error_of(reply)
+
+    def contributions(self, job: ContributionsJob) -> Contributions:
+        """Return the contribution of every group. Raises ReasonsUnavailableError or SaturatedError."""
+        reply = self._explain(job)
+        if isinstance(reply, Contributions):
+            return reply
+        raise _error_of(reply)
+
+    def changes(self, job: WhatIfJob) -> FoundChanges:
+        """Return the smallest changes that would reverse a refusal. Raises the same."""
+        reply = self._explain(job)
+        if isinstance(reply, FoundChanges):
+            return reply
+        raise _error_of(reply)
+
+    def _explain(self, job: ContributionsJob | WhatIfJob) -> Reply:
+        with _descriptors(), in_memory_file() as nothing:
+            return self._hand_over(job, nothing, _EXPLANATION_SECONDS, is_gone=lambda: False)[0]
 
     def _hand_over(
-        self, job: BatchJob, body: IO[bytes], is_gone: Callable[[], bool]
-    ) -> tuple[BatchSummary, Iterable[bytes]]:
+        self, job: Job, body: IO[bytes], seconds: float, is_gone: Callable[[], bool]
+    ) -> tuple[Reply, Iterable[bytes]]:
         for _ in range(_ATTEMPTS):
             self._own.ensure_running()
             connection, theirs = socket.socketpair()
@@ -111,17 +147,15 @@ class BatchProcesses:
                     with theirs:
                         put(self._queue.sending, theirs, body)
                     send_job(connection, job)
-                    reply = self._await_reply(connection, is_gone)
-                    if isinstance(reply, Decided):
-                        # Receive the whole answer first, because a slow client must not occupy a process.
-                        return reply.summary, list(receive_pieces(connection))
+                    reply = self._await_reply(connection, seconds, is_gone)
+                    # Receive the whole answer first, because a slow client must not occupy a process.
+                    return reply, list(receive_pieces(connection)) if isinstance(reply, Decided) else ()
                 except (ConnectionError, TimeoutError):
                     continue
-                raise _error_of(reply)
         raise SaturatedError("No batch process is available at the moment.")
 
-    def _await_reply(self, connection: socket.socket, is_gone: Callable[[], bool]) -> Reply:
-        deadline = monotonic() + _BATCH_SECONDS
+    def _await_reply(self, connection: socket.socket, seconds: float, is_gone: Callable[[], bool]) -> Reply:
+        deadline = monotonic() + seconds
         while monotonic() < deadline:
             readable, _, _ = select.select([connection], [], [], _LOOK_AFTER_CLIENT_EVERY)
             if readable:
@@ -129,20 +163,28 @@ class BatchProcesses:
             if is_gone():
                 raise ClientGoneError("the client is gone")
             self._own.ensure_running()
-        raise SaturatedError("The batch could not be decided in time.")
+        raise SaturatedError("The request could not be served in time.")
 
 
-def _error_of(reply: Refused | NotDone) -> Exception:
+@contextmanager
+def _descriptors() -> Iterator[None]:
+    """Turn a lack of file descriptors within the block into SaturatedError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_DESCRIPTORS:
+            raise
+        raise SaturatedError("There are more connections than can be served at the moment.") from error
+
+
+def _error_of(reply: Reply) -> Exception:
     if isinstance(reply, Refused):
         counts = {(field, reason): times for field, reason, times in reply.counts}
         return RequestRefusedError(Refusals(reply.total, counts, reply.shown))
-    if reply.reason == "malformed":
-        return MalformedBodyError(reply.message)
-    if reply.reason == "too_large":
-        return BatchTooLargeError(reply.message)
-    if reply.reason == "not_recorded":
-        return NotRecordedError(reply.message)
-    return BatchFailedError(f"a batch process failed with {reply.message}")
+    if isinstance(reply, NotDone) and reply.reason in _ERRORS:
+        return _ERRORS[reply.reason](reply.message)
+    why = reply.message if isinstance(reply, NotDone) else type(reply).__name__
+    return BatchFailedError(f"a batch process failed with {why}")
 
 
 def _write(file: IO[bytes], piece: bytes) -> None:

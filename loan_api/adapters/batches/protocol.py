@@ -1,7 +1,8 @@
-"""Protocol between a web worker and a batch process, on one socket per batch.
+"""Protocol between a web worker and a batch process, on one socket per job: a batch to decide or a decision to explain.
 
-The worker sends the job. The process sends one reply and, if the batch was decided, the pieces of the answer. Messages
-are MessagePack or raw bytes, prefixed by their length. The batch itself is a file that is passed with the socket.
+The worker sends the job. The process sends one reply and, if it decided a batch, the pieces of the answer. Messages are
+MessagePack or raw bytes, prefixed by their length. A batch itself is a file that is passed with the socket; the file is
+empty for explanations.
 """
 
 import socket
@@ -12,9 +13,9 @@ import msgspec
 
 from loan_api.adapters.ipc.messages import receive_message, send_message
 from loan_api.services.batch_job import BatchJob, BatchSummary
+from loan_api.services.explanation import Contributions, ContributionsJob, FoundChanges, WhatIfJob
 
 _encoder = msgspec.msgpack.Encoder()
-_job_decoder = msgspec.msgpack.Decoder(BatchJob)
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True):
@@ -32,22 +33,24 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class NotDone(msgspec.Struct, frozen=True, tag=True):
-    """The reason why the batch was not decided, in a sentence that is safe to show unless `reason` is `failed`."""
+    """The reason why a job was not done, in a sentence that is safe to show unless `reason` is `failed`."""
 
-    reason: Literal["malformed", "too_large", "not_recorded", "failed"]
+    reason: Literal["malformed", "too_large", "not_recorded", "unexplained", "failed"]
     message: str
 
 
-Reply = Decided | Refused | NotDone
+Job = BatchJob | ContributionsJob | WhatIfJob
+Reply = Decided | Contributions | FoundChanges | Refused | NotDone
+_job_decoder: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-def send_job(connection: socket.socket, job: BatchJob) -> None:
+def send_job(connection: socket.socket, job: Job) -> None:
     """Send the job to the batch process."""
     send_message(connection, _encoder.encode(job))
 
 
-def receive_job(connection: socket.socket) -> BatchJob:
+def receive_job(connection: socket.socket) -> Job:
     """Receive the job from the worker. Raises ConnectionError if it hangs up."""
     return _job_decoder.decode(receive_message(connection))
 

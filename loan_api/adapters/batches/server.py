@@ -1,4 +1,4 @@
-"""The main loop of a batch process: decides batches from the queue until its parent is gone.
+"""The main loop of a batch process: decides batches and explains decisions from a queue until its parent is gone.
 
 The cost of a batch is bounded by the process's memory limit (`memory_limit` in
 `loan_api/entrypoints/processes/batch_process.py`) and by `cpu_seconds`. A batch that exceeds either is too large.
@@ -13,10 +13,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from loan_api.adapters.batches.protocol import Decided, NotDone, Refused, Reply, receive_job, send_pieces, send_reply
+from loan_api.adapters.batches.protocol import (
+    Decided,
+    Job,
+    NotDone,
+    Refused,
+    Reply,
+    receive_job,
+    send_pieces,
+    send_reply,
+)
 from loan_api.adapters.ipc.connection_queue import take_with_file
 from loan_api.adapters.ipc.messages import has_hung_up
-from loan_api.errors import BatchTooLargeError, ClientGoneError, NotRecordedError
+from loan_api.errors import BatchTooLargeError, ClientGoneError, NotRecordedError, ReasonsUnavailableError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.logs import error_location
@@ -24,6 +33,7 @@ from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord
+from loan_api.services.explanation import ContributionsJob, ExplainedModel, WhatIfJob
 
 # Time limit for the worker to send a job that it already holds.
 _HANDOVER_SECONDS = 60.0
@@ -32,16 +42,17 @@ _CHECK_CPU_EVERY_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-def cpu_seconds(job: BatchJob) -> float:
-    """Return the CPU time that a batch may take. Explaining every row of an invalid one takes a fifth of it."""
-    return 10.0 + job.max_rows / 1000
+def cpu_seconds(job: Job) -> float:
+    """Return the CPU time that a job may take. Describing every error of an invalid batch takes a fifth of it."""
+    return 10.0 + job.max_rows / 1000 if isinstance(job, BatchJob) else 20.0
 
 
 class BatchServer:
     """Runs the batches in a queue.
 
-    `scorer_of` returns scorer and watched distribution for a job, `record` records decisions. The descriptor `parent`
-    reaches its end when the parent is gone. `abort` ends a process whose batch exceeds `cpu_seconds`.
+    `scorer_of` returns scorer and watched distribution for a batch, `explained` the model that explains decisions of
+    the one in a folder; `record` records decisions. The descriptor `parent` reaches its end when the parent is gone.
+    `abort` ends a process whose job exceeds `cpu_seconds`.
     """
 
     def __init__(
@@ -50,15 +61,17 @@ class BatchServer:
         receiving: socket.socket,
         parent: int,
         scorer_of: Callable[[BatchJob], tuple[Scorer, WatchedDistribution]],
+        explained: Callable[[str], ExplainedModel],
         record: Callable[[BatchRecord], object],
         *,
-        cpu_seconds: Callable[[BatchJob], float] = cpu_seconds,
+        cpu_seconds: Callable[[Job], float] = cpu_seconds,
         abort: Callable[[int], object] = os._exit,
     ) -> None:
         self._codec = codec
         self._receiving = receiving
         self._parent = parent
         self._scorer_of = scorer_of
+        self._explained = explained
         self._record = record
         self._cpu_seconds = cpu_seconds
         self._abort = abort
@@ -84,7 +97,10 @@ class BatchServer:
             watchdog = threading.Thread(target=self._watch, args=(done, connection, job), daemon=True)
             watchdog.start()
             try:
-                reply, pieces = self._run(connection, job, body.read())
+                if isinstance(job, BatchJob):
+                    reply, pieces = self._run(connection, job, body.read())
+                else:
+                    reply, pieces = self._explain(job), None
             finally:
                 done.set()
             send_reply(connection, reply)
@@ -94,20 +110,31 @@ class BatchServer:
             # Nobody is waiting for the answer.
             return
 
-    def _watch(self, done: threading.Event, connection: socket.socket, job: BatchJob) -> None:
-        """Refuse the batch and end the process once the batch has taken too much CPU time.
+    def _watch(self, done: threading.Event, connection: socket.socket, job: Job) -> None:
+        """Refuse the job and end the process once it has taken too much CPU time.
 
         This takes a thread, because Arrow may unpack terabytes in one call that nothing else can interrupt.
         """
         deadline = time.process_time() + self._cpu_seconds(job)
         while not done.wait(_CHECK_CPU_EVERY_SECONDS):
             if time.process_time() > deadline:
-                _log.warning("batch process replaced", extra={"reason": "a batch took too much CPU time"})
+                _log.warning("batch process replaced", extra={"reason": "a job took too much CPU time"})
                 try:
                     send_reply(connection, NotDone("too_large", "The batch takes too long to decode."))
                 finally:
                     self._abort(1)
                 return
+
+    def _explain(self, job: ContributionsJob | WhatIfJob) -> Reply:
+        try:
+            model = self._explained(job.artifact)
+            return model.changes(job) if isinstance(job, WhatIfJob) else model.contributions(job)
+        except ReasonsUnavailableError as error:
+            return NotDone("unexplained", str(error))
+        except Exception as error:  # noqa: BLE001
+            location = error_location(error)
+            _log.error("explanation failed", extra=location)
+            return NotDone("failed", location["error"])
 
     def _run(self, connection: socket.socket, job: BatchJob, body: bytes) -> tuple[Reply, Iterator[bytes] | None]:
         try:

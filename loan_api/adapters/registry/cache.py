@@ -29,8 +29,11 @@ _LOCK = "follower.lock"
 _ARTIFACT = "artifact"
 _STAGING = ".staging-"
 _ABANDONED_SECONDS = 600
-# The served version, the one before it for a quick rollback, and one more.
-_KEPT = 3
+# The served version, the one before it for a quick rollback, and those whose decisions were last explained.
+_KEPT = 5
+_VERSION = "version.json"
+_REQUESTS = "requests"
+_REGISTRY_VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,18 @@ class _Published:
 
     boot: str
     desired: DesiredVersion
+
+
+@dataclass(frozen=True)
+class VersionRequest:
+    """A request to the follower for the files of a version, and its answer.
+
+    `problem` says why they cannot be had; they are `gone` if the registry does not have the version.
+    """
+
+    is_answered: bool = False
+    problem: str | None = None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,43 @@ class ModelCache:
             whole.rename(self.folder / key)
         return self.path(key)
 
+    def describe(self, version: ModelVersion) -> None:
+        """Keep the description of a version next to its files, so that `find` finds it."""
+        self._write(f"{version.key}/{_VERSION}", version)
+
+    def find(self, registry_version: str, semantic_version: str) -> ModelVersion | None:
+        """Return the cached version with these numbers."""
+        if not _REGISTRY_VERSION.fullmatch(registry_version):
+            return None
+        for file in self.folder.glob(f"{registry_version}-*/{_VERSION}"):
+            version = self._read(f"{file.parent.name}/{_VERSION}", ModelVersion)
+            if isinstance(version, ModelVersion) and version.semantic_version == semantic_version:
+                return version
+        return None
+
+    def request(self, registry_version: str) -> None:
+        """Ask the follower for the files of another version."""
+        if _REGISTRY_VERSION.fullmatch(registry_version):
+            self._write(f"{_REQUESTS}/{registry_version}", VersionRequest())
+
+    def requests(self) -> list[str]:
+        """Return the registry versions that were asked for and not answered yet."""
+        waiting = []
+        for file in (self.folder / _REQUESTS).glob("*"):
+            request = self._read(f"{_REQUESTS}/{file.name}", VersionRequest)
+            if isinstance(request, VersionRequest) and not request.is_answered:
+                waiting.append(file.name)
+        return waiting
+
+    def answer(self, registry_version: str, answer: VersionRequest) -> None:
+        """Answer a request."""
+        self._write(f"{_REQUESTS}/{registry_version}", answer)
+
+    def answered(self, registry_version: str) -> VersionRequest | None:
+        """Return the answer to a request, once there is one."""
+        request = self._read(f"{_REQUESTS}/{registry_version}", VersionRequest)
+        return request if isinstance(request, VersionRequest) and request.is_answered else None
+
     def prune(self, in_use: str) -> None:
         """Delete all but the version in use, the last good one, and the newest of the others."""
         good = self.read_good()
@@ -159,11 +211,12 @@ class ModelCache:
             return None
 
     def _write(self, name: str, content: object) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=_STAGING, dir=self.folder) as staging:
-            file = Path(staging, name)
+            file = Path(staging, target.name)
             file.write_bytes(msgspec.json.encode(content))
-            file.replace(self.folder / name)
+            file.replace(target)
 
     def _remove_leftovers(self) -> None:
         """Delete the unfinished downloads of a follower that was killed."""

@@ -6,7 +6,7 @@ from time import monotonic
 
 from mlflow.entities.model_registry import ModelVersion as RegistryEntry
 
-from loan_api.adapters.registry.cache import ModelCache
+from loan_api.adapters.registry.cache import ModelCache, VersionRequest
 from loan_api.adapters.registry.mlflow_source import MlflowModels
 from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.package import ModelVersion
@@ -44,14 +44,41 @@ class Follower:
             # The workers notice when the last poll becomes too old.
             _log.error("desired version not written", extra={"error": type(error).__name__})
 
+    def answer_requests(self) -> None:
+        """Fetch the versions that workers have asked for, and say of each whether its files are in the cache."""
+        for registry_version in self._cache.requests():
+            try:
+                answer = self._fetch_requested(registry_version)
+            except ModelUnavailableError as error:
+                answer = VersionRequest(is_answered=True, problem=f"The version that decided is unavailable: {error}")
+            except Exception as error:  # noqa: BLE001  # a damaged version can fail in any way
+                problem = f"The version that decided cannot be fetched ({type(error).__name__})."
+                answer = VersionRequest(is_answered=True, problem=problem)
+            try:
+                self._cache.answer(registry_version, answer)
+            except OSError as error:
+                # The worker gives up after a while.
+                _log.error("request not answered", extra={"error": type(error).__name__})
+
+    def _fetch_requested(self, registry_version: str) -> VersionRequest:
+        entry = self._models.find_number(registry_version)
+        if entry is None:
+            return VersionRequest(is_answered=True, is_gone=True)
+        fetched = self._fetched(entry)
+        known = self._desired.version
+        self._cache.prune(in_use=known.key if known is not None else fetched.key)
+        return VersionRequest(is_answered=True)
+
     def _staged_version(self) -> ModelVersion | None:
         entry = self._models.find_staged()
         if entry is None:
             return None
         try:
-            return self._fetched(entry)
+            version = self._fetched(entry)
         except ModelUnavailableError as error:
             raise ModelUnavailableError(f"version {entry.version} of {entry.name} was rejected: {error}") from error
+        self._cache.prune(in_use=version.key)
+        return version
 
     def _fetched(self, entry: RegistryEntry) -> ModelVersion:
         digest = self._models.digest_of(entry)
@@ -64,5 +91,5 @@ class Follower:
         else:
             artifact = self._cache.path(key)
         version = self._models.describe(entry, artifact)
-        self._cache.prune(in_use=key)
+        self._cache.describe(version)
         return version

@@ -50,6 +50,20 @@ class MlflowModels:
                 f"version {registry_version} of {self._name} is unavailable ({type(error).__name__})"
             ) from error
 
+    def find_number(self, registry_version: str) -> RegistryEntry | None:
+        """Return the version with that number, or None if the registry has no such version (any more).
+
+        Raises ModelUnavailableError if the registry cannot be read.
+        """
+        try:
+            return self._client.get_model_version(self._name, registry_version)
+        except mlflow.MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
+        except Exception as error:
+            raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
+
     def find_semantic(self, semantic_version: str) -> RegistryEntry:
         """Return the newest version with that semantic version, in any stage. Raises ModelUnavailableError."""
         try:

@@ -8,7 +8,7 @@ from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME
 from loan_api.entrypoints.http.schemas import EXAMPLE_ID
 from loan_api.formats.applications import ApplicationCodec
 
-_ID = {
+ID = {
     "description": "Id of the decision. For a row of a batch, `BATCH_ID:ROW`.",
     "example": "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1",
 }
@@ -32,7 +32,7 @@ class RecordedOutcomeSchema(Schema):
 
 
 class _DecidedSchema(Schema):
-    decision_id = fields.String(required=True, metadata=_ID)
+    decision_id = fields.String(required=True, metadata=ID)
     endpoint = fields.Raw(required=True, metadata=ENDPOINT.documented(example="single"))
     request_id = fields.String(
         required=True, metadata={"description": "`X-Request-ID` of the request.", "example": EXAMPLE_ID}
@@ -94,7 +94,7 @@ class _DecisionPage(Schema):
 class OutcomeStateSchema(Schema):
     """The outcome of a decision and its history."""
 
-    decision_id = fields.String(required=True, metadata=_ID)
+    decision_id = fields.String(required=True, metadata=ID)
     outcome = fields.Raw(required=True, metadata=_OUTCOME)
     outcomes = fields.List(fields.Nested(RecordedOutcomeSchema), required=True)
 

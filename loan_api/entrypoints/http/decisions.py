@@ -33,7 +33,7 @@ from loan_api.services.audit import AuditService, FoundDecision, RecordedBatch, 
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
 _ID_DESCRIPTION = "A `decision_id`, a `batch_id`, or `BATCH_ID:ROW` for one row of a batch (rows count from 0)."
-_ID_PARAMETER = {
+ID_PARAMETER = {
     "name": "decision_id",
     "in": "path",
     "required": True,
@@ -52,7 +52,7 @@ def decisions_blueprint(
         "decisions", __name__, description="Look up recorded decisions and report how the loans turned out."
     )
 
-    @blueprint.route("/decisions/<decision_id>", parameters=[_ID_PARAMETER])
+    @blueprint.route("/decisions/<decision_id>", parameters=[ID_PARAMETER])
     @blueprint.doc(operationId="getDecision")
     @blueprint.needs("audit")
     @blueprint.response(200, found_schema, description="The decision, or the summary of a batch.")
@@ -88,7 +88,7 @@ def decisions_blueprint(
             "next_cursor": cursor_of(page.following),
         }
 
-    @blueprint.route("/decisions/<decision_id>/outcome", methods=["PUT"], parameters=[_ID_PARAMETER])
+    @blueprint.route("/decisions/<decision_id>/outcome", methods=["PUT"], parameters=[ID_PARAMETER])
     @blueprint.doc(operationId="recordOutcome")
     @blueprint.accepts({JSON: OutcomeReportSchema})
     @blueprint.needs("audit")

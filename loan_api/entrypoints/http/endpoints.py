@@ -9,6 +9,7 @@ from flask import Flask
 from loan_api.credit.form import Form
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.decisions import decisions_blueprint
+from loan_api.entrypoints.http.explanations import explanations_blueprint
 from loan_api.entrypoints.http.health import health_blueprint
 from loan_api.entrypoints.http.keys import keys_blueprint
 from loan_api.entrypoints.http.metrics import metrics_blueprint
@@ -22,6 +23,7 @@ from loan_api.services.audit import AuditService
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.prediction import PredictionService
+from loan_api.services.reasons import ReasonsService
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Collaborators:
     health: HealthService
     registry: ModelRegistry
     audit: AuditService
+    reasons: ReasonsService
     access: Access
     expose_metrics: Callable[[], tuple[bytes, str]]
 
@@ -54,9 +57,17 @@ def register_endpoints(
     guard = Guard(views.access)
     for blueprint in (
         predictions_blueprint(
-            codec, views.predictions, guard, views.shedder, views.budget, limits.batch_rows, limits.request_bytes
+            codec,
+            views.predictions,
+            views.reasons,
+            guard,
+            views.shedder,
+            views.budget,
+            limits.batch_rows,
+            limits.request_bytes,
         ),
         decisions_blueprint(codec, views.audit, guard, limits.request_bytes),
+        explanations_blueprint(codec.form, views.reasons, guard),
         model_blueprint(codec.form, views.registry),
         health_blueprint(views.health),
         keys_blueprint(views.access, guard),

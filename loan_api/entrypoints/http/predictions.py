@@ -9,9 +9,11 @@ from flask import Request, Response, g
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
+from loan_api.credit.reasons import Reason
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
 from loan_api.entrypoints.http.body import has_client_gone, media_type, read_in_pieces, read_json
+from loan_api.entrypoints.http.prediction_query import PredictionQuerySchema, wants_reasons
 from loan_api.entrypoints.http.requests import current_request
 from loan_api.entrypoints.http.schemas import DecidedApplicationSchema, DecidedBatchSchema
 from loan_api.errors import SaturatedError
@@ -21,6 +23,7 @@ from loan_api.formats.csv_text import csv_line
 from loan_api.formats.timestamps import utc_text
 from loan_api.services.admission import ByteBudget, LoadShedder
 from loan_api.services.prediction import AnsweredBatch, BatchRequest, PredictionService
+from loan_api.services.reasons import ReasonsService
 
 # An application takes a few hundred bytes. Explaining an invalid one must not hold up the worker.
 _APPLICATION_BYTES = 2**14
@@ -45,12 +48,19 @@ class _Prediction(msgspec.Struct):
     policy_version: str | None
 
 
+class _Explained(_Prediction):
+    """The response with reasons."""
+
+    reasons: Sequence[Reason]
+
+
 _encode = msgspec.json.Encoder().encode
 
 
 def predictions_blueprint(
     codec: ApplicationCodec,
     predictions: PredictionService,
+    reasons: ReasonsService,
     guard: Guard,
     shedder: LoadShedder,
     budget: ByteBudget,
@@ -63,15 +73,18 @@ def predictions_blueprint(
 
     @blueprint.route("/predict", methods=["POST"])
     @blueprint.doc(operationId="predict")
+    @blueprint.searches(PredictionQuerySchema)
     @blueprint.needs("score")
     @blueprint.accepts({JSON: codec.schema})
     @blueprint.response(200, DecidedApplicationSchema, description="The decision.")
-    @blueprint.problems(400, 408, 413, 415, 422, 500, 503)
+    @blueprint.problems(400, 408, 409, 413, 415, 422, 500, 503)
     def predict() -> Response:
         """Decide an application.
 
         Returns the decision, and the model's prediction and probability of approval behind it. The decision is recorded
-        before the response is sent: use its `decision_id` to look it up, or to report the outcome of the loan.
+        before the response is sent: use its `decision_id` to look it up, or to report the outcome of the loan. With
+        `reasons=true`, an application that is not approved gets its principal reasons; if they cannot be had, nothing
+        is decided.
         """
         guard.require("score")
         try:
@@ -79,10 +92,12 @@ def predictions_blueprint(
         except SaturatedError:
             predictions.note_saturation()
             raise
-        application = codec.decode(read_json(current_request(), application_bytes))
-        decided = predictions.decide(application, g.request_id)
+        current = current_request()
+        explain = reasons.reasons_for if current.query_string and wants_reasons(current.args) else None
+        application = codec.decode(read_json(current, application_bytes))
+        decided = predictions.decide(application, g.request_id, explain)
         g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
-        answer = _Prediction(
+        answer = (
             decided.prediction,
             decided.probability,
             decided.model_version,
@@ -92,7 +107,8 @@ def predictions_blueprint(
             *decided.verdict,
             decided.policy_version,
         )
-        return Response(_encode(answer), content_type=JSON)
+        encoded = _encode(_Prediction(*answer) if decided.reasons is None else _Explained(*answer, decided.reasons))
+        return Response(encoded, content_type=JSON)
 
     @blueprint.route("/predict/batch", methods=["POST"])
     @blueprint.doc(operationId="predictBatch")

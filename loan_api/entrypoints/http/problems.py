@@ -15,11 +15,13 @@ from loan_api.errors import (
     ClientGoneError,
     DatabaseBusyError,
     LoanError,
+    ModelUnavailableError,
     NoModelError,
     NotAllowedError,
     NotAuthenticatedError,
     NotRecordedError,
     NotYetStoredError,
+    ReasonsUnavailableError,
     SaturatedError,
     SlowBodyError,
     StorageError,
@@ -53,6 +55,8 @@ _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     NotYetStoredError: (HTTPStatus.SERVICE_UNAVAILABLE, "not-yet-stored", _WITHOUT_DATABASE),
     UnreadableRecordError: (HTTPStatus.INTERNAL_SERVER_ERROR, "unreadable-record", {}),
     UnknownDecisionError: (HTTPStatus.NOT_FOUND, "unknown-decision", {}),
+    ReasonsUnavailableError: (HTTPStatus.CONFLICT, "reasons-unavailable", {}),
+    ModelUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "model-unavailable", _WITHOUT_MODEL),
 }
 
 _log = logging.getLogger(__name__)

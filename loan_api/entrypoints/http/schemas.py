@@ -15,8 +15,8 @@ from loan_api.entrypoints.http.enumerations import (
 _PREDICTION = DECISION.documented(
     description="The model's own result at its threshold: 1 approved, 0 rejected.", example=1
 )
-_PROBABILITY = {"description": "Probability of approval.", "minimum": 0, "maximum": 1, "example": 0.85}
-_MODEL_VERSION = {"description": "Semantic version of the model that made the decision.", "example": "1.0.0"}
+PROBABILITY = {"description": "Probability of approval.", "minimum": 0, "maximum": 1, "example": 0.85}
+MODEL_VERSION = {"description": "Semantic version of the model that made the decision.", "example": "1.0.0"}
 _TIMESTAMP = {"description": "Time of the decision, in UTC.", "format": "date-time", "example": "2024-03-13T10:30:00Z"}
 # Not format uuid: the id of a decision in a batch is BATCH_ID:ROW.
 EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
@@ -36,12 +36,36 @@ _POLICY_VERSION = {
 }
 
 
+class ReasonSchema(Schema):
+    """A principal reason against an application."""
+
+    code = fields.String(
+        required=True,
+        metadata={
+            "description": "Group of features, as in `GET /model`, or code of the rule that declined.",
+            "example": "credit_score",
+        },
+    )
+    text = fields.String(
+        required=True, metadata={"description": "Text for the applicant.", "example": "Credit score too low"}
+    )
+    features = fields.List(fields.String(metadata={"example": "credit_score"}), required=True)
+    contribution = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Change of the probability of approval because of the group. Null for a rule.",
+            "example": -0.61,
+        },
+    )
+
+
 class DecidedApplicationSchema(Schema):
     """The decision on one application."""
 
     prediction = fields.Raw(required=True, metadata=_PREDICTION)
-    probability = fields.Float(required=True, metadata=_PROBABILITY)
-    model_version = fields.String(required=True, metadata=_MODEL_VERSION)
+    probability = fields.Float(required=True, metadata=PROBABILITY)
+    model_version = fields.String(required=True, metadata=MODEL_VERSION)
     timestamp = fields.String(required=True, metadata=_TIMESTAMP)
     decision_id = fields.String(
         required=True,
@@ -58,13 +82,20 @@ class DecidedApplicationSchema(Schema):
     decision = fields.Raw(required=True, metadata=_DECISION)
     rule = fields.String(required=True, allow_none=True, metadata=_RULE)
     policy_version = fields.String(required=True, allow_none=True, metadata=_POLICY_VERSION)
+    reasons = fields.List(
+        fields.Nested(ReasonSchema),
+        metadata={
+            "description": "With `reasons=true`: the principal reasons if the application was not approved, at most"
+            " four, the most adverse first. If a rule declined, its reason is the only one."
+        },
+    )
 
 
 class DecidedRowSchema(Schema):
     """The decision on one application of a batch."""
 
     prediction = fields.Raw(required=True, metadata=_PREDICTION)
-    probability = fields.Float(required=True, metadata=_PROBABILITY)
+    probability = fields.Float(required=True, metadata=PROBABILITY)
     row_id = fields.Integer(
         required=True, metadata={"description": "Position in `instances`, counting from 0.", "minimum": 0, "example": 0}
     )
@@ -76,7 +107,7 @@ class DecidedBatchSchema(Schema):
     """The decisions on a batch, in the order of its applications."""
 
     predictions = fields.List(fields.Nested(DecidedRowSchema), required=True)
-    model_version = fields.String(required=True, metadata=_MODEL_VERSION)
+    model_version = fields.String(required=True, metadata=MODEL_VERSION)
     timestamp = fields.String(required=True, metadata=_TIMESTAMP)
     batch_size = fields.Integer(required=True, metadata={"description": "Number of applications.", "example": 2})
     processing_time = fields.String(

@@ -1,4 +1,4 @@
-"""Score batches for a web worker, which starts and stops this process.
+"""Score batches and explain decisions for a web worker, which starts and stops this process.
 
 The process has a lower priority (nice), so that single decisions go first.
 """
@@ -21,12 +21,13 @@ from loan_api.adapters.registry.pipelines import load_pipeline
 from loan_api.credit.form import Form, parse_form
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.logs import logging_config
-from loan_api.scoring.compiled import CompiledForm, CompiledScorer
+from loan_api.scoring.compiled import CompiledForm, CompiledScorer, read_why_not
 from loan_api.scoring.package import ReferencePackage
 from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob
 from loan_api.services.decision_log import BatchRecord
+from loan_api.services.explanation import ExplainedModel
 from loan_api.settings import Settings, read_settings
 
 _NICENESS = 10
@@ -52,7 +53,8 @@ def main() -> None:
     record = _recording(settings, socket.socket(fileno=handover.recorder_queue.sending))
     batches = socket.socket(fileno=handover.batch_queue.receiving)
     form = parse_form(handover.form)
-    BatchServer(ApplicationCodec(form), batches, sys.stdin.fileno(), _Models(form).of, record).serve()
+    models = _Models(form)
+    BatchServer(ApplicationCodec(form), batches, sys.stdin.fileno(), models.of, models.explained, record).serve()
 
 
 def memory_limit(settings: Settings) -> int:
@@ -68,11 +70,12 @@ def _recording(settings: Settings, queue: socket.socket) -> Callable[[BatchRecor
 
 
 class _Models:
-    """The served model and, during a change, its predecessor."""
+    """The served model and, during a change, its predecessor; and the same number of models that explain decisions."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
         self._load = lru_cache(maxsize=2)(self._loaded)
+        self.explained = lru_cache(maxsize=2)(self._explained)
 
     def of(self, job: BatchJob) -> tuple[Scorer, WatchedDistribution]:
         """Return the model that the worker has verified and chosen."""
@@ -82,6 +85,14 @@ class _Models:
         package = ReferencePackage.read(Path(artifact))
         form = package.model_form(self._form)
         return _scorer(form, Path(artifact), scorer), WatchedDistribution(form, package.distribution)
+
+    def _explained(self, artifact: str) -> ExplainedModel:
+        """Return the model in the folder, whose files the worker has verified, for explanations."""
+        folder = Path(artifact)
+        name = CompiledScorer.name if read_why_not(folder) is None else "pipeline"
+        package = ReferencePackage.read(folder)
+        scorer = _scorer(package.model_form(self._form), folder, name)
+        return ExplainedModel(self._form, scorer, package)
 
 
 def _scorer(form: Form, artifact: Path, name: str) -> Scorer:

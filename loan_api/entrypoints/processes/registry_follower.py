@@ -10,6 +10,7 @@ import threading
 import time
 
 from loan_api.adapters.registry.cache import ModelCache
+from loan_api.adapters.registry.cached_files import LOOK_EVERY_SECONDS
 from loan_api.logs import logging_config
 from loan_api.settings import Settings, read_settings
 
@@ -36,7 +37,10 @@ def _follow(settings: Settings, cache: ModelCache) -> None:
     follower = Follower(models, cache)
     while True:
         follower.poll()
-        time.sleep(settings.model_poll_seconds)
+        next_poll = time.monotonic() + settings.model_poll_seconds
+        while (left := next_poll - time.monotonic()) > 0:
+            follower.answer_requests()
+            time.sleep(min(left, LOOK_EVERY_SECONDS))
 
 
 def _end_with_parent() -> None:

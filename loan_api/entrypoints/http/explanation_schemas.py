@@ -1,0 +1,88 @@
+"""Schemas of explanations, used for documentation only."""
+
+from marshmallow import Schema, fields
+
+from loan_api.entrypoints.http.audit_schemas import ID
+from loan_api.entrypoints.http.enumerations import DECISION
+from loan_api.entrypoints.http.schemas import MODEL_VERSION, PROBABILITY, ReasonSchema
+
+
+class _ExplanationSchema(Schema):
+    decision_id = fields.String(required=True, metadata=ID)
+    model_version = fields.String(required=True, metadata=MODEL_VERSION)
+    prediction = fields.Raw(
+        required=True, metadata=DECISION.documented(description="1 approved, 0 rejected.", example=0)
+    )
+    probability = fields.Float(required=True, metadata={**PROBABILITY, "example": 0.12})
+
+
+class ExplainedDecisionSchema(_ExplanationSchema):
+    """The reasons for a decision. The baseline and all contributions sum to the probability."""
+
+    baseline = fields.Float(
+        required=True,
+        metadata={
+            "description": "Mean probability of the reference profiles.",
+            "minimum": 0,
+            "maximum": 1,
+            "example": 0.91,
+        },
+    )
+    exact = fields.Boolean(
+        required=True, metadata={"description": "Whether the contributions are exact, or estimated.", "example": True}
+    )
+    standard_error = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Largest standard error of a contribution if they are estimated, else null."},
+    )
+    contributions = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(),
+        required=True,
+        metadata={
+            "description": "Contribution of each group of features to the probability.",
+            "example": {"credit_score": -0.61, "income": -0.18},
+        },
+    )
+    reasons = fields.List(
+        fields.Nested(ReasonSchema),
+        required=True,
+        metadata={
+            "description": "The principal reasons for a rejection, at most four, the most adverse first. Empty if the"
+            " application was approved."
+        },
+    )
+
+
+class ChangeSchema(Schema):
+    """A change of one feature."""
+
+    feature = fields.String(required=True, metadata={"example": "loan_amount"})
+    old = fields.Raw(
+        data_key="from",
+        required=True,
+        allow_none=True,
+        metadata={"description": "Value in the application: a number, a text, or null.", "example": 29900000},
+    )
+    new = fields.Raw(
+        data_key="to", required=True, metadata={"description": "Value that would be approved.", "example": 24100000}
+    )
+    probability = fields.Float(required=True, metadata=PROBABILITY)
+
+
+class WhatIfSchema(_ExplanationSchema):
+    """The changes that would have led to approval."""
+
+    together = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "Whether all changes are needed at once. If not, each is sufficient.",
+            "example": False,
+        },
+    )
+    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+    detail = fields.String(
+        required=True,
+        metadata={"description": "The result in a sentence.", "example": "This change would lead to approval."},
+    )

@@ -1,0 +1,96 @@
+"""`/decisions/{decision_id}/reasons` and `/what-if`: explanations of recorded decisions."""
+
+from typing import Any
+
+import msgspec
+
+from loan_api.credit.form import Form
+from loan_api.entrypoints.http.access import Guard
+from loan_api.entrypoints.http.blueprint import LoanBlueprint
+from loan_api.entrypoints.http.decisions import ID_PARAMETER
+from loan_api.entrypoints.http.explanation_schemas import ExplainedDecisionSchema, WhatIfSchema
+from loan_api.services.audit import RecordedDecision
+from loan_api.services.reasons import ReasonsService
+
+
+def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) -> LoanBlueprint:
+    """Create the endpoints that explain recorded decisions."""
+    whole = {number.name for number in form.numbers if number.whole}
+    blueprint = LoanBlueprint("explanations", __name__, description="Explain recorded decisions.")
+
+    @blueprint.route("/decisions/<decision_id>/reasons", parameters=[ID_PARAMETER])
+    @blueprint.doc(operationId="getReasons")
+    @blueprint.needs("audit")
+    @blueprint.response(200, ExplainedDecisionSchema, description="The reasons.")
+    @blueprint.problems(404, 409, 500, 503)
+    def get_reasons(decision_id: str) -> dict[str, Any]:
+        """Explain a decision.
+
+        Returns the contribution of every group of features to the probability, and the principal reasons if the
+        application was rejected. They are computed with the model version that decided.
+        """
+        guard.require("audit")
+        explained = reasons.reasons_of(decision_id)
+        found = explained.contributions
+        return {
+            **_head(explained.decision),
+            "prediction": explained.decision.prediction,
+            "probability": found.probability,
+            "baseline": found.baseline,
+            "exact": found.standard_error is None,
+            "standard_error": found.standard_error,
+            "contributions": found.contributions,
+            "reasons": msgspec.to_builtins(explained.reasons),
+        }
+
+    @blueprint.route("/decisions/<decision_id>/what-if", parameters=[ID_PARAMETER])
+    @blueprint.doc(operationId="getWhatIf")
+    @blueprint.needs("audit")
+    @blueprint.response(200, WhatIfSchema, description="The changes.")
+    @blueprint.problems(404, 409, 500, 503)
+    def get_what_if(decision_id: str) -> dict[str, Any]:
+        """Find changes that would reverse a rejection.
+
+        Returns, for each feature that the applicant can change, the smallest change that would have led to approval,
+        within values that the training data contains. If no single change would, returns the smallest pair of changes.
+        Every change was verified by scoring it; nothing is recorded.
+        """
+        guard.require("audit")
+        reversed_decision = reasons.what_if(decision_id)
+        decision, found = reversed_decision.decision, reversed_decision.found
+
+        def as_sent(feature: str, value: Any) -> Any:
+            return int(value) if feature in whole and value is not None else value
+
+        return {
+            **_head(decision),
+            "prediction": decision.prediction,
+            "probability": decision.probability,
+            "together": found.together,
+            "changes": [
+                {
+                    "feature": change.feature,
+                    "from": as_sent(change.feature, change.old),
+                    "to": as_sent(change.feature, change.new),
+                    "probability": change.probability,
+                }
+                for change in found.changes
+            ],
+            "detail": _summary(decision, len(found.changes), together=found.together),
+        }
+
+    return blueprint
+
+
+def _head(decision: RecordedDecision) -> dict[str, Any]:
+    return {"decision_id": decision.decision_id, "model_version": decision.decider.semantic_version}
+
+
+def _summary(decision: RecordedDecision, changes: int, *, together: bool) -> str:
+    if decision.prediction:
+        return "The application was approved."
+    if not changes:
+        return "No change of one or two features that the applicant can change would lead to approval."
+    if together:
+        return "Both changes together would lead to approval."
+    return "This change would lead to approval." if changes == 1 else "Each of these changes would lead to approval."
