@@ -49,6 +49,7 @@ from loan_api.services.admission import ByteBudget, LoadShedder, Places
 from loan_api.services.audit import Archive, AuditService
 from loan_api.services.decision_id import new_id
 from loan_api.services.decision_log import DecisionLog, NoDecisionLog
+from loan_api.services.drift import DriftService
 from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.policy import NoPolicy, PolicyService, PolicySource
@@ -241,7 +242,16 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     register_desk(
         app,
         codec,
-        DeskServices(access, predictions, registry, policies, audit, adapters.shedder),
+        DeskServices(
+            access,
+            predictions,
+            registry,
+            policies,
+            audit,
+            adapters.shedder,
+            health,
+            DriftService(registry, tallies.kept),
+        ),
         _desk_secret(settings.desk_secret_file),
         adapters.now,
     )

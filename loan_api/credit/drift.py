@@ -1,10 +1,14 @@
-"""The distance between two distributions."""
+"""The distance between two distributions, and how large it gets by chance."""
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 # An empty bin would make the logarithm infinite; a small floor is the common remedy.
 SMALLEST_SHARE = 1e-4
+# The 99.9 % quantile of the normal distribution.
+_Z = 3.0902
 
 
 def population_stability_index(expected: ArrayLike, actual: ArrayLike) -> float:
@@ -25,3 +29,18 @@ def population_stability_index(expected: ArrayLike, actual: ArrayLike) -> float:
     if e.shape != a.shape:
         raise ValueError("the histograms have different bins")
     return float(np.sum((a - e) * np.log(a / e)))
+
+
+def noise_level(expected: ArrayLike, actual: ArrayLike) -> float:
+    """Compute the PSI that is exceeded once in a thousand times although nothing has changed; 0 for a single bin.
+
+    Both histograms hold counts. Without drift, PSI is approximately chi-square with B − 1 degrees of freedom, scaled by
+    1/N + 1/M, for B non-empty bins of the expected one; Wilson and Hilferty (1931) approximate its quantile. Recording
+    rules in prometheus/rules/reference.yml compute the same.
+    """
+    e, a = np.asarray(expected, dtype="float64"), np.asarray(actual, dtype="float64")
+    freedom = np.count_nonzero(e) - 1
+    if freedom < 1 or a.sum() <= 0:
+        return 0.0
+    chi_square = freedom * (1 - 2 / (9 * freedom) + _Z * math.sqrt(2 / (9 * freedom))) ** 3
+    return float(chi_square * (1 / e.sum() + 1 / a.sum()))

@@ -12,6 +12,7 @@ import msgspec
 
 from loan_api.credit.form import Form, parse_form
 from loan_api.credit.reference import ReferenceDistribution
+from loan_api.credit.reliability import Reliability
 from loan_api.scoring.profiles import ReferenceProfiles
 
 CHAMPION_ALIAS = "champion"
@@ -30,6 +31,7 @@ _FORM = "features.toml"
 _FEATURES = "features.json"
 _DISTRIBUTION = "distribution.json"
 _GOLDEN_ROWS = "golden_rows.json"
+_RELIABILITY = "reliability.json"
 _MODEL_CARD = "model_card.md"
 _PROFILES = "profiles.json"
 # MLflow adds the first when it downloads a registered version, Python the second when it imports the shipped code.
@@ -83,7 +85,7 @@ class ReferencePackage:
     `form` is the text of the form that the model was trained on; models from before there were forms have None.
     `features` describes each declared feature, `distribution` the training data. `golden_rows` prove that a loaded
     model is the registered one. `model_card` is Markdown for people. `profiles` are those to which reasons compare
-    applications; models from before there were reasons have None.
+    applications, `reliability` compares probabilities with outcomes on the holdout; older models have None.
     """
 
     form: str | None
@@ -92,6 +94,7 @@ class ReferencePackage:
     golden_rows: GoldenRows
     model_card: str
     profiles: ReferenceProfiles | None = None
+    reliability: Reliability | None = None
 
     def write(self, folder: Path) -> None:
         """Write the package's files into the new folder `folder`."""
@@ -103,6 +106,8 @@ class ReferencePackage:
         }
         if self.profiles is not None:
             contents[_PROFILES] = self.profiles.to_json()
+        if self.reliability is not None:
+            contents[_RELIABILITY] = self.reliability.to_json()
         for name, content in contents.items():
             (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         (folder / _MODEL_CARD).write_text(self.model_card, encoding="utf-8")
@@ -127,7 +132,7 @@ class ReferencePackage:
         def content(name: str) -> Any:
             return json.loads((folder / name).read_text(encoding="utf-8"))
 
-        form, profiles = folder / _FORM, folder / _PROFILES
+        form, profiles, reliability = folder / _FORM, folder / _PROFILES, folder / _RELIABILITY
         return cls(
             form=form.read_text(encoding="utf-8") if form.exists() else None,
             features=content(_FEATURES),
@@ -135,6 +140,7 @@ class ReferencePackage:
             golden_rows=GoldenRows(**content(_GOLDEN_ROWS)),
             model_card=(folder / _MODEL_CARD).read_text(encoding="utf-8"),
             profiles=ReferenceProfiles.from_json(content(_PROFILES)) if profiles.exists() else None,
+            reliability=Reliability.from_json(content(_RELIABILITY)) if reliability.exists() else None,
         )
 
 

@@ -95,11 +95,15 @@ def reference() -> ReferenceDistribution:
 
 
 def served_model(
-    scorer: Scorer, version: ModelVersion | None = None, loaded_at: datetime = NOW, why_not_compiled: str | None = None
+    scorer: Scorer,
+    version: ModelVersion | None = None,
+    loaded_at: datetime = NOW,
+    why_not_compiled: str | None = None,
+    artifact: Path = Path("artifact"),
 ) -> ServedModel:
     """Create a model that scores with `scorer` and is monitored against `reference`."""
     watched = WatchedDistribution(SHIPPED, reference())
-    return ServedModel(version or model_version(), scorer, watched, Path("artifact"), loaded_at, why_not_compiled)
+    return ServedModel(version or model_version(), scorer, watched, artifact, loaded_at, why_not_compiled)
 
 
 @dataclass
@@ -210,6 +214,7 @@ class FakeModelSource:
     has_polled: bool = True
     good: str | None = None
     why_not_compiled: str | None = None
+    artifact: Path = Path("artifact")
     loads: list[str] = field(default_factory=list)
     polls: int = 0
     files: int = 0
@@ -233,7 +238,7 @@ class FakeModelSource:
         self.loads.append(number)
         if number not in self.versions:
             raise ModelUnavailableError("it is broken")
-        return served_model(self.versions[number][1], version, loaded_at, self.why_not_compiled)
+        return served_model(self.versions[number][1], version, loaded_at, self.why_not_compiled, self.artifact)
 
     def _version(self, number: str) -> ModelVersion:
         return self.versions[number][0] if number in self.versions else model_version(number)

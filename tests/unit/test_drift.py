@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loan_api.credit.drift import population_stability_index
+from loan_api.credit.drift import noise_level, population_stability_index
 
 counts = st.lists(st.integers(0, 1000), min_size=3, max_size=3).filter(any)
 
@@ -33,3 +34,25 @@ def test_incomparable_histograms_are_rejected() -> None:
         population_stability_index([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="empty histogram"):
         population_stability_index([0, 0], [1, 2])
+
+
+@pytest.mark.parametrize(("bins", "quantile"), [(2, 10.828), (10, 27.877), (31, 59.703)])
+def test_the_noise_level_follows_the_chi_square_distribution(bins: int, quantile: float) -> None:
+    """Compare with the tabulated 99.9 % quantile; empty bins of the reference do not count."""
+    noise = noise_level([*[100] * bins, 0], [*[50] * bins, 0])
+    assert noise == pytest.approx(quantile * (1 / (100 * bins) + 1 / (50 * bins)), rel=0.04)
+
+
+def test_by_chance_the_noise_level_is_hardly_ever_exceeded() -> None:
+    random = np.random.default_rng(11)
+    shares = np.full(10, 0.1)
+    exceeded = 0
+    for _ in range(2000):
+        one, other = random.multinomial(5000, shares), random.multinomial(2000, shares)
+        exceeded += population_stability_index(one, other) > noise_level(one, other)
+    assert exceeded <= 10
+
+
+def test_a_single_bin_has_no_noise() -> None:
+    assert noise_level([5, 0], [3, 0]) == 0
+    assert noise_level([5, 5], [0, 0]) == 0

@@ -11,6 +11,7 @@ from loan_api.credit.features import describe
 from loan_api.credit.form import parse_form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import ReferenceDistribution
+from loan_api.credit.reliability import Reliability, ReliabilityBin
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ReferencePackage, artifact_digest
 from loan_api.scoring.profiles import ReferenceProfiles
 from tests.support.forms import SHIPPED, SMALL
@@ -28,6 +29,7 @@ def package() -> ReferencePackage:
         golden_rows=GoldenRows(applications, [0.1 + 0.2, 1 / 3]),
         model_card="# Card\n",
         profiles=ReferenceProfiles((1.0,), (SHIPPED.example(),)),
+        reliability=Reliability([ReliabilityBin(3, 0.1 + 0.2, 1 / 3)]),
     )
 
 
@@ -36,10 +38,15 @@ def test_it_survives_a_round_trip(package: ReferencePackage, tmp_path: Path) -> 
     assert ReferencePackage.read(tmp_path) == package
 
 
-def test_a_package_from_before_there_were_reasons_is_still_read(package: ReferencePackage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["profiles", "reliability"])
+def test_a_package_from_before_there_was_a_part_is_still_read(
+    package: ReferencePackage, tmp_path: Path, part: str
+) -> None:
     package.write(tmp_path / REFERENCE_FOLDER)
-    (tmp_path / REFERENCE_FOLDER / "profiles.json").unlink()
-    assert ReferencePackage.read(tmp_path) == replace(package, profiles=None)
+    (tmp_path / REFERENCE_FOLDER / f"{part}.json").unlink()
+    older = ReferencePackage.read(tmp_path)
+    assert older.model_card == package.model_card
+    assert getattr(older, part) is None
 
 
 def test_a_package_from_before_there_were_forms_is_still_read(package: ReferencePackage, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from loan_api.credit.features import describe
 from loan_api.credit.form import Form
 from loan_api.credit.frame import applications_frame
 from loan_api.credit.reference import Edges, ReferenceDistribution, edges_of, feature_histograms
+from loan_api.credit.reliability import Reliability
 from loan_api.scoring.compiled import CompiledForm, write_why_not
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ModelFacts, ReferencePackage
 from loan_api.settings import PROJECT_ROOT
@@ -107,6 +108,7 @@ def reference_package(winner: Evaluation, split: Split, model_card: str) -> Refe
         golden_rows=GoldenRows(golden, winner.pipeline.predict_proba(applications_frame(form, golden))[:, 1].tolist()),
         model_card=model_card,
         profiles=reference_profiles(split, winner.out_of_fold, winner.threshold),
+        reliability=Reliability.of(winner.holdout, split.holdout_outcomes),
     )
 
 

@@ -13,6 +13,7 @@ from jinja2 import StrictUndefined
 from loan_api.entrypoints.desk.assets import assets_blueprint
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
 from loan_api.entrypoints.desk.decisions_page import add_decisions
+from loan_api.entrypoints.desk.model_page import add_model
 from loan_api.entrypoints.desk.sessions import DeskSessions, SignIns
 from loan_api.entrypoints.desk.sign_in_page import add_sign_in
 from loan_api.entrypoints.desk.try_page import add_try
@@ -21,6 +22,8 @@ from loan_api.formats.applications import ApplicationCodec
 from loan_api.services.access import Access
 from loan_api.services.admission import LoadShedder
 from loan_api.services.audit import AuditService
+from loan_api.services.drift import DriftService
+from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.policy import PolicyService
 from loan_api.services.prediction import PredictionService
@@ -44,6 +47,8 @@ class DeskServices:
     policies: PolicyService
     audit: AuditService
     shedder: LoadShedder
+    health: HealthService
+    drift: DriftService
 
 
 def register_desk(
@@ -60,5 +65,6 @@ def register_desk(
     add_sign_in(blueprint, sign_ins)
     add_try(blueprint, codec, services.predictions, services.registry, services.policies, services.shedder)
     add_decisions(blueprint, codec.form, services.audit)
+    add_model(blueprint, codec.form, services.registry, services.policies, services.health, services.drift)
     app.register_blueprint(blueprint)
     app.register_blueprint(assets_blueprint())
