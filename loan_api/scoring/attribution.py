@@ -27,8 +27,8 @@ ENOUGH_ERROR = 0.005
 _PAIRS_PER_ROUND = 8
 _MOST_ROUNDS = 16
 _SEED = 20240313
-# The most mixtures in memory at a time.
-_MIXTURES = 100_000
+# The most mixtures at a time, so that they fit into the processor's cache.
+_MIXTURES = 20_000
 _MOST_CODES = 2**62
 
 # Booleans (coalitions, groups): the groups whose values come from the application.
@@ -48,6 +48,11 @@ class Attributions:
     contributions: NDArray[np.float64]
     standard_error: NDArray[np.float64] | None = None
 
+    def picked(self, rows: NDArray[np.bool_]) -> "Attributions":
+        """Return those of some of the applications."""
+        errors = None if self.standard_error is None else self.standard_error[rows]
+        return Attributions(self.baseline, self.probabilities[rows], self.contributions[rows], errors)
+
 
 class Attributor:
     """Attributes probabilities of one scorer to the groups of its form."""
@@ -55,14 +60,18 @@ class Attributor:
     def __init__(self, form: Form, scorer: Scorer, profiles: ReferenceProfiles) -> None:
         self._scorer = scorer
         self._weights = profiles.weight_column
-        self._profiles = profiles.columns(form)
-        self._groups = [group.features for group in form.groups]
-        self._group_of = {name: place for place, names in enumerate(self._groups) for name in names}
-        self._profile_codes = [_same_as(self._profiles, self._profiles, names) for names in self._groups]
-        self.is_exact = len(self._groups) <= MOST_EXACT_GROUPS
+        self._names = [name for group in form.groups for name in group.features]
+        self._kinds = [np.int8 if name in form.codes else np.float64 for name in self._names]
+        sizes = [len(group.features) for group in form.groups]
+        self._groups = len(sizes)
+        self._starts = np.cumsum([0, *sizes[:-1]])
+        self._group_of = np.repeat(np.arange(self._groups), sizes)
+        self._profiles = self._matrix(profiles.columns(form))
+        self._profile_codes = self._same_as_profile(self._profiles)
+        self.is_exact = self._groups <= MOST_EXACT_GROUPS
         if self.is_exact:
-            self._coalitions = all_coalitions(len(self._groups))
-            self._shapley = shapley_weights(len(self._groups))
+            self._coalitions = all_coalitions(self._groups)
+            self._shapley = shapley_weights(self._groups)
 
     def attribute(self, applications: Columns) -> Attributions:
         """Attribute the probabilities of n applications."""
@@ -93,7 +102,7 @@ class Attributor:
         Pairs of opposite orders cancel much of the variance (Mitchell et al., JMLR 23, 2022). The seed is fixed, so
         that the same application always gets the same answer.
         """
-        groups = len(self._groups)
+        groups = self._groups
         random = np.random.RandomState(_SEED)
         pairs = np.empty((0, groups))
         while True:
@@ -115,26 +124,41 @@ class Attributor:
         """
         rows = row_count(applications)
         shape = (rows, len(coalitions), len(self._weights))
+        own = self._matrix(applications)
+        own_codes = self._same_as_profile(own)
         codes = np.zeros(shape, dtype=np.int64)
         is_own = np.zeros(shape, dtype=np.bool_)
-        codes_so_far = 1
-        own = len(self._weights)
-        for place, names in enumerate(self._groups):
-            known = _same_as(applications, self._profiles, names)[:, None, None]
-            taken = coalitions[None, :, place, None]
-            code = np.where(taken, known, self._profile_codes[place][None, None, :])
-            is_own |= code == own
-            codes, codes_so_far = _appended(codes, codes_so_far, code, own + 1)
+        limit, unlike_any = 1, len(self._weights)
+        for group in range(self._groups):
+            code = np.where(
+                coalitions[None, :, group, None], own_codes[group][:, None, None], self._profile_codes[group]
+            )
+            is_own |= code == unlike_any
+            codes, limit = _appended(codes, limit, code, unlike_any + 1)
         application = np.where(is_own, np.arange(1, rows + 1)[:, None, None], 0)
-        codes, _ = _appended(codes, codes_so_far, application, rows + 1)
+        codes, _ = _appended(codes, limit, application, rows + 1)
         _, firsts, places = np.unique(codes, return_index=True, return_inverse=True)
         row, coalition, profile = np.unravel_index(firsts, shape)
-        mixtures = {
-            name: np.where(coalitions[coalition, place], applications[name][row], self._profiles[name][profile])
-            for name, place in self._group_of.items()
+        taken = coalitions.T[self._group_of][:, coalition]
+        mixtures = np.where(taken, own[:, row], self._profiles[:, profile])
+        columns = {
+            name: values.astype(kind, copy=False)
+            for name, kind, values in zip(self._names, self._kinds, mixtures, strict=True)
         }
-        means: NDArray[np.float64] = self._scorer.probabilities(mixtures)[places].reshape(shape) @ self._weights
+        means: NDArray[np.float64] = self._scorer.probabilities(columns)[places].reshape(shape) @ self._weights
         return means
+
+    def _matrix(self, applications: Columns) -> NDArray[np.float64]:
+        """Return the values of n applications (features, n), the features of a group next to each other."""
+        return np.array([applications[name] for name in self._names], dtype=np.float64)
+
+    def _same_as_profile(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the first profile with the same values of each group (groups, n), or else the number of profiles."""
+        mine, theirs = values[:, :, None], self._profiles[:, None, :]
+        # Missing numbers are NaN.
+        same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+        same = np.logical_and.reduceat(same, self._starts, axis=0)
+        return np.where(same.any(axis=2), same.argmax(axis=2), len(self._weights))
 
 
 def all_coalitions(groups: int) -> Coalitions:
@@ -162,16 +186,6 @@ def prefixes(orders: NDArray[np.int64]) -> Coalitions:
     ranks = np.argsort(orders, axis=1)
     joined: Coalitions = ranks[:, None, :] < np.arange(groups + 1)[None, :, None]
     return joined.reshape(count * (groups + 1), groups)
-
-
-def _same_as(applications: Columns, profiles: Columns, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Return the first profile with the application's values of these features (n), or the number of profiles."""
-    same = np.ones((row_count(applications), row_count(profiles)), dtype=np.bool_)
-    for name in names:
-        mine, theirs = applications[name][:, None], profiles[name][None, :]
-        # Missing numbers are NaN.
-        same &= (mine == theirs) | ((mine != mine) & (theirs != theirs))  # noqa: PLR0124
-    return np.where(same.any(axis=1), same.argmax(axis=1), row_count(profiles))
 
 
 def _appended(

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from loan_api.scoring.columns import Columns, rows_of
+from loan_api.scoring.columns import Columns
 from loan_api.services.audit import Endpoint
 from loan_api.services.decision_log import Decider
 
@@ -32,16 +32,19 @@ class DecisionChunk:
 
     def first(self, count: int) -> Self:
         """Return the first `count` decisions, or all if there are fewer."""
-        if count >= len(self):
-            return self
+        return self if count >= len(self) else self.picked(np.arange(count))
+
+    def picked(self, places: NDArray[np.intp]) -> Self:
+        """Return the decisions at these places."""
+        rows = places.tolist()
         return type(self)(
             self.decider,
             self.endpoint,
-            self.ids[:count],
-            self.request_ids[:count],
-            self.decided_at[:count],
-            rows_of(self.applications, stop=count),
-            self.probabilities[:count],
-            self.predictions[:count],
-            self.outcomes[:count],
+            [self.ids[row] for row in rows],
+            [self.request_ids[row] for row in rows],
+            [self.decided_at[row] for row in rows],
+            {name: values[places] for name, values in self.applications.items()},
+            self.probabilities[places],
+            self.predictions[places],
+            [self.outcomes[row] for row in rows],
         )

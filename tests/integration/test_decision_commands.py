@@ -1,4 +1,4 @@
-"""The commands `decisions export|replay|purge` and `outcomes import` on both databases."""
+"""The commands `decisions export|replay|reasons|purge` and `outcomes import` on both databases."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,9 +16,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy import update
 
 from loan_api.adapters.recording.journal import Journal
+from loan_api.adapters.registry.mlflow_source import MlflowModels
+from loan_api.adapters.registry.replay_models import ReplayModels
+from loan_api.adapters.storage import reasons_export
 from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.database import open_engine
 from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.reasons_export import ReasonsExport
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.entrypoints.commands import cli
 from loan_api.entrypoints.commands.decisions import months_before
@@ -290,45 +295,44 @@ def test_a_replay_of_nothing_is_not_taken_for_one_without_differences(ledger: Le
     assert (unknown.exit_code, "no decision of that version is recorded" in unknown.output) == (2, True)
 
 
+ROWS, SINGLES, BATCH = 2_500, 500, 1_000
+
+
+@pytest.fixture
+def recorded(ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
+    """Record decisions by the version in Production, some singly and the others in batches."""
+    settings = twice_trained_home.settings
+    entry = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, "Production").find_staged()
+    assert entry is not None
+    decider = Decider(settings.model_name, entry.version, entry.tags["semantic_version"], 0.5)
+    scorer, _ = ReplayModels(SHIPPED, settings, None).of(decider)
+    rows = applications(SHIPPED, ROWS)
+    singles = []
+    for row in rows[:SINGLES]:
+        probability = scorer.probability(row)
+        features = json.dumps(row).encode()
+        prediction = int(probability >= 0.5)
+        singles.append(DecisionRecord(new_id(START), "r", START, decider, features, probability, prediction))
+    whole = []
+    for start in range(SINGLES, ROWS, BATCH):
+        columns = columns_of(SHIPPED, rows[start : start + BATCH])
+        probabilities = scorer.probabilities(columns)
+        predictions = (probabilities >= 0.5).astype(np.int8)
+        content = pack(SHIPPED, columns, probabilities, predictions)
+        whole.append(BatchRecord(new_id(START), "r", START, decider, BATCH, int(predictions.sum()), content))
+    writer = DecisionWriter(ledger.url)
+    writer.write(singles, whole)
+    writer.close()
+    return ledger
+
+
 class TestReplay:
     """Replay with a trained model from a real registry."""
-
-    ROWS, SINGLES, BATCH = 10_000, 1000, 3000
-
-    @pytest.fixture
-    def recorded(self, ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
-        """Record decisions by the version in Production, some singly and the others in batches."""
-        from loan_api.adapters.registry.mlflow_source import MlflowModels
-        from loan_api.adapters.registry.replay_models import ReplayModels
-
-        settings = twice_trained_home.settings
-        entry = MlflowModels(settings.mlflow_tracking_uri, settings.model_name, "Production").find_staged()
-        assert entry is not None
-        decider = Decider(settings.model_name, entry.version, entry.tags["semantic_version"], 0.5)
-        scorer, _ = ReplayModels(SHIPPED, settings, None).of(decider)
-        rows = applications(SHIPPED, self.ROWS)
-        singles = []
-        for row in rows[: self.SINGLES]:
-            probability = scorer.probability(row)
-            features = json.dumps(row).encode()
-            prediction = int(probability >= 0.5)
-            singles.append(DecisionRecord(new_id(START), "r", START, decider, features, probability, prediction))
-        whole = []
-        for start in range(self.SINGLES, self.ROWS, self.BATCH):
-            columns = columns_of(SHIPPED, rows[start : start + self.BATCH])
-            probabilities = scorer.probabilities(columns)
-            predictions = (probabilities >= 0.5).astype(np.int8)
-            content = pack(SHIPPED, columns, probabilities, predictions)
-            whole.append(BatchRecord(new_id(START), "r", START, decider, self.BATCH, int(predictions.sum()), content))
-        writer = DecisionWriter(ledger.url)
-        writer.write(singles, whole)
-        writer.close()
-        return ledger
 
     def test_what_was_recorded_comes_out_the_same(self, recorded: Ledger, twice_trained_home: TrainedHome) -> None:
         environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
         result = run(recorded, "decisions", "replay", **environ)
-        assert result.output == f"{self.ROWS} decisions replayed, 0 differences.\n"
+        assert result.output == f"{ROWS} decisions replayed, 0 differences.\n"
         assert result.exit_code == 0
         result = run(recorded, "decisions", "replay", "--limit", "100", "--with", "1.0.0", **environ)
         assert result.output.endswith("100 decisions replayed, 0 differences.\n"), result.output
@@ -352,7 +356,81 @@ class TestReplay:
         assert result.exit_code == 1
         assert result.output.splitlines()[0].startswith(f"{victim}  recorded ")
         assert "(0.123456000)" in result.output.splitlines()[0]
-        assert result.output.splitlines()[-1] == f"{self.ROWS} decisions replayed, 1 differences."
+        assert result.output.splitlines()[-1] == f"{ROWS} decisions replayed, 1 differences."
         missing = run(recorded, "decisions", "replay", "--with", "9.9.9", **environ)
         assert missing.exit_code == 1
         assert "there is no version 9.9.9" in missing.output
+
+
+class TestReasons:
+    """Explanations in bulk with a trained model from a real registry."""
+
+    def export(self, recorded: Ledger, home: TrainedHome, file: Path, *arguments: str) -> Result:
+        environ = {**home.environ, "DATABASE_URL": recorded.url}
+        return run(recorded, "decisions", "reasons", "--out", file, *arguments, **environ)
+
+    def test_every_refusal_is_explained(
+        self, recorded: Ledger, twice_trained_home: TrainedHome, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "reasons.parquet"
+        result = self.export(recorded, twice_trained_home, file)
+        table = pq.read_table(file).to_pylist()
+        assert result.exit_code == 0, result.output
+        assert f"Reasons for {len(table)} decisions written to {file}.\n" in result.output
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert run(recorded, "decisions", "export", tmp_path / "all.parquet").exit_code == 0
+        decided = {row["decision_id"]: row for row in pq.read_table(tmp_path / "all.parquet").to_pylist()}
+        assert [row["decision_id"] for row in table] == [key for key, row in decided.items() if not row["prediction"]]
+        for row in table:
+            contributions = dict(row["contributions"])
+            assert list(contributions) == [group.name for group in SHIPPED.groups]
+            assert row["baseline"] + sum(contributions.values()) == pytest.approx(row["probability"], abs=1e-9)
+            assert row["probability"] == decided[row["decision_id"]]["probability"]
+            assert (row["model_version"], row["exact"], row["standard_error"]) == ("1.0.1", True, None)
+            reasons = row["reasons"]
+            assert 0 < len(reasons) <= 4
+            assert all(reason["contribution"] == contributions[reason["code"]] < 0 for reason in reasons)
+        assert [path.name for path in tmp_path.glob(".reasons-*")] == []
+
+    def test_an_interrupted_export_continues(
+        self, recorded: Ledger, twice_trained_home: TrainedHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Stop after two parts, as a kill would, and compare with an export in one go."""
+        whole, file = tmp_path / "whole.parquet", tmp_path / "reasons.parquet"
+        assert self.export(recorded, twice_trained_home, whole).exit_code == 0
+        monkeypatch.setattr(reasons_export, "_PART_ROWS", 150)
+        finish = ReasonsExport.finish
+        finished: list[str] = []
+
+        def finish_two(export: ReasonsExport, tables: Any, last_id: str) -> None:
+            if len(finished) == 2:
+                raise KeyboardInterrupt
+            finished.append(last_id)
+            finish(export, tables, last_id)
+
+        monkeypatch.setattr(ReasonsExport, "finish", finish_two)
+        assert self.export(recorded, twice_trained_home, file).exit_code != 0
+        assert not file.exists()
+        monkeypatch.setattr(ReasonsExport, "finish", finish)
+        result = self.export(recorded, twice_trained_home, file)
+        assert "decisions that are explained already" in result.output
+        assert pq.read_table(file).equals(pq.read_table(whole))
+        assert [path.name for path in tmp_path.glob(".reasons-*")] == []
+
+    def test_decisions_of_a_version_that_has_left_are_counted(
+        self, recorded: Ledger, twice_trained_home: TrainedHome, tmp_path: Path
+    ) -> None:
+        recorded.single(Decider(twice_trained_home.settings.model_name, "77", "9.0.0", 0.5), probability=0.25)
+        result = self.export(recorded, twice_trained_home, tmp_path / "reasons.parquet")
+        assert result.exit_code == 1
+        assert (
+            "1 decisions were not explained: Version 9.0.0 of loan_approval_model has left the registry."
+            in result.output
+        )
+        assert pq.read_metadata(tmp_path / "reasons.parquet").num_rows > 300
+
+    def test_files_of_other_kinds_are_refused(
+        self, recorded: Ledger, twice_trained_home: TrainedHome, tmp_path: Path
+    ) -> None:
+        result = self.export(recorded, twice_trained_home, tmp_path / "reasons.csv")
+        assert (result.exit_code, list(tmp_path.glob("reasons*"))) == (2, [])

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
 
 from loan_api.adapters.storage.decision_reader import (
     batch_columns,
@@ -38,13 +38,14 @@ def stream(
     until: datetime | None,
     model_version: str | None,
     unreadable: Callable[[str], object],
+    after: str = "",
 ) -> Iterator[DecisionChunk]:
     """Iterate over decisions from `since` to before `until`, optionally of one semantic version.
 
-    Damaged records are skipped; `unreadable` is called with the id of each, a decision or a batch. No transaction spans
-    two reads, so that SQLite can checkpoint in between.
+    Those up to the record `after` are skipped. Damaged records are skipped, too; `unreadable` is called with the id of
+    each, a decision or a batch. No transaction spans two reads, so that SQLite can checkpoint in between.
     """
-    reader = _Reader(form, connection, since, until, model_version)
+    reader = _Reader(form, connection, since, until, model_version, after)
     entries = merge(reader.singles(), reader.heads(), key=lambda entry: entry[1].id)
     for kind, group in groupby(entries, key=lambda entry: entry[0]):
         rows = (row for _, row in group)
@@ -64,6 +65,27 @@ def stream(
                         yield chunk
 
 
+def count_decisions(
+    connection: Connection, since: datetime | None, until: datetime | None, model_version: str | None, after: str = ""
+) -> int:
+    """Count the decisions that `stream` would iterate over."""
+    total = 0
+    for table, rows in ((decisions, func.count()), (batches, func.sum(batches.c.rows))):
+        conditions = [table.c.id > after, *_span(table, since, until, model_version)]
+        total += connection.scalar(select(rows).select_from(table).where(*conditions)) or 0
+    connection.rollback()
+    return total
+
+
+def _span(
+    table: Table, since: datetime | None, until: datetime | None, model_version: str | None
+) -> list[ColumnElement[Any]]:
+    span = within(table, since, until)
+    if model_version is not None:
+        span.append(table.c.semantic_version == model_version)
+    return span
+
+
 class _Reader:
     def __init__(
         self,
@@ -72,16 +94,12 @@ class _Reader:
         since: datetime | None,
         until: datetime | None,
         model_version: str | None,
+        after: str,
     ) -> None:
         self._form = form
         self._connection = connection
+        self._after = after
         self._since, self._until, self._model_version = since, until, model_version
-
-    def _span(self, table: Table) -> list[ColumnElement[Any]]:
-        span = within(table, self._since, self._until)
-        if self._model_version is not None:
-            span.append(table.c.semantic_version == self._model_version)
-        return span
 
     def singles(self) -> Iterator[_Entry]:
         columns = [*decisions.c, last_outcome(decisions).label("outcome")]
@@ -108,10 +126,13 @@ class _Reader:
         )
 
     def _entries(self, kind: str, table: Table, columns: list[Any], most: int) -> Iterator[_Entry]:
-        after = ""
+        after = self._after
         while True:
             rows = self._connection.execute(
-                select(*columns).where(table.c.id > after, *self._span(table)).order_by(table.c.id).limit(most)
+                select(*columns)
+                .where(table.c.id > after, *_span(table, self._since, self._until, self._model_version))
+                .order_by(table.c.id)
+                .limit(most)
             ).all()
             self._connection.rollback()
             for row in rows:

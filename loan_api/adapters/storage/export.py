@@ -32,7 +32,7 @@ def exporter_for(file: Path) -> Export | None:
 
 def _export_csv(form: Form, file: Path, chunks: Iterable[DecisionChunk]) -> int:
     rows = 0
-    with _draft(file) as draft, draft.open("w", encoding="utf-8", newline="") as text:
+    with draft_of(file) as draft, draft.open("w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow((*_BEFORE, *_DECIDER, *form.names, *_AFTER))
         for chunk in chunks:
@@ -56,7 +56,7 @@ def _export_parquet(form: Form, file: Path, chunks: Iterable[DecisionChunk]) -> 
         + [("probability", pa.float64()), ("prediction", pa.int8()), ("outcome", pa.int8())]
     )
     rows = 0
-    with _draft(file) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+    with draft_of(file) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         for chunk in chunks:
             writer.write_table(pa.table(_columns(form, chunk), schema=schema))
             rows += len(chunk)
@@ -64,7 +64,7 @@ def _export_parquet(form: Form, file: Path, chunks: Iterable[DecisionChunk]) -> 
 
 
 @contextmanager
-def _draft(file: Path) -> Iterator[Path]:
+def draft_of(file: Path) -> Iterator[Path]:
     """Yield a draft that replaces the file after the block succeeds. Only its owner may read it."""
     try:
         made = TemporaryDirectory(dir=file.parent, prefix=".export-")

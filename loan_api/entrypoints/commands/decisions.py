@@ -1,5 +1,6 @@
-"""`decisions export|replay|purge|settle`: commands for auditors and operators of the decision log."""
+"""`decisions export|replay|reasons|purge|settle`: commands for auditors and operators of the decision log."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ _SHOWN_DIFFERENCES = 100
 
 @click.group()
 def decisions() -> None:
-    """Export, replay or purge recorded decisions, or wait until all are in the database."""
+    """Export, replay, explain or purge recorded decisions, or wait until all are in the database."""
 
 
 @decisions.command()
@@ -99,6 +100,51 @@ def replay(
     _warn_of_waiting()
     _fail_for(unreadable)
     context.exit(1 if differing else 0)
+
+
+@decisions.command()
+@click.option(
+    "--out",
+    "file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Parquet file to write.",
+)
+@chosen_decisions
+def reasons(file: Path, since: datetime | None, until: datetime | None, model_version: str | None) -> None:
+    """Write the reasons for all refused decisions to a Parquet file, the oldest first.
+
+    An interrupted export continues where it ended if it is started again with the same options. Exit with code 1 if
+    some decisions cannot be explained.
+    """
+    from loan_api.adapters.registry.replay_models import ReplayModels
+    from loan_api.adapters.storage.decision_stream import count_decisions, stream
+    from loan_api.adapters.storage.reasons_export import ReasonsExport
+    from loan_api.services.bulk_reasons import Unexplained, explain_refusals
+
+    if file.suffix.lower() != ".parquet":
+        raise click.BadParameter("must end in .parquet", param_hint="--out")
+    settings = settings_or_exit()
+    form = form_or_exit(settings)
+    export = ReasonsExport(file, f"{since} {until} {model_version} {form.text}", [group.name for group in form.groups])
+    unreadable: list[str] = []
+    unexplained = Unexplained()
+    if export.finished:
+        click.echo(f"Continuing after {export.rows} decisions that are explained already.")
+    with _database() as connection:
+        models = ReplayModels(form, settings)
+        chunks = stream(form, connection, since, until, model_version, unreadable.append, export.finished)
+        total = count_decisions(connection, since, until, model_version, export.finished)
+        with click.progressbar(length=total, label="Decisions examined", file=sys.stderr) as progress:
+            rows = export.write(explain_refusals(form, chunks, models.attributor_of, unexplained), progress.update)
+    click.echo(f"Reasons for {rows} decisions written to {file}.")
+    _warn_of_waiting()
+    for why, count in unexplained.counts.items():
+        click.echo(f"{count} decisions were not explained: {why}", err=True)
+    _fail_for(unreadable)
+    if unexplained.counts:
+        raise click.ClickException(f"{sum(unexplained.counts.values())} decisions were not explained.")
 
 
 @decisions.command()

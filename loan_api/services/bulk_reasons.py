@@ -1,0 +1,74 @@
+"""Reasons for many recorded refusals, chunk by chunk."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from loan_api.credit.decision import REJECTED
+from loan_api.credit.form import Form
+from loan_api.credit.reasons import Reason, principal_reasons
+from loan_api.errors import ReasonsUnavailableError
+from loan_api.scoring.attribution import Attributions, Attributor
+from loan_api.scoring.parity import TOLERANCE
+from loan_api.services.decision_chunks import DecisionChunk
+from loan_api.services.decision_log import Decider
+
+
+@dataclass(frozen=True)
+class ExplainedChunk:
+    """The refused decisions of a chunk with their contributions and principal reasons.
+
+    `examined` decisions were read for them; `last_id` is that of the last record among these.
+    """
+
+    refused: DecisionChunk
+    attributions: Attributions | None
+    reasons: Sequence[Sequence[Reason]]
+    examined: int
+    last_id: str
+
+
+@dataclass
+class Unexplained:
+    """The numbers of refused decisions that could not be explained, by reason."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def explain_refusals(
+    form: Form,
+    chunks: Iterable[DecisionChunk],
+    attributor_of: Callable[[Decider], Attributor],
+    unexplained: Unexplained,
+) -> Iterator[ExplainedChunk]:
+    """Explain the refused decisions of every chunk.
+
+    `attributor_of` raises ReasonsUnavailableError for versions that cannot explain; their decisions, and those that
+    their model does not reproduce, are counted in `unexplained`. Its other exceptions are passed on.
+    """
+    for chunk in chunks:
+        refused = chunk.picked(np.flatnonzero(chunk.predictions == REJECTED))
+        last_id = chunk.ids[-1].partition(":")[0]
+        attributions: Attributions | None = None
+        reasons: list[list[Reason]] = []
+        try:
+            if len(refused):
+                attributions = attributor_of(refused.decider).attribute(refused.applications)
+        except ReasonsUnavailableError as error:
+            unexplained.counts[str(error)] += len(refused)
+            refused = refused.first(0)
+        if attributions is not None:
+            agreeing = np.abs(attributions.probabilities - refused.probabilities) <= TOLERANCE
+            if not agreeing.all():
+                unexplained.counts["The model that decided no longer reproduces the decision."] += int(
+                    (~agreeing).sum()
+                )
+                refused, attributions = refused.picked(np.flatnonzero(agreeing)), attributions.picked(agreeing)
+            names = [group.name for group in form.groups]
+            reasons = [
+                principal_reasons(form.groups, dict(zip(names, row, strict=True)))
+                for row in attributions.contributions.tolist()
+            ]
+        yield ExplainedChunk(refused, attributions, reasons, len(chunk), last_id)
