@@ -248,6 +248,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
             registry,
             policies,
             audit,
+            reasons,
             adapters.shedder,
             health,
             DriftService(registry, tallies.kept),

@@ -31,6 +31,19 @@ class WhatIfJob(msgspec.Struct, frozen=True, tag=True):
     threshold: float
 
 
+class ReplayJob(msgspec.Struct, frozen=True, tag=True):
+    """Score an application again, by the model in `artifact`."""
+
+    artifact: str
+    application: Mapping[str, Any]
+
+
+class Replayed(msgspec.Struct, frozen=True, tag=True):
+    """The probability of an application that was scored again."""
+
+    probability: float
+
+
 class Contributions(msgspec.Struct, frozen=True, tag=True):
     """The contribution of each group to a probability; `standard_error` is None if they are exact."""
 
@@ -61,6 +74,7 @@ class ExplainedModel:
 
     def __init__(self, form: Form, scorer: Scorer, package: ReferencePackage) -> None:
         self._form = form
+        self._scorer = scorer
         self._search = WhatIfSearch(form, scorer, package.distribution)
         # Groups and texts are the service's: they may change without another training.
         self._attributor = None if package.profiles is None else Attributor(form, scorer, package.profiles)
@@ -87,6 +101,10 @@ class ExplainedModel:
             dict(zip((group.name for group in self._form.groups), contributions.tolist(), strict=True)),
             None if found.standard_error is None else float(found.standard_error[0]),
         )
+
+    def replayed(self, job: ReplayJob) -> Replayed:
+        """Return the probability as the model computes it now."""
+        return Replayed(self._scorer.probability(job.application))
 
     def changes(self, job: WhatIfJob) -> FoundChanges:
         """Return the smallest changes that would reverse the refusal."""

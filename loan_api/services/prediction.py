@@ -26,7 +26,7 @@ from loan_api.errors import (
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import Application
 from loan_api.services.batch_job import BatchJob, BatchSummary
-from loan_api.services.decision_log import Decider, DecisionLog, DecisionRecord
+from loan_api.services.decision_log import DecisionLog, DecisionRecord
 from loan_api.services.model_registry import ModelRegistry, ServedModel
 from loan_api.services.policy import PolicyService
 
@@ -64,7 +64,7 @@ class SimulatedDecision:
 
     prediction: int
     probability: float
-    decider: Decider
+    model: ServedModel
     outside_training_range: Sequence[str]
     verdict: Verdict
     policy: Policy | None
@@ -213,7 +213,7 @@ class PredictionService:
         policy = self._policies.current()
         verdict = policy.decide(application, probability) if policy else verdict_of(prediction)
         outside = model.watched.outside(application)
-        return SimulatedDecision(prediction, probability, model.decider, outside, verdict, policy)
+        return SimulatedDecision(prediction, probability, model, outside, verdict, policy)
 
     def decide_batch(self, request: BatchRequest) -> AnsweredBatch:
         """Decide all applications in a body with the same model.

@@ -9,15 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from loan_api.credit.decision import APPROVED
+from loan_api.credit.decision import APPROVED, decide
 from loan_api.credit.form import Form
 from loan_api.credit.reasons import Reason, principal_reasons
 from loan_api.errors import UnknownDecisionError
 from loan_api.scoring.columns import Application
+from loan_api.scoring.parity import TOLERANCE
 from loan_api.services.admission import Places
 from loan_api.services.audit import FoundDecision, RecordedBatch, RecordedDecision
 from loan_api.services.decision_log import Decider
-from loan_api.services.explanation import Contributions, ContributionsJob, FoundChanges, WhatIfJob
+from loan_api.services.explanation import (
+    Contributions,
+    ContributionsJob,
+    FoundChanges,
+    Replayed,
+    ReplayJob,
+    WhatIfJob,
+)
 from loan_api.services.model_registry import ModelRegistry
 
 
@@ -29,6 +37,9 @@ class Explainer(Protocol):
 
     def changes(self, job: WhatIfJob) -> FoundChanges:
         """Return the smallest changes that would reverse a refusal."""
+
+    def replayed(self, job: ReplayJob) -> Replayed:
+        """Return the probability as the model computes it now."""
 
 
 class ModelFiles(Protocol):
@@ -58,6 +69,25 @@ class ReversedDecision:
     found: FoundChanges
 
 
+@dataclass(frozen=True)
+class ReplayedDecision:
+    """A decision, and the probability and prediction that its model version computes now."""
+
+    decision: RecordedDecision
+    probability: float
+    prediction: int
+
+    @property
+    def difference(self) -> float:
+        """Return by how much the probability differs from the recorded one; 0 if every bit agrees."""
+        return self.probability - self.decision.probability
+
+    @property
+    def agrees(self) -> bool:
+        """Return whether the prediction is the same, and the probability up to rounding."""
+        return self.prediction == self.decision.prediction and abs(self.difference) <= TOLERANCE
+
+
 class ReasonsService:
     """Explains decisions by the model version that made them."""
 
@@ -82,7 +112,19 @@ class ReasonsService:
 
         Raises ReasonsUnavailableError or SaturatedError.
         """
-        return self._principal(self._contributions(ContributionsJob(str(artifact), application, probability)))
+        return self._principal(self.contributions_for(application, probability, artifact))
+
+    def contributions_for(self, application: Application, probability: float, artifact: Path) -> Contributions:
+        """Return the contribution of every group to a probability of the model in `artifact`. Raises the same."""
+        return self._contributions(ContributionsJob(str(artifact), application, probability))
+
+    def changes_for(self, application: Application, threshold: float, artifact: Path) -> FoundChanges:
+        """Return the changes that would lift the probability of the model in `artifact` to the threshold.
+
+        Raises SaturatedError.
+        """
+        with self._places.taken():
+            return self._explainer.changes(WhatIfJob(str(artifact), application, threshold))
 
     def reasons_of(self, decision_id: str) -> ExplainedDecision:
         """Explain a recorded decision. An approved one has contributions, but no reasons.
@@ -100,9 +142,20 @@ class ReasonsService:
         decision = self._decision(decision_id)
         if decision.prediction == APPROVED:
             return ReversedDecision(decision, FoundChanges((), together=False))
-        job = WhatIfJob(str(self._artifact(decision.decider)), decision.features, decision.decider.threshold)
+        artifact = self._artifact(decision.decider)
+        return ReversedDecision(decision, self.changes_for(decision.features, decision.decider.threshold, artifact))
+
+    def replay(self, decision_id: str) -> ReplayedDecision:
+        """Score a recorded application again, by the version and threshold that decided. Raises as `reasons_of`."""
+        decision = self._decision(decision_id)
+        job = ReplayJob(str(self._artifact(decision.decider)), decision.features)
         with self._places.taken():
-            return ReversedDecision(decision, self._explainer.changes(job))
+            probability = self._explainer.replayed(job).probability
+        return ReplayedDecision(decision, probability, decide(probability, decision.decider.threshold))
+
+    def is_at_hand(self, decider: Decider) -> bool:
+        """Return whether the version that decided is the served one, so that nothing must be fetched."""
+        return self._registry.is_loaded and self._registry.current.decider == decider
 
     def _decision(self, decision_id: str) -> RecordedDecision:
         found = self._find(decision_id)
@@ -111,8 +164,8 @@ class ReasonsService:
         return found.decision
 
     def _artifact(self, decider: Decider) -> Path:
-        if self._registry.is_loaded and (served := self._registry.current).decider == decider:
-            return served.artifact
+        if self.is_at_hand(decider):
+            return self._registry.current.artifact
         return self._files.locate(decider)
 
     def _contributions(self, job: ContributionsJob) -> Contributions:

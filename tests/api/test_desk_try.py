@@ -8,7 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.credit.policy import parse_policy
+from loan_api.errors import ReasonsUnavailableError, SaturatedError
 from loan_api.services.decision_log import DecisionRecord, LogState
+from loan_api.services.explanation import FoundChange, FoundChanges, WhatIfJob
 from tests.api.conftest import MakeClient
 from tests.support.desk import Desk, Page, signed_in
 from tests.support.fakes import (
@@ -17,6 +19,7 @@ from tests.support.fakes import (
     FakeLog,
     FakeModelSource,
     FakePolicySource,
+    InlineExplainer,
     ScoreByCreditScore,
     api_key,
     model_version,
@@ -241,3 +244,54 @@ def test_a_probability_never_looks_certain(make_client: MakeClient) -> None:
     source = FakeModelSource(versions={"1": (model_version("1", "1.0.0"), Sure())})
     page = decided(signed_in(make_client(source, keys=KEYS), KEY), "simulate", fields())
     assert "99.996\u202f%" in page.html
+
+
+class Proposing(InlineExplainer):
+    """Explainer that proposes two changes."""
+
+    def changes(self, job: WhatIfJob) -> FoundChanges:
+        assert job.threshold == pytest.approx(0.8)
+        changes = [FoundChange("loan_amount", 29_900_000.0, 24_100_000.0, 0.83), FoundChange("loan_term", 12, 7.0, 0.9)]
+        return FoundChanges(changes, together=False)
+
+
+def test_changes_that_the_policy_would_approve_are_shown(make_client: MakeClient) -> None:
+    policy = parse_policy(POLICY.replace("no_of_dependents > 6", "loan_term < 10"), SHIPPED)
+    client = make_client(keys=KEYS, policies=FakePolicySource(policy), explainer=Proposing())
+    page = decided(signed_in(client, KEY), "simulate", fields(cibil_score="420"))
+    assert "This change would lead to approval." in page.text
+    assert "The amount applied for 29 900 000 → 24 100 000 rupees 83.0 %" in page.text
+    assert "The time to repay the loan 12 →" not in page.text
+
+
+@pytest.mark.parametrize("mode", ["simulate", "record"])
+def test_contributions_lead_from_the_baseline_to_the_probability(desk: Desk, mode: str) -> None:
+    page = decided(desk, mode, fields(cibil_score="420"))
+    assert "Principal reason Credit score too low" in page.text
+    assert "typical approved applications, 91.7 %, to 20.0 %" in page.text
+    assert "Credit score −71.7" in page.text
+    assert "Household 0.0" in page.text
+    assert "No change of one or two values" in page.text
+
+
+def test_an_approval_has_contributions_but_no_reasons(desk: Desk) -> None:
+    page = decided(desk, "simulate", fields(cibil_score="840"))
+    assert "Contributions" in page.text
+    assert "Principal reason" not in page.text
+    assert "What would change it" not in page.text
+
+
+def test_a_rule_that_declines_is_the_only_reason(make_client: MakeClient) -> None:
+    client = make_client(keys=KEYS, policies=FakePolicySource(parse_policy(POLICY, SHIPPED)))
+    page = decided(signed_in(client, KEY), "simulate", fields(cibil_score="420", no_of_dependents="7"))
+    (reasons,) = re.findall(r'<ol class="reasons">(.*?)</ol>', page.html)
+    assert reasons == "<li>More than &lt;six&gt; people</li>"
+
+
+@pytest.mark.parametrize("problem", [SaturatedError("It is busy."), ReasonsUnavailableError("It has no profiles.")])
+def test_a_decision_is_shown_even_if_it_cannot_be_explained(make_client: MakeClient, problem: Exception) -> None:
+    log = FakeLog()
+    client = make_client(keys=KEYS, log=log, explainer=InlineExplainer(problem=problem))
+    page = decided(signed_in(client, KEY), "record", fields())
+    assert (page.status, len(log.records)) == (200, 1)
+    assert f"This decision cannot be explained: {problem}" in page.text

@@ -12,7 +12,7 @@ from loan_api.settings import read_settings
 from tests.support.desk import Desk, Page, signed_in
 from tests.support.fakes import FakeKeySource, api_key
 from tests.support.forms import SHIPPED
-from tests.support.ledger import SECOND, START, Ledger
+from tests.support.ledger import FIRST, SECOND, START, Ledger
 from tests.support.services import NEW_ID, client_of
 
 LIST = "/desk/decisions"
@@ -193,3 +193,53 @@ def test_without_the_scope_decisions_stay_closed(client: FlaskClient, ledger: Le
     shop = signed_in(client, "shop")
     for path in (LIST, f"{LIST}/find?id={decision}", f"{LIST}/{decision}"):
         assert shop.open(path).status == 403
+
+
+def test_a_refusal_by_the_served_version_is_explained_at_once(desk: Desk, ledger: Ledger) -> None:
+    decision = ledger.single(FIRST, 0.2, cibil_score=420)
+    page = desk.open(f"{LIST}/{decision}")
+    assert "Credit score too low" in page.text
+    assert "Credit score −71.7" in page.text
+    assert "What would change it" in page.text
+
+
+def test_a_decision_by_another_version_is_explained_on_request(desk: Desk, ledger: Ledger) -> None:
+    decision = ledger.single(SECOND, 0.2, cibil_score=420)
+    page = desk.open(f"{LIST}/{decision}")
+    assert "Version 1.1.0 decided, which is not served any more." in page.text
+    assert "Contributions" not in page.text
+    (target,) = [target for target in page.targets if "explain" in target]
+    explained = desk.open(urljoin(f"{LIST}/{decision}", target))
+    assert explained.status == 200
+    assert "This decision cannot be explained: It has left the registry." in explained.text
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [
+        (0.2, "The same to the last bit. Version 1.0.0 computes 0.2 again."),
+        (0.2 + 1e-12, "The same up to rounding. Version 1.0.0 computes 0.2, 1.0e-12 less."),
+        (0.3, "Not the same. Version 1.0.0 computes 0.2, but 0.3 is recorded."),
+    ],
+)
+def test_a_replay_says_whether_every_bit_agrees(desk: Desk, ledger: Ledger, recorded: float, expected: str) -> None:
+    decision = ledger.single(FIRST, recorded, cibil_score=420)
+    path = f"{LIST}/{decision}"
+    page = desk.submit(f"{path}/replay", {}, form=path)
+    assert page.status == 200
+    assert expected in page.text
+    assert urljoin(f"{path}/replay", desk.open(f"{path}/replay").location) == path
+
+
+def test_a_row_of_a_batch_is_replayed_too(desk: Desk, ledger: Ledger) -> None:
+    batch = ledger.batch(0.5, 1 / 600)
+    path = f"{LIST}/{batch}:1"
+    assert "The same to the last bit" in desk.submit(f"{path}/replay", {}, form=path).text
+    path = f"{LIST}/{batch}:0"
+    assert "Not the same" in desk.submit(f"{path}/replay", {}, form=path).text
+
+
+def test_a_replay_by_a_version_that_has_gone_says_so(desk: Desk, ledger: Ledger) -> None:
+    path = f"{LIST}/{ledger.single(SECOND, 0.2)}"
+    page = desk.submit(f"{path}/replay", {}, form=path)
+    assert (page.status, "It has left the registry." in page.text) == (409, True)

@@ -33,7 +33,15 @@ from loan_api.services.audit import (
 )
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import Decider, LogState, Record
-from loan_api.services.explanation import Contributions, ContributionsJob, ExplainedModel, FoundChanges, WhatIfJob
+from loan_api.services.explanation import (
+    Contributions,
+    ContributionsJob,
+    ExplainedModel,
+    FoundChanges,
+    Replayed,
+    ReplayJob,
+    WhatIfJob,
+)
 from loan_api.services.model_registry import DesiredVersion, ServedModel
 from tests.support.forms import SHIPPED
 
@@ -168,7 +176,7 @@ class InlineExplainer:
     form: Form = SHIPPED
     scorer: Scorer = field(default_factory=ScoreByCreditScore)
     problem: Exception | None = None
-    jobs: list[ContributionsJob | WhatIfJob] = field(default_factory=list)
+    jobs: list[ContributionsJob | WhatIfJob | ReplayJob] = field(default_factory=list)
 
     def contributions(self, job: ContributionsJob) -> Contributions:
         return self._model(job).contributions(job)
@@ -176,7 +184,10 @@ class InlineExplainer:
     def changes(self, job: WhatIfJob) -> FoundChanges:
         return self._model(job).changes(job)
 
-    def _model(self, job: ContributionsJob | WhatIfJob) -> ExplainedModel:
+    def replayed(self, job: ReplayJob) -> Replayed:
+        return self._model(job).replayed(job)
+
+    def _model(self, job: ContributionsJob | WhatIfJob | ReplayJob) -> ExplainedModel:
         self.jobs.append(job)
         if self.problem is not None:
             raise self.problem

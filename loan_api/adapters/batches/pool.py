@@ -12,6 +12,7 @@ from typing import IO, Protocol
 from loan_api.adapters.batches.memory_file import in_memory_file
 from loan_api.adapters.batches.protocol import (
     Decided,
+    ExplanationJob,
     Job,
     NotDone,
     Refused,
@@ -34,7 +35,14 @@ from loan_api.formats.codecs import LIGHT
 from loan_api.formats.refusals import MalformedBodyError, Refusals, RequestRefusedError
 from loan_api.services.batch_job import BatchJob, BatchSummary, run_batch
 from loan_api.services.decision_log import BatchRecord
-from loan_api.services.explanation import Contributions, ContributionsJob, FoundChanges, WhatIfJob
+from loan_api.services.explanation import (
+    Contributions,
+    ContributionsJob,
+    FoundChanges,
+    Replayed,
+    ReplayJob,
+    WhatIfJob,
+)
 from loan_api.services.model_registry import ServedModel
 
 # Deciding a batch this small takes a millisecond or two, less than handing it over. Arrow and Parquet are always handed
@@ -130,7 +138,14 @@ class BatchProcesses:
             return reply
         raise _error_of(reply)
 
-    def _explain(self, job: ContributionsJob | WhatIfJob) -> Reply:
+    def replayed(self, job: ReplayJob) -> Replayed:
+        """Return the probability as the model computes it now. Raises the same."""
+        reply = self._explain(job)
+        if isinstance(reply, Replayed):
+            return reply
+        raise _error_of(reply)
+
+    def _explain(self, job: ExplanationJob) -> Reply:
         with _descriptors(), in_memory_file() as nothing:
             return self._hand_over(job, nothing, _EXPLANATION_SECONDS, is_gone=lambda: False)[0]
 

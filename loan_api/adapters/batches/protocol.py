@@ -13,7 +13,14 @@ import msgspec
 
 from loan_api.adapters.ipc.messages import receive_message, send_message
 from loan_api.services.batch_job import BatchJob, BatchSummary
-from loan_api.services.explanation import Contributions, ContributionsJob, FoundChanges, WhatIfJob
+from loan_api.services.explanation import (
+    Contributions,
+    ContributionsJob,
+    FoundChanges,
+    Replayed,
+    ReplayJob,
+    WhatIfJob,
+)
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -39,8 +46,9 @@ class NotDone(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Job = BatchJob | ContributionsJob | WhatIfJob
-Reply = Decided | Contributions | FoundChanges | Refused | NotDone
+ExplanationJob = ContributionsJob | WhatIfJob | ReplayJob
+Job = BatchJob | ExplanationJob
+Reply = Decided | Contributions | FoundChanges | Replayed | Refused | NotDone
 _job_decoder: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 

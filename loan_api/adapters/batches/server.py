@@ -15,6 +15,7 @@ from typing import IO
 
 from loan_api.adapters.batches.protocol import (
     Decided,
+    ExplanationJob,
     Job,
     NotDone,
     Refused,
@@ -33,7 +34,7 @@ from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.batch_job import BatchJob, run_batch
 from loan_api.services.decision_log import BatchRecord
-from loan_api.services.explanation import ContributionsJob, ExplainedModel, WhatIfJob
+from loan_api.services.explanation import ContributionsJob, ExplainedModel, ReplayJob, WhatIfJob
 
 # Time limit for the worker to send a job that it already holds.
 _HANDOVER_SECONDS = 60.0
@@ -125,10 +126,16 @@ class BatchServer:
                     self._abort(1)
                 return
 
-    def _explain(self, job: ContributionsJob | WhatIfJob) -> Reply:
+    def _explain(self, job: ExplanationJob) -> Reply:
         try:
             model = self._explained(job.artifact)
-            return model.changes(job) if isinstance(job, WhatIfJob) else model.contributions(job)
+            match job:
+                case WhatIfJob():
+                    return model.changes(job)
+                case ReplayJob():
+                    return model.replayed(job)
+                case ContributionsJob():
+                    return model.contributions(job)
         except ReasonsUnavailableError as error:
             return NotDone("unexplained", str(error))
         except Exception as error:  # noqa: BLE001

@@ -1,44 +1,28 @@
-"""Decisions: search the recorded ones, and follow the life of one."""
+"""Decisions: search the recorded ones."""
 
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from flask import redirect, render_template, request
 
-from loan_api.credit.features import CategoryFeature
-from loan_api.credit.form import Form
 from loan_api.entrypoints.desk.application_form import errors_by_field
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
-from loan_api.entrypoints.desk.charts import zones_of
 from loan_api.entrypoints.desk.links import link
-from loan_api.entrypoints.desk.wording import any_value, label_and_help, words
 from loan_api.entrypoints.http.audit_requests import cursor_of, decode_search
 from loan_api.errors import NotYetStoredError, UnknownDecisionError
 from loan_api.formats.refusals import RequestRefusedError
-from loan_api.scoring.columns import Application
-from loan_api.services.audit import AuditService, DecisionName, Page, RecordedBatch
+from loan_api.services.audit import AuditService, DecisionName, Page
 
 _ON_A_PAGE = "50"
 _FILTERS = ("from", "to", "prediction", "outcome", "endpoint", "model_version", "request_id")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Given:
-    """A feature's value as it was scored."""
-
-    name: str
-    label: str
-    value: str
-    unit: str
-
-
-def add_decisions(blueprint: DeskBlueprint, form: Form, audit: AuditService) -> None:
-    """Add the search and the pages that it leads to."""
+def add_decisions(blueprint: DeskBlueprint, audit: AuditService) -> None:
+    """Add the search."""
 
     @blueprint.page("/desk/decisions", "audit", tab="Decisions")
     def decisions() -> Any:
@@ -73,19 +57,6 @@ def add_decisions(blueprint: DeskBlueprint, form: Form, audit: AuditService) -> 
                 return redirect(link("decision", text), 303)
         return redirect(link("decisions", **({"request_id": text} if text else {})), 303)
 
-    @blueprint.page("/desk/decisions/<decision_id>", "audit")
-    def decision(decision_id: str) -> Any:
-        found = audit.find(decision_id)
-        if isinstance(found, RecordedBatch):
-            return render_template("batch.html", batch=found)
-        return render_template(
-            "decision.html",
-            decision=found.decision,
-            outcomes=found.outcomes,
-            zones=zones_of(None, found.decision.decider.threshold),
-            groups=_given(form, found.decision.features),
-        )
-
 
 def _query(entered: Mapping[str, str], cursor: str) -> Mapping[str, Sequence[str]]:
     """Return the filters as the API's search takes them. The last day is part of the span here."""
@@ -95,14 +66,3 @@ def _query(entered: Mapping[str, str], cursor: str) -> Mapping[str, Sequence[str
         with suppress(ValueError, OverflowError):
             filters["to"] = str(date.fromisoformat(entered["to"]) + timedelta(days=1))
     return {name: [value] for name, value in filters.items() if value}
-
-
-def _given(form: Form, application: Application) -> Mapping[str, Sequence[Given]]:
-    """Return the values by group, in the order of the form."""
-    groups: dict[str, list[Given]] = {}
-    for feature in form.features:
-        value = application.get(feature.name)
-        unit = "" if isinstance(feature, CategoryFeature) or value is None else feature.unit
-        given = Given(feature.name, label_and_help(feature.description)[0], any_value(value), unit)
-        groups.setdefault(words(feature.group), []).append(given)
-    return groups

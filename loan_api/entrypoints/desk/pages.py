@@ -12,7 +12,9 @@ from jinja2 import StrictUndefined
 
 from loan_api.entrypoints.desk.assets import assets_blueprint
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
+from loan_api.entrypoints.desk.decision_page import add_decision
 from loan_api.entrypoints.desk.decisions_page import add_decisions
+from loan_api.entrypoints.desk.explanations import Explanations
 from loan_api.entrypoints.desk.model_page import add_model
 from loan_api.entrypoints.desk.sessions import DeskSessions, SignIns
 from loan_api.entrypoints.desk.sign_in_page import add_sign_in
@@ -27,6 +29,7 @@ from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.policy import PolicyService
 from loan_api.services.prediction import PredictionService
+from loan_api.services.reasons import ReasonsService
 
 
 class _Environment(Environment):
@@ -46,6 +49,7 @@ class DeskServices:
     registry: ModelRegistry
     policies: PolicyService
     audit: AuditService
+    reasons: ReasonsService
     shedder: LoadShedder
     health: HealthService
     drift: DriftService
@@ -63,8 +67,18 @@ def register_desk(
     sign_ins = SignIns(services.access, secret, now)
     blueprint = DeskBlueprint(sign_ins, codec.form.title)
     add_sign_in(blueprint, sign_ins)
-    add_try(blueprint, codec, services.predictions, services.registry, services.policies, services.shedder)
-    add_decisions(blueprint, codec.form, services.audit)
+    explanations = Explanations(codec.form, services.reasons)
+    add_try(
+        blueprint,
+        codec,
+        services.predictions,
+        services.registry,
+        services.policies,
+        explanations,
+        services.shedder,
+    )
+    add_decisions(blueprint, services.audit)
+    add_decision(blueprint, codec.form, services.audit, services.reasons, explanations)
     add_model(blueprint, codec.form, services.registry, services.policies, services.health, services.drift)
     app.register_blueprint(blueprint)
     app.register_blueprint(assets_blueprint())

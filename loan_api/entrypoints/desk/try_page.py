@@ -18,6 +18,7 @@ from loan_api.entrypoints.desk.application_form import (
 )
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
 from loan_api.entrypoints.desk.charts import Zone, zones_of
+from loan_api.entrypoints.desk.explanations import Explanation, Explanations
 from loan_api.entrypoints.desk.wording import label_and_help
 from loan_api.errors import NoModelError
 from loan_api.formats.applications import ApplicationCodec
@@ -42,6 +43,7 @@ class Result:
     model_version: str
     policy_version: str | None
     outside: Sequence[str]
+    explanation: Explanation
     decision_id: str | None = None
 
 
@@ -51,6 +53,7 @@ def add_try(
     predictions: PredictionService,
     registry: ModelRegistry,
     policies: PolicyService,
+    explanations: Explanations,
     shedder: LoadShedder,
 ) -> None:
     """Add the page."""
@@ -74,7 +77,7 @@ def add_try(
 
     def _simulated(application: Application) -> Result:
         simulated = predictions.simulate(application)
-        policy, decider = simulated.policy, simulated.decider
+        policy, decider = simulated.policy, simulated.model.decider
         return Result(
             verdict=simulated.verdict,
             reason=_reason(policy, simulated.verdict),
@@ -83,20 +86,36 @@ def add_try(
             model_version=decider.semantic_version,
             policy_version=policy.version if policy else None,
             outside=_labels(simulated.outside_training_range),
+            explanation=explanations.of_result(
+                application,
+                simulated.probability,
+                simulated.verdict,
+                policy,
+                decider.threshold,
+                simulated.model.artifact,
+            ),
         )
 
     def _recorded(application: Application) -> Result:
-        policy, threshold = policies.current(), registry.current.decider.threshold
+        policy, model = policies.current(), registry.current
         decided = predictions.decide(application, g.request_id)
         g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
         return Result(
             verdict=decided.verdict,
             reason=_reason(policy, decided.verdict),
             probability=decided.probability,
-            zones=zones_of(policy, threshold),
+            zones=zones_of(policy, model.decider.threshold),
             model_version=decided.model_version,
             policy_version=decided.policy_version,
             outside=_labels(decided.outside_training_range),
+            explanation=explanations.of_result(
+                application,
+                decided.probability,
+                decided.verdict,
+                policy,
+                model.decider.threshold,
+                model.artifact,
+            ),
             decision_id=decided.decision_id,
         )
 

@@ -38,6 +38,12 @@ def percent(probability: float) -> str:
     return f"{probability * 100:.0f}\u202f%"
 
 
+def points(difference: float) -> str:
+    """Format a difference of probabilities in percentage points, with its sign unless it rounds to zero."""
+    text = f"{abs(difference) * 100:.1f}"
+    return text if float(text) == 0 else f"{'−' if difference < 0 else '+'}{text}"
+
+
 def time(moment: datetime) -> Markup:
     """Format a time in UTC, with the exact one for programs and the script that adds the local time."""
     utc = moment.astimezone(UTC)
@@ -75,6 +81,7 @@ FILTERS = {
     "number": number,
     "any_value": any_value,
     "percent": percent,
+    "points": points,
     "time": time,
     "short_time": short_time,
     "words": words,
