@@ -24,6 +24,7 @@ from training.registry import packaging
 from training.registry.card import model_card
 from training.registry.gate import Contestant, Verdict, fetch_artifact, fetch_contestant, inspect, judge
 from training.registry.history import read_events, was_taken_out
+from training.registry.profiles import reference_profiles
 from training.registry.promotion import Settlement, previous_version, put_into_production, settle
 from training.registry.registration import NewModel, find_same_model, keep_verdict, register
 from training.registry.versions import PRODUCTION, champion_version, find_version, semantic_version
@@ -97,7 +98,7 @@ def train(
             )
         with registry_lock(settings.home.registry_lock, console.say):
             _settle(client, settings.model_name, console)
-            judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run)
+            judged = _judge(client, settings.model_name, evaluations[0], choice, material, winner_run, console)
             # Finish from here on: a partial registration is worse than a delayed Ctrl-C.
             until_the_end.enter_context(interrupts.held_off())
             version, refusal = _bring_in(client, settings.model_name, console, judged)
@@ -225,7 +226,13 @@ def _record(evaluations: Sequence[Evaluation], choice: Choice, material: _Materi
 
 
 def _judge(
-    client: MlflowClient, name: str, baseline: Evaluation, choice: Choice, material: _Material, winner_run: str
+    client: MlflowClient,
+    name: str,
+    baseline: Evaluation,
+    choice: Choice,
+    material: _Material,
+    winner_run: str,
+    console: TrainingConsole,
 ) -> _Judged:
     """Package the winner unless it is registered already, and judge it. The registry stays unchanged."""
     identity = packaging.identify(choice.winner, material.dataset, material.split)
@@ -247,11 +254,26 @@ def _judge(
             feature_schema_digest=material.dataset.form.digest,
             git_commit=material.commit,
         )
-        card = model_card(
-            choice, baseline, material.split, material.profile, material.conditions, winner_run, material.commit
-        )
-        package = packaging.reference_package(choice.winner, material.split, card)
         compiled = packaging.compile_winner(choice.winner, material.split)
+        profiles = reference_profiles(material.split, choice.winner.out_of_fold, choice.winner.threshold)
+        importance = packaging.importance_of(choice.winner, material.split, compiled, profiles)
+        if not importance:
+            console.warn(
+                "The model cannot give reasons: the form allows so few applications that every reference profile would"
+                " equal one."
+            )
+        card = model_card(
+            choice,
+            baseline,
+            material.split,
+            material.profile,
+            material.conditions,
+            importance,
+            winner_run,
+            material.commit,
+        )
+        package = packaging.reference_package(choice.winner, material.split, card, profiles)
+        records.record_importance(client, winner_run, importance)
         with store.tracked_run(run_id=winner_run, nested=True):
             logged = packaging.log_artifact(material.split.form, client, choice.winner, facts, package, compiled)
         artifact = fetch_artifact(logged.model_uri, folder / "challenger")

@@ -45,7 +45,7 @@ def test_everything_that_is_asked_for_is_measured(evaluations: list[Evaluation])
     evaluation = evaluations[-1]
     names = {
         *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "average_precision"),
-        *("brier", "log_loss", "ks", "expected_calibration_error"),
+        *("brier", "log_loss", "ks", "expected_calibration_error", "calibration_slope"),
     }
     assert set(evaluation.metrics) == names | {f"cv_{name}_{part}" for name in names for part in ("mean", "std")}
     assert set(evaluation.timings) == {"fit_seconds", "scoring_seconds_1_row", "scoring_seconds_1000_rows"}

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.selection.metrics import (
+    calibration_slope,
     confidence_intervals,
     expected_calibration_error,
     kolmogorov_smirnov,
@@ -48,6 +49,7 @@ def test_metrics_stay_within_their_ranges(seed: int) -> None:
     metrics = measure(outcomes, random.random(32), 0.5)
     assert -1 <= metrics.pop("mcc") <= 1
     assert metrics.pop("log_loss") >= 0
+    assert np.isfinite(metrics.pop("calibration_slope"))
     assert all(0 <= value <= 1 for value in metrics.values())
 
 
@@ -77,3 +79,15 @@ def test_the_paired_interval_holds_the_difference_and_knows_the_better_model() -
     assert low > 0.1
     difference, low, high = paired_difference("brier", outcomes, (good, 0.5), (bad, 0.5), seed=1)
     assert high < 0
+
+
+@pytest.mark.parametrize(("factor", "slope"), [(1.0, 1.0), (2.0, 0.5), (0.5, 2.0)])
+def test_the_calibration_slope_undoes_a_factor_on_the_log_odds(factor: float, slope: float) -> None:
+    random = np.random.RandomState(0)
+    odds = random.normal(0, 2, 40_000)
+    outcomes = (random.random_sample(40_000) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    assert calibration_slope(outcomes, 1 / (1 + np.exp(-factor * odds))) == pytest.approx(slope, rel=0.05)
+
+
+def test_probabilities_that_do_not_differ_have_no_calibration_slope() -> None:
+    assert calibration_slope(np.array([0, 1, 1]), np.array([0.5, 0.5, 0.5])) == 0

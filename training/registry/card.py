@@ -1,5 +1,6 @@
 """The model card: purpose, performance and limitations of the model, for those who rely on it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ _OTHER_METRICS = (
     "log_loss",
     "ks",
     "expected_calibration_error",
+    "calibration_slope",
 )
 
 
@@ -29,6 +31,7 @@ def model_card(
     split: Split,
     profile: DataProfile,
     conditions: Conditions,
+    importance: Mapping[str, float],
     run_id: str,
     commit: str,
 ) -> str:
@@ -50,6 +53,7 @@ def model_card(
         others=_OTHER_METRICS,
         folds=FOLDS,
         reason=choice.reason,
+        importance=importance,
         baseline_f1=baseline.metrics["cv_f1_mean"],
         folds_of_values=[
             (c.name, value, stand_in, int((applications[c.name] == value).sum()))

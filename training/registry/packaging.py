@@ -24,13 +24,16 @@ from loan_api.credit.reference import Edges, ReferenceDistribution, edges_of, fe
 from loan_api.credit.reliability import Reliability
 from loan_api.scoring.compiled import CompiledForm, write_why_not
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ModelFacts, ReferencePackage
+from loan_api.scoring.pipeline import PipelineScorer
+from loan_api.scoring.profiles import ReferenceProfiles
+from loan_api.scoring.scorer import Scorer
 from loan_api.settings import PROJECT_ROOT
 from training.compilation.form import compiled_form
 from training.data.dataset import Dataset
 from training.data.split import Split
 from training.errors import NotCompilableError
 from training.registry.golden import golden_applications, probe_applications
-from training.registry.profiles import reference_profiles
+from training.registry.importance import group_importance
 from training.registry.versions import ModelIdentity
 from training.selection.evaluation import Evaluation
 
@@ -97,7 +100,21 @@ def log_artifact(
     return logged
 
 
-def reference_package(winner: Evaluation, split: Split, model_card: str) -> ReferencePackage:
+def importance_of(
+    winner: Evaluation, split: Split, compiled: CompiledForm | NotCompilableError, profiles: ReferenceProfiles | None
+) -> dict[str, float]:
+    """Return the importance of every group, the largest first; none without profiles."""
+    if profiles is None:
+        return {}
+    scorer: Scorer = PipelineScorer(split.form, winner.pipeline)
+    if isinstance(compiled, CompiledForm):
+        scorer = compiled.scorer()
+    return group_importance(split, scorer, profiles)
+
+
+def reference_package(
+    winner: Evaluation, split: Split, model_card: str, profiles: ReferenceProfiles | None
+) -> ReferencePackage:
     """Build the winner's reference package. The score distribution covers unseen applications."""
     form = split.form
     golden = golden_applications(form, training_edges(split))
@@ -107,7 +124,7 @@ def reference_package(winner: Evaluation, split: Split, model_card: str) -> Refe
         distribution=ReferenceDistribution.of(form, split.train_applications, winner.out_of_fold, winner.threshold),
         golden_rows=GoldenRows(golden, winner.pipeline.predict_proba(applications_frame(form, golden))[:, 1].tolist()),
         model_card=model_card,
-        profiles=reference_profiles(split, winner.out_of_fold, winner.threshold),
+        profiles=profiles,
         reliability=Reliability.of(winner.holdout, split.holdout_outcomes),
     )
 

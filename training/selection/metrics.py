@@ -1,11 +1,15 @@
 """Metrics of probabilities and of the decisions derived from them."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 from scipy.stats import norm
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -24,6 +28,7 @@ Probabilities = NDArray[np.float64]
 Outcomes = NDArray[np.int64]
 
 _CALIBRATION_BINS = 10
+_LEAST = 1e-12
 _CONFIDENCE = 0.95
 _RESAMPLES = 2000
 
@@ -31,7 +36,8 @@ _RESAMPLES = 2000
 def measure(outcomes: Outcomes, probabilities: Probabilities, threshold: float) -> dict[str, float]:
     """Return all metrics of n probabilities against n outcomes, by name; decisions are made at `threshold`.
 
-    For Brier score, log loss and expected calibration error smaller is better; for all others larger is.
+    For Brier score, log loss and expected calibration error smaller is better, the calibration slope should be 1, and
+    for all others larger is better.
     """
     decisions = (probabilities >= threshold).astype("int64")
     values = {
@@ -47,8 +53,25 @@ def measure(outcomes: Outcomes, probabilities: Probabilities, threshold: float) 
         "log_loss": log_loss(outcomes, probabilities),
         "ks": kolmogorov_smirnov(outcomes, probabilities),
         "expected_calibration_error": expected_calibration_error(outcomes, probabilities),
+        "calibration_slope": calibration_slope(outcomes, probabilities),
     }
     return {name: float(value) for name, value in values.items()}
+
+
+def calibration_slope(outcomes: Outcomes, probabilities: Probabilities) -> float:
+    """Return the slope of a logistic regression of the outcomes on the log odds of n probabilities.
+
+    Below 1 the probabilities are too extreme, above 1 too moderate (Cox, Two further applications of a model for binary
+    regression, Biometrika 1958). A slope that separates the outcomes completely has no finite value; the last iteration
+    is returned.
+    """
+    odds = logit(np.clip(probabilities, _LEAST, 1 - _LEAST))
+    if np.ptp(odds) == 0:
+        return 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = LogisticRegression(C=np.inf).fit(odds[:, None], outcomes)
+    return float(fitted.coef_[0, 0])
 
 
 def log_losses(outcomes: Outcomes, probabilities: Probabilities) -> NDArray[np.float64]:

@@ -35,6 +35,20 @@ def draw_plots(split: Split, out_of_fold: Probabilities, holdout: Probabilities,
     }
 
 
+def draw_importance(importance: Mapping[str, float]) -> bytes:
+    """Return a PNG file with a bar for every group, the largest on top."""
+    names, values = zip(*reversed(list(importance.items())), strict=True)
+    figure = Figure(figsize=(7, 1.2 + 0.35 * len(names)), layout="constrained", dpi=110)
+    axes = figure.subplots()
+    bars = axes.barh([name.replace("_", " ") for name in names], values, color=_FIRST)
+    axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=8)
+    axes.set_xlabel("mean absolute contribution to the probability of approval")
+    axes.set_title("Importance of the groups of features", fontsize=10)
+    axes.margins(x=0.12)
+    axes.grid(axis="x", alpha=0.3)
+    return _as_png(figure)
+
+
 def draw_comparison(metrics: Mapping[str, Mapping[str, float]], winner: str) -> bytes:
     """Return a PNG file of every candidate's cross-validated log loss and F1, best on top.
 

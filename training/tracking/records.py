@@ -19,7 +19,7 @@ from training.data.split import Split
 from training.selection.choice import Choice
 from training.selection.evaluation import Conditions, Evaluation
 from training.selection.pipeline import describe_transformations
-from training.selection.plots import draw_comparison, draw_plots
+from training.selection.plots import draw_comparison, draw_importance, draw_plots
 from training.tracking.environment import code_archive, describe_environment
 from training.tracking.store import TAG_ROLE, tracked_run
 
@@ -140,6 +140,16 @@ def record_candidate(split: Split, evaluation: Evaluation, role: Role, data: Pan
             mlflow.log_artifacts(str(folder))
     run_id: str = run.info.run_id
     return run_id
+
+
+def record_importance(client: MlflowClient, run_id: str, importance: Mapping[str, float]) -> None:
+    """Record the importance of every group on the winner's run, as JSON and as a plot."""
+    if importance:
+        client.log_dict(run_id, dict(importance), "importance.json")
+        with TemporaryDirectory() as folder:
+            plot = Path(folder, "importance.png")
+            plot.write_bytes(draw_importance(importance))
+            client.log_artifact(run_id, str(plot), "plots")
 
 
 def record_end(client: MlflowClient, run_id: str, name: str, description: str, tags: Mapping[str, str]) -> None:
