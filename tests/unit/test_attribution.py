@@ -1,5 +1,6 @@
 """Contributions are Shapley values of the scorer's own probabilities, as defined by their formula."""
 
+import warnings
 from collections.abc import Callable
 from itertools import combinations
 from math import factorial
@@ -88,6 +89,33 @@ def test_contributions_equal_the_formula(form: Form) -> None:
         expected = by_the_formula(form, scorer, profiles, application)
         assert found.contributions[row] == pytest.approx(expected, abs=1e-12)
     assert found.standard_error is None
+
+
+@FORMS
+def test_contributions_equal_those_of_shap(form: Form) -> None:
+    """Give shap's exact explainer the same value function, of coalitions instead of applications."""
+    scorer, profiles = Curved(form), profiles_for(form)
+    (sent,) = applications_for(form, 1, start=15)
+    groups = [group.features for group in form.groups]
+
+    def value(coalitions: NDArray[np.float64]) -> NDArray[np.float64]:
+        taken = [[name for place in np.flatnonzero(row) for name in groups[place]] for row in coalitions]
+        mixtures = [
+            {**profile, **{name: sent[name] for name in names}} for names in taken for profile in profiles.profiles
+        ]
+        scored = scorer.probabilities(columns_of(form, mixtures)).reshape(len(coalitions), len(profiles.profiles))
+        means: NDArray[np.float64] = scored @ np.array(profiles.weights)
+        return means
+
+    with warnings.catch_warnings():
+        # It sets up colours for plots with a function of matplotlib's that is going away.
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        from shap.explainers import Exact
+    explainer = Exact(value, np.zeros((1, len(groups))))
+    expected = explainer(np.ones((1, len(groups))))
+    found = Attributor(form, scorer, profiles).attribute(columns_of(form, [sent]))
+    assert found.contributions[0] == pytest.approx(expected.values[0], abs=1e-6)
+    assert found.baseline == pytest.approx(float(np.ravel(expected.base_values)[0]), abs=1e-6)
 
 
 @FORMS
