@@ -30,7 +30,7 @@ from training.registry.registration import NewModel, find_same_model, keep_verdi
 from training.registry.versions import PRODUCTION, champion_version, find_version, semantic_version
 from training.selection.candidates import BASELINE, Candidate, able_to_learn_from
 from training.selection.choice import Choice, choose
-from training.selection.evaluation import Conditions, Evaluation, evaluate_all
+from training.selection.evaluation import Conditions, Evaluation, Evaluators
 from training.tracking import records, store
 from training.tracking.environment import git_commit
 
@@ -75,7 +75,11 @@ def train(
     store.open_experiment(client, settings)
     earlier = store.training_runs(client, dataset.form.name, f"params.dataset_digest = '{dataset.digest}'")
     summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
-    with ExitStack() as until_the_end, store.training_run(settings, summary) as parent:
+    with (
+        ExitStack() as until_the_end,
+        Evaluators(jobs) as evaluators,
+        store.training_run(settings, summary) as parent,
+    ):
         _announce(dataset, [run.info.run_id for run in earlier], console)
         _warn_of_doubtful(dataset, console)
         able, unable = able_to_learn_from(split, candidates)
@@ -86,7 +90,7 @@ def train(
         competitors = (BASELINE, *able)
         names = [candidate.name for candidate in competitors]
         records.record_setup(dataset, split, material.profile, conditions, names, material.commit)
-        evaluations = list(console.follow(evaluate_all(competitors, split, conditions, jobs), len(competitors)))
+        evaluations = list(console.follow(evaluators.evaluate_all(competitors, split, conditions), len(competitors)))
         choice = choose(evaluations[1:], evaluations[0], split.train_outcomes.to_numpy())
         winner_run = _record(evaluations, choice, material)
         console.show_comparison(evaluations, choice.winner)

@@ -1,13 +1,12 @@
 """Probabilities are calibrated only if that improves them."""
 
-from typing import Literal
-
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from training.selection.calibration import Folds, _calibrate, calibrated, choose_calibration
+from training.selection.calibration import Folds, Method, _calibrate, calibrated, choose_calibration
 from training.selection.metrics import Outcomes, Probabilities
 
 ROWS = 2000
@@ -64,18 +63,24 @@ def test_a_fold_is_calibrated_without_its_own_outcomes() -> None:
 
 
 def test_the_fitted_model_is_calibrated_as_chosen() -> None:
-    estimator = LogisticRegression()
-    assert calibrated(estimator, "none", FOLDS) is estimator
-    wrapped = calibrated(estimator, "isotonic", FOLDS)
-    assert (wrapped.method, wrapped.ensemble, wrapped.cv) == ("isotonic", False, FOLDS)
+    outcomes, true, _ = world()
+    estimator = LogisticRegression().fit(true.reshape(-1, 1), outcomes)
+    assert calibrated(estimator, "none", true, outcomes) is estimator
+    wrapped = calibrated(estimator, "isotonic", true, outcomes)
+    assert (wrapped.method, wrapped.ensemble, wrapped.cv, wrapped.n_features_in_) == ("isotonic", False, None, 1)
+    assert wrapped.estimator.get_params() == estimator.get_params()
+    assert [pair.estimator for pair in wrapped.calibrated_classifiers_] == [estimator]
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
-def test_what_is_judged_is_what_is_fitted(method: Literal["sigmoid", "isotonic"]) -> None:
+def test_what_is_judged_is_what_is_fitted(method: Method) -> None:
+    """And it is what scikit-learn fits, which fits the estimator again in every fold."""
     outcomes, true, _ = world()
     features = true.reshape(-1, 1)
     scores = cross_val_predict(LogisticRegression(), features, outcomes, cv=FOLDS, method="decision_function")
-    fitted = calibrated(LogisticRegression(), method, FOLDS).fit(features, outcomes)
+    fitted = calibrated(LogisticRegression().fit(features, outcomes), method, scores, outcomes)
+    answers = fitted.predict_proba(features)[:, 1]
     new_scores = LogisticRegression().fit(features, outcomes).decision_function(features)
-    judged = _calibrate(method, scores, outcomes, new_scores)
-    assert judged == pytest.approx(fitted.predict_proba(features)[:, 1], abs=1e-9)
+    assert _calibrate(method, scores, outcomes, new_scores) == pytest.approx(answers, abs=1e-9)
+    reference = CalibratedClassifierCV(LogisticRegression(), method=method, cv=FOLDS, ensemble=False)
+    assert reference.fit(features, outcomes).predict_proba(features)[:, 1] == pytest.approx(answers, abs=1e-9)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
+from sklearn.model_selection import FixedThresholdClassifier
 from skops import io as skops_io
 
 from loan_api.credit.bounds import BoundedClassifier
@@ -55,12 +55,15 @@ def test_a_fitted_pipeline_survives_being_saved_without_pickle(candidate: Candid
     """Use the most complex form: calibrated, with its own threshold."""
     if not candidate.is_installed:
         pytest.skip("make boosters")
-    estimator = calibrated(build_estimator(candidate, SHIPPED, seed=0, rounds=25), "isotonic", StratifiedKFold(2))
+    estimator = build_estimator(candidate, SHIPPED, seed=0, rounds=25)
     decider = FixedThresholdClassifier(
         BoundedClassifier(estimator), threshold=0.7, pos_label=1, response_method="predict_proba"
     )
     pipeline = build_pipeline(SHIPPED, decider, scaled=candidate.scaled, imputed=not candidate.accepts_missing)
     pipeline.fit(small_dataset.applications, small_dataset.outcomes)
+    bounded, outcomes = pipeline["estimator"].estimator_, small_dataset.outcomes.to_numpy()
+    scores = np.random.default_rng(1).random(len(outcomes))
+    bounded.estimator_ = calibrated(bounded.estimator_, "isotonic", scores, outcomes)
     saved = skops_io.dumps(pipeline)
     loaded = skops_io.loads(saved, trusted=skops_io.get_untrusted_types(data=saved))
     expected = pipeline.predict_proba(small_dataset.applications)

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
+from sklearn.model_selection import FixedThresholdClassifier, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -89,8 +89,20 @@ def fitted(name: str, calibration: Calibration = "none") -> Pipeline:
     estimator = COMPETITORS[name].build(1, monotonicity(SHIPPED, imputed=False), TREES)
     for size in {"n_estimators", "iterations"} & estimator.get_params().keys():
         estimator.set_params(**{size: TREES})
-    folds = StratifiedKFold(3, shuffle=True, random_state=1)
-    return fit(calibrated(estimator, calibration, folds), scaled=COMPETITORS[name].scaled)
+    pipeline = fit(estimator, scaled=COMPETITORS[name].scaled)
+    if calibration != "none":
+        bounded, outcomes = pipeline["estimator"].estimator_, sample()[1].to_numpy()
+        scores = out_of_fold(estimator, pipeline[:-1].transform(sample()[0]), outcomes)
+        bounded.estimator_ = calibrated(bounded.estimator_, calibration, scores, outcomes)
+    return pipeline
+
+
+def out_of_fold(estimator: Any, inputs: NDArray[np.float64], outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return scores of rows that the estimator has not learned from (n)."""
+    if hasattr(estimator, "decision_function"):
+        return np.asarray(cross_val_predict(estimator, inputs, outcomes, cv=3, method="decision_function"))
+    probabilities = cross_val_predict(estimator, inputs, outcomes, cv=3, method="predict_proba")
+    return np.asarray(probabilities[:, 1], dtype=np.float64)
 
 
 @cache

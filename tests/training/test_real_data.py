@@ -8,7 +8,7 @@ from training.data.dataset import read_dataset
 from training.data.split import split_dataset
 from training.selection.candidates import BASELINE, select_candidates
 from training.selection.choice import choose
-from training.selection.evaluation import Conditions, Evaluation, evaluate_all
+from training.selection.evaluation import Conditions, Evaluation, Evaluators
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,8 @@ def winner() -> Evaluation:
     # A few candidates of every kind suffice; the others would not change the result.
     candidates = select_candidates(["logistic_regression", "decision_tree", "lightgbm", "vote_shallow"])
     split = split_dataset(read_dataset(SHIPPED, DEFAULT_DATASET))
-    baseline, *evaluations = evaluate_all((BASELINE, *candidates), split, Conditions(42), jobs=1)
+    with Evaluators(1) as evaluators:
+        baseline, *evaluations = evaluators.evaluate_all((BASELINE, *candidates), split, Conditions(42))
     return choose(evaluations, baseline, split.train_outcomes.to_numpy()).winner
 
 

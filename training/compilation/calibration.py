@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.compilation.graph import Graph
 from training.compilation.trees import TreeEnsemble, add_sum, search_tree
@@ -28,32 +27,20 @@ def _sigmoid(graph: Graph, calibrator: Any, score: str) -> str:
 
 
 def _isotonic(graph: Graph, calibrator: Any, score: str) -> str:
-    """Interpolate between the breakpoints, in the type and with the operations of scikit-learn.
+    """Interpolate between the breakpoints with the operations of scikit-learn, all in float64.
 
     Plateaus are exact: their slope is 0, and their height is added last.
     """
-    xs, ys = calibrator.X_thresholds_, calibrator.y_thresholds_
-    kind = xs.dtype.type
-    single = kind is np.float32
-    starts, heights, slopes = _pieces(xs, ys)
-    # scikit-learn interpolates float64 with numpy.interp, which assigns a breakpoint to the piece on its right, and
-    # float32 with scipy, which assigns it to the left and has no piece after the last breakpoint.
-    ensemble = TreeEnsemble([search_tree(starts[1:].astype(np.float64))], strict=not single)
-    score = graph.cast(score, kind) if single else score
-    score = graph.add("Max", score, graph.constant(kind(calibrator.X_min_)))
-    score = graph.add("Min", score, graph.constant(kind(calibrator.X_max_)))
-    found = add_sum(graph, ensemble, graph.cast(score, np.float64) if single else score)
-    piece = graph.cast(found, np.int64)
+    starts, heights = calibrator.X_thresholds_, calibrator.y_thresholds_
+    # The last breakpoint is a flat piece.
+    slopes = np.append((heights[1:] - heights[:-1]) / (starts[1:] - starts[:-1]), 0.0)
+    # numpy.interp assigns a breakpoint to the piece on its right.
+    ensemble = TreeEnsemble([search_tree(starts[1:])], strict=True)
+    score = graph.add("Max", score, graph.constant(float(calibrator.X_min_)))
+    score = graph.add("Min", score, graph.constant(float(calibrator.X_max_)))
+    piece = graph.cast(add_sum(graph, ensemble, score), np.int64)
     start, height, slope = (graph.add("Gather", graph.constant(table), piece) for table in (starts, heights, slopes))
     rise = graph.add("Mul", slope, graph.add("Sub", score, start))
     answer = graph.add("Add", rise, height)
     # CalibratedClassifierCV also clips values that rounding raised above 1.
-    return graph.add("Min", graph.cast(answer, np.float64) if single else answer, graph.constant(1.0))
-
-
-def _pieces(xs: NDArray[Any], ys: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return start, height and slope of each piece. In float64 the last breakpoint is a flat piece."""
-    slopes = (ys[1:] - ys[:-1]) / (xs[1:] - xs[:-1])
-    if xs.dtype == np.float32 and len(xs) > 1:
-        return xs[:-1], ys[:-1], slopes
-    return xs, ys, np.append(slopes, xs.dtype.type(0))
+    return graph.add("Min", answer, graph.constant(1.0))

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -173,7 +173,5 @@ def _trusted_types(pipeline: Pipeline) -> list[str]:
 
 
 def _requirements(library: str | None) -> Sequence[str]:
-    distributions = [*_RUNTIME]
-    if library is not None:
-        distributions += packages_distributions()[library][:1]
+    distributions = [*_RUNTIME, *([library] if library else [])]
     return [f"{distribution}=={version(distribution)}" for distribution in distributions]

@@ -5,16 +5,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import BaseCrossValidator
 
 from loan_api.credit.bounds import laplace_bound
 from training.selection.metrics import Outcomes, Probabilities, log_losses
 
 Calibration = Literal["none", "sigmoid", "isotonic"]
-_METHODS: tuple[Literal["sigmoid", "isotonic"], ...] = ("sigmoid", "isotonic")
+Method = Literal["sigmoid", "isotonic"]
+_METHODS: tuple[Method, ...] = ("sigmoid", "isotonic")
 
 Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
@@ -45,11 +45,18 @@ def choose_calibration(
     return choice
 
 
-def calibrated(estimator: Any, calibration: Calibration, folds: BaseCrossValidator) -> Any:
-    """Wrap an unfitted estimator in a calibration that is fitted on out-of-fold scores of the same folds."""
+def calibrated(estimator: Any, calibration: Calibration, scores: NDArray[np.float64], outcomes: Outcomes) -> Any:
+    """Wrap a fitted estimator in a calibration of its n out-of-fold scores.
+
+    CalibratedClassifierCV would fit the estimator again in every fold to get the scores.
+    """
     if calibration == "none":
         return estimator
-    return CalibratedClassifierCV(estimator, method=calibration, cv=folds, ensemble=False)
+    fitted = _fit_calibration(calibration, scores, outcomes)
+    [pair] = fitted.calibrated_classifiers_
+    pair.estimator = estimator
+    fitted.n_features_in_ = estimator.n_features_in_
+    return fitted.set_params(estimator=clone(estimator), cv=None)
 
 
 class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -71,13 +78,20 @@ class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
 
 def _calibrate(
-    method: Literal["sigmoid", "isotonic"],
+    method: Method,
     scores: NDArray[np.float64],
     outcomes: Outcomes,
     new_scores: NDArray[np.float64],
 ) -> Probabilities:
     """Fit a calibration on scores and outcomes and apply it to `new_scores`."""
-    calibration = CalibratedClassifierCV(FrozenEstimator(_Scores()), method=method)
-    calibration.fit(scores.reshape(-1, 1), outcomes)
+    calibration = _fit_calibration(method, scores, outcomes)
     probabilities: Probabilities = calibration.predict_proba(new_scores.reshape(-1, 1))[:, 1]
     return probabilities
+
+
+def _fit_calibration(method: Method, scores: NDArray[np.float64], outcomes: Outcomes) -> CalibratedClassifierCV:
+    everything = np.arange(len(scores))
+    calibration = CalibratedClassifierCV(
+        FrozenEstimator(_Scores()), method=method, cv=[(everything, everything)], ensemble=False
+    )
+    return calibration.fit(scores.reshape(-1, 1), outcomes)

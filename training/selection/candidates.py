@@ -44,7 +44,7 @@ class Complexity(IntEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One algorithm. `library` is a dependency beyond scikit-learn.
+    """One algorithm. `library` is a dependency beyond scikit-learn, whose package and distribution have the same name.
 
     `build` makes the unfitted estimator from a seed, the direction in which the probability may move with each input,
     and the number of trees; cross-validation chooses that number from `rounds`, which is empty for algorithms without
@@ -250,7 +250,6 @@ CANDIDATES: tuple[Candidate, ...] = (
     _boosted_candidate("lightgbm_shallow", _SHALLOW),
     _boosted_candidate("lightgbm_random", _RANDOM),
     _vote_candidate("vote_shallow", _linear, _SHALLOW),
-    _vote_candidate("vote_random", _linear, _RANDOM),
     _vote_candidate("vote_boosted", _SHALLOW, _RANDOM),
     _tree_candidate("catboost", _catboost, rounds=_ROUNDS, library="catboost"),
     _tree_candidate("xgboost", _xgboost, library="xgboost", usual=False),

@@ -1,14 +1,17 @@
 """Evaluation of a candidate: cross-validation, calibration, threshold, fit, and measurement on the holdout."""
 
 import os
+import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib import import_module
 from time import perf_counter
 from timeit import repeat
-from typing import Any
+from typing import Any, Self
 
 import joblib
 import numpy as np
@@ -33,7 +36,7 @@ from training.selection.rounds import staged_probabilities
 from training.selection.threshold import choose_threshold
 
 _TIMED_BATCH = 1000
-_ATTEMPTS = 5
+_ATTEMPTS = 3
 _PARENT_POLL_SECONDS = 1.0
 
 
@@ -67,17 +70,54 @@ class Evaluation:
     violations: Mapping[str, float]
 
 
-def evaluate_all(
-    candidates: Sequence[Candidate], split: Split, conditions: Conditions, jobs: int
-) -> Iterator[Evaluation]:
-    """Evaluate the candidates on `jobs` processes and yield the results in order, each as soon as it is ready."""
-    if jobs == 1:
-        yield from (evaluate(candidate, split, conditions) for candidate in candidates)
-        return
-    processes = joblib.Parallel(
-        n_jobs=jobs, return_as="generator", backend="loky", initializer=_end_with, initargs=(os.getpid(),)
-    )
-    yield from processes(joblib.delayed(evaluate)(candidate, split, conditions) for candidate in candidates)
+class Evaluators(AbstractContextManager["Evaluators"]):
+    """`jobs` processes that evaluate candidates; with one job it is this process.
+
+    They start at the beginning of the block, because importing the libraries takes each of them seconds.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._starting: Generator[None] = (_ for _ in ())
+
+    def __enter__(self) -> Self:
+        if self._jobs > 1:
+            # The processes inherit that Ctrl-C is ignored; this process reacts to it and stops them.
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            try:
+                self._starting = self._run(joblib.delayed(_import_libraries)() for _ in range(self._jobs))
+            finally:
+                signal.signal(signal.SIGINT, before)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with warnings.catch_warnings():
+            # joblib warns that processes have not started yet, as after an error.
+            warnings.simplefilter("ignore", UserWarning)
+            self._starting.close()
+
+    def evaluate_all(
+        self, candidates: Sequence[Candidate], split: Split, conditions: Conditions
+    ) -> Iterator[Evaluation]:
+        """Evaluate the candidates and yield the results in order, each as soon as it is ready."""
+        if self._jobs == 1:
+            yield from (evaluate(candidate, split, conditions) for candidate in candidates)
+            return
+        list(self._starting)
+        yield from self._run(joblib.delayed(evaluate)(candidate, split, conditions) for candidate in candidates)
+
+    def _run(self, tasks: Iterable[Any]) -> Generator[Any]:
+        # joblib keeps the processes for the next call with the same arguments.
+        parallel = joblib.Parallel(
+            n_jobs=self._jobs, return_as="generator", backend="loky", initializer=_end_with, initargs=(os.getpid(),)
+        )
+        results: Generator[Any] = parallel(tasks)
+        return results
+
+
+def _import_libraries() -> None:
+    """Import this module, which happens when the function is looked up, and the library of most candidates."""
+    import_module("lightgbm")
 
 
 def _end_with(parent: int) -> None:
@@ -108,11 +148,13 @@ def _evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Eva
     threshold = choose_threshold(outcomes, probabilities, conditions.wrong_approval_cost)
 
     unfitted = build_estimator(candidate, split.form, conditions.seed, unseen.rounds)
-    estimator = BoundedClassifier(calibrated(unfitted, calibration, splitter))
-    decider = FixedThresholdClassifier(estimator, threshold=threshold, pos_label=1, response_method="predict_proba")
+    bounded = BoundedClassifier(unfitted)
+    decider = FixedThresholdClassifier(bounded, threshold=threshold, pos_label=1, response_method="predict_proba")
     pipeline = _pipeline(candidate, split.form, decider)
     started = perf_counter()
     pipeline.fit(split.train_applications, split.train_outcomes)
+    bounded = pipeline["estimator"].estimator_
+    bounded.estimator_ = calibrated(bounded.estimator_, calibration, unseen.scores, outcomes)
     fit_seconds = perf_counter() - started
 
     holdout = pipeline.predict_proba(split.holdout_applications)[:, 1]

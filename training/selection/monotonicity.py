@@ -11,7 +11,7 @@ from loan_api.scoring.columns import Columns, row_count
 
 # Less than this is rounding.
 TOLERANCE = 1e-9
-_MOST_APPLICATIONS = 1000
+_MOST_APPLICATIONS = 300
 _STEPS = 40
 _SEED = 20240313
 
@@ -23,7 +23,7 @@ def violations(
 ) -> dict[str, float]:
     """Return the largest move of the probability against the declared effect, by feature; empty if there is none.
 
-    Up to 1,000 of the n applications are scored with the feature moved over its whole range, all else equal; derived
+    Up to 300 of the n applications are scored with the feature moved over its whole range, all else equal; derived
     features follow. `edges` are the edges of each number's bins.
     """
     constrained = [number for number in form.numbers if number.effect is not None]

@@ -108,7 +108,7 @@ def record_comparison(evaluations: Sequence[Evaluation], choice: Choice) -> None
 
 
 def record_candidate(split: Split, evaluation: Evaluation, role: Role, data: PandasDataset) -> str:
-    """Record a child run for one candidate and return its id. Only the winner and the baseline get plots."""
+    """Record a child run for one candidate and return its id. Only the winner gets plots."""
     metrics = evaluation.metrics
     description = (
         f"F1 {metrics['cv_f1_mean']:.4f} ± {metrics['cv_f1_std']:.4f} and Brier score {metrics['cv_brier_mean']:.4f} in"
@@ -130,7 +130,7 @@ def record_candidate(split: Split, evaluation: Evaluation, role: Role, data: Pan
         mlflow.log_input(data, context="training")
         with TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            if role != "candidate":
+            if role == "winner":
                 (folder / "plots").mkdir()
                 plots = draw_plots(split, evaluation.out_of_fold, evaluation.holdout, evaluation.threshold)
                 for file_name, png in plots.items():
