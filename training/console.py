@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from loan_api.scoring.promotions import Event
 from training.registry.gate import Verdict
-from training.registry.history import Event
 from training.selection.evaluation import Evaluation
 from training.tracking.comparison import Change, RunComparison
 

@@ -6,7 +6,7 @@ one if they differ. The source knows MLflow; this module does not.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from loan_api.errors import ModelUnavailableError, NoModelError
 from loan_api.scoring.package import ModelVersion
+from loan_api.scoring.promotions import Event
 from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.decision_log import Decider
@@ -63,6 +64,9 @@ class ModelSource(Protocol):
 
     def last_good(self) -> ModelVersion | None:
         """Return the version that any process last loaded successfully."""
+
+    def history(self) -> Sequence[Event]:
+        """Return the changes of Production, oldest first. Never blocks."""
 
     def files_of(self, version: ModelVersion) -> object:
         """Return a value that changes whenever the files of that version change."""
@@ -146,6 +150,11 @@ class ModelRegistry:
     def problem(self) -> str | None:
         """Return why the desired version is not served, as of the last refresh; None if it is."""
         return self._problem
+
+    @property
+    def history(self) -> Sequence[Event]:
+        """Return the changes of Production, oldest first, as far as they are known without asking the registry."""
+        return self._source.history()
 
     def refresh(self) -> None:
         """Read the desired version and load it if another one is served."""

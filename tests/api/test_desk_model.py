@@ -1,5 +1,6 @@
 """The desk's page about the served model."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from loan_api.credit.features import describe
 from loan_api.credit.policy import read_policy
 from loan_api.credit.reliability import Reliability
 from loan_api.scoring.package import REFERENCE_FOLDER, GoldenRows, ReferencePackage
+from loan_api.scoring.promotions import Event
 from loan_api.services.decision_log import LogState
 from loan_api.settings import PROJECT_ROOT
 from tests.api.conftest import MakeClient
 from tests.support.applications import application
 from tests.support.desk import signed_in
-from tests.support.fakes import FakeKeySource, FakeLog, FakeModelSource, FakePolicySource, api_key, reference
+from tests.support.fakes import NOW, FakeKeySource, FakeLog, FakeModelSource, FakePolicySource, api_key, reference
 from tests.support.forms import SHIPPED
 
 PATH = "/desk/model"
@@ -97,6 +99,16 @@ def test_the_policy_in_force_is_shown(make_client: MakeClient) -> None:
     for rule in policy.rules:
         assert rule.code in page.text
         assert rule.when.source in page.text
+
+
+def test_the_versions_in_production_are_listed_latest_first(make_client: MakeClient) -> None:
+    events = [
+        Event(NOW, "promote", "1", "0.9.0", "<jane>", done=True),
+        Event(NOW + timedelta(days=1), "rollback", "1", "1.0.0", "joe", done=True),
+    ]
+    page = signed_in(make_client(FakeModelSource(events=events), keys=KEYS), "auditor").open(PATH)
+    assert "14 Mar 2024, 10:30:00 UTC 1.0.0 Now joe Rolled back 13 Mar 2024" in page.text
+    assert "&lt;jane&gt;" in page.html
 
 
 def test_problems_of_the_service_are_named(make_client: MakeClient) -> None:

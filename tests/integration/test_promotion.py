@@ -12,10 +12,11 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from loan_api.scoring.package import artifact_digest
+from loan_api.scoring.promotions import Action
 from tests.support.homes import REFIT, TrainedHome, command, train_quickly
 from training.errors import GateRefusedError, VersionError
 from training.interruption import Interrupts
-from training.registry.history import Action, drop_event, read_events, standing, write_event
+from training.registry.history import drop_event, read_events, standing, write_event
 from training.registry.promotion import previous_version, put_into_production, settle, unsettled
 from training.registry.versions import find_version, production_version, semantic_version
 

@@ -149,6 +149,16 @@ def test_a_new_production_version_is_picked_up(two_versions: TrainedHome) -> Non
     assert registry.problem is None
 
 
+def test_the_changes_of_production_are_known_without_asking_the_registry(two_versions: TrainedHome) -> None:
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    before = [(event.action, event.semantic_version) for event in registry.history]
+    assert before[-1] == ("rollback", "1.0.0")
+    registry.refresh()
+    shutil.rmtree(two_versions.settings.home.artifacts)
+    after = [(event.action, event.semantic_version) for event in registry.history]
+    assert after == [*before, ("promote", "1.0.1")]
+
+
 def test_a_rollback_needs_no_files_from_the_registry(two_versions: TrainedHome) -> None:
     registry = serve_the_first_then_promote_the_second(two_versions)
     registry.refresh()

@@ -18,6 +18,7 @@ from loan_api.formats.applications import ApplicationCodec
 from loan_api.scoring.columns import Application, Columns
 from loan_api.scoring.package import GoldenRows, ModelFacts, ModelVersion, ReferencePackage
 from loan_api.scoring.profiles import ReferenceProfiles
+from loan_api.scoring.promotions import Event
 from loan_api.scoring.scorer import Scorer
 from loan_api.scoring.watched import WatchedDistribution
 from loan_api.services.access import ApiKey, Scope, digest_of
@@ -226,6 +227,7 @@ class FakeModelSource:
     good: str | None = None
     why_not_compiled: str | None = None
     artifact: Path = Path("artifact")
+    events: Sequence[Event] = ()
     loads: list[str] = field(default_factory=list)
     polls: int = 0
     files: int = 0
@@ -240,6 +242,9 @@ class FakeModelSource:
 
     def last_good(self) -> ModelVersion | None:
         return None if self.good is None else self._version(self.good)
+
+    def history(self) -> Sequence[Event]:
+        return self.events
 
     def files_of(self, version: ModelVersion) -> object:
         return self.files

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from training.registry.history import Action, Event, standing, was_taken_out
+from loan_api.scoring.promotions import Action, Event
+from training.registry.history import standing, was_taken_out
 
 START = datetime(2024, 3, 13, tzinfo=UTC)
 P: Action = "promote"

@@ -5,38 +5,16 @@ after it, so that an interrupted change can be recognised and completed or undon
 """
 
 import getpass
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from loan_api.scoring.promotions import Action, Event, events_of
 from training.registry.versions import semantic_version
-
-_PREFIX = "production/"
-
-Action = Literal["promote", "rollback", "found"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """A version entered Production at `at` (UTC). `found` marks a change made elsewhere and noticed later."""
-
-    at: datetime
-    action: Action
-    version: str
-    semantic_version: str
-    by: str
-    done: bool = False
-
-    @property
-    def key(self) -> str:
-        """Return the name of the event's tag. Names sort chronologically."""
-        return f"{_PREFIX}{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
 
 
 def new_event(action: Action, version: ModelVersion, previous: Sequence[Event], at: datetime | None = None) -> Event:
@@ -62,14 +40,12 @@ def read_events(client: MlflowClient, name: str) -> list[Event]:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return []
-    events = [_parse(value) for key, value in tags.items() if key.startswith(_PREFIX)]
-    return sorted((event for event in events if event is not None), key=lambda event: event.at)
+    return events_of(tags)
 
 
 def write_event(client: MlflowClient, name: str, event: Event) -> None:
     """Store the event, replacing its earlier state."""
-    content = json.dumps(asdict(event) | {"at": event.at.isoformat()})
-    client.set_registered_model_tag(name, event.key, content)
+    client.set_registered_model_tag(name, event.key, event.tag)
 
 
 def mark_done(client: MlflowClient, name: str, event: Event) -> None:
@@ -107,15 +83,6 @@ def was_taken_out(events: Sequence[Event], version: str) -> bool:
             taken_out = False
         previous = event.version
     return taken_out
-
-
-def _parse(tag: str) -> Event | None:
-    """Return None for a tag that was edited beyond recognition: a lost event must not prevent a rollback."""
-    try:
-        event = json.loads(tag)
-        return Event(**event | {"at": datetime.fromisoformat(event["at"])})
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _user() -> str:

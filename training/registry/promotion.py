@@ -14,10 +14,9 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from loan_api.scoring.package import CHAMPION_ALIAS
+from loan_api.scoring.promotions import Action, Event
 from training.errors import VersionError
 from training.registry.history import (
-    Action,
-    Event,
     drop_event,
     mark_done,
     new_event,

@@ -9,7 +9,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,12 @@ import msgspec
 from loan_api.adapters.registry.machine_clock import this_boot
 from loan_api.errors import ModelUnavailableError
 from loan_api.scoring.package import ModelVersion, artifact_digest
+from loan_api.scoring.promotions import Event
 from loan_api.services.model_registry import DesiredVersion
 
 _DESIRED = "desired.json"
 _GOOD = "good.json"
+_HISTORY = "history.json"
 _LOCK = "follower.lock"
 _ARTIFACT = "artifact"
 _STAGING = ".staging-"
@@ -77,6 +79,15 @@ class ModelCache:
     def write_desired(self, desired: DesiredVersion) -> None:
         """Publish the desired version to the workers."""
         self._write(_DESIRED, _Published(this_boot(), desired))
+
+    def read_history(self) -> Sequence[Event]:
+        """Return the changes of Production that the follower last saw, oldest first."""
+        history = self._read(_HISTORY, list[Event])
+        return history if isinstance(history, list) else ()
+
+    def write_history(self, history: Sequence[Event]) -> None:
+        """Publish the changes of Production to the workers."""
+        self._write(_HISTORY, list(history))
 
     def read_good(self) -> ModelVersion | None:
         """Return the version that a worker last loaded successfully."""

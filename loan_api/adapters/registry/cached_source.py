@@ -1,6 +1,6 @@
 """The model source of a worker: the local cache, kept current by a follower process that the worker starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from loan_api.adapters.registry.pipelines import load_pipeline
 from loan_api.credit.form import Form
 from loan_api.scoring.loading import load_scorer
 from loan_api.scoring.package import ModelVersion
+from loan_api.scoring.promotions import Event
 from loan_api.services.model_registry import DesiredVersion, ServedModel
 
 # How long a new worker waits for the first poll of the registry before it relies on the cache alone.
@@ -65,6 +66,10 @@ class CachedModelSource:
     def last_good(self) -> ModelVersion | None:
         """Return the version that a worker last loaded successfully."""
         return self._cache.read_good()
+
+    def history(self) -> Sequence[Event]:
+        """Return the changes of Production, oldest first, as of the follower's last look."""
+        return self._cache.read_history()
 
     def files_of(self, version: ModelVersion) -> object:
         """Return a value that changes when the files of that version are fetched or removed."""

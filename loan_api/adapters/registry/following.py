@@ -22,6 +22,8 @@ class Follower:
         self._models = models
         self._cache = cache
         self._desired = DesiredVersion(version=None, problem=None, polled_at=0.0)
+        # The version when the history was last read: it changes with Production only.
+        self._history_of: str | None = None
 
     def poll(self) -> None:
         """Poll once. If the registry cannot be read or the version not fetched, only the problem changes."""
@@ -78,7 +80,19 @@ class Follower:
         except ModelUnavailableError as error:
             raise ModelUnavailableError(f"version {entry.version} of {entry.name} was rejected: {error}") from error
         self._cache.prune(in_use=version.key)
+        self._publish_history(version)
         return version
+
+    def _publish_history(self, version: ModelVersion) -> None:
+        if version.key == self._history_of:
+            return
+        try:
+            self._cache.write_history(self._models.history())
+        except (ModelUnavailableError, OSError) as error:
+            # Nothing depends on it; the next poll tries again.
+            _log.warning("history not published", extra={"error": type(error).__name__})
+        else:
+            self._history_of = version.key
 
     def _fetched(self, entry: RegistryEntry) -> ModelVersion:
         digest = self._models.digest_of(entry)

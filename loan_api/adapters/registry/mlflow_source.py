@@ -18,6 +18,7 @@ from mlflow.models import Model
 from loan_api.errors import ModelUnavailableError
 from loan_api.home import sqlite_path
 from loan_api.scoring.package import TAG_ARTIFACT_DIGEST, TAG_SEMANTIC_VERSION, ModelFacts, ModelVersion
+from loan_api.scoring.promotions import Event, events_of
 
 
 class MlflowModels:
@@ -74,6 +75,13 @@ class MlflowModels:
         if not named:
             raise ModelUnavailableError(f"there is no version {semantic_version} of {self._name}")
         return self.find_registered(str(max(named)))
+
+    def history(self) -> list[Event]:
+        """Return the changes of Production, oldest first. Raises ModelUnavailableError."""
+        try:
+            return events_of(self._client.get_registered_model(self._name).tags)
+        except Exception as error:
+            raise ModelUnavailableError(f"the model registry cannot be read ({type(error).__name__})") from error
 
     def digest_of(self, entry: RegistryEntry) -> str:
         """Return the registered digest of the version's files. Raises ModelUnavailableError if it has none."""

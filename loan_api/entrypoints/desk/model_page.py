@@ -71,6 +71,7 @@ def add_model(
             drift=report,
             drifts=[report.score, *sorted(report.features, key=lambda each: -each.psi)] if report else [],
             labels=labels,
+            history=list(reversed(registry.history)),
         )
 
 
