@@ -1,7 +1,6 @@
 """The generated clients: they type-check, and their documented examples run against a service."""
 
 import json
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,10 @@ import pytest
 
 from loan_api.settings import PROJECT_ROOT
 from tests.support.service import ClosedService
+from tests.support.typed_programs import Program, checked_python, checked_typescript, examples
 from tools.clients.__main__ import generate
 from tools.clients.document import api_document, for_generators
 from tools.clients.programs import ProgramFailedError, run
-from tools.clients.typescript_package import COMPILER, NODE
 
 GUIDE = PROJECT_ROOT / "docs" / "clients.md"
 OUTPUT_OF_THE_GUIDE = """\
@@ -22,26 +21,18 @@ batch: 2 rows, 1 approved
 refused: 422 urn:loan-api:problem:invalid-request
 - /instances/1/loan_term Must be a whole number from 1 to 50.
 - /instances/1/cibil_score Must be a whole number from 300 to 900.
-table: 1.0.0 row_id,prediction,probability
+table: 1.0.0 row_id,prediction,probability,decision,rule
 found: 778 0
 outcome: GOOD
 """
-TYPESCRIPT = {
-    "strict": True,
-    "module": "nodenext",
-    "target": "es2022",
-    "lib": ["es2022", "dom"],
-    "types": [],
-    "noEmit": True,
-}
 
 
 @dataclass(frozen=True)
 class Programs:
     """The type-checked examples of the guide and of the package's README in one language."""
 
-    guide: list[str | Path]
-    readme: list[str | Path]
+    guide: Program
+    readme: Program
 
 
 @pytest.fixture(scope="module")
@@ -54,32 +45,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(folder: Path) -> Programs:
-    package, guide, readme = folder / "python", folder / "guide.py", folder / "readme.py"
-    guide.write_text(examples(GUIDE, "python"), encoding="utf-8")
-    readme.write_text(examples(package / "README.md", "python"), encoding="utf-8")
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--explicit-package-bases"]
-    checked = [package / "loan_api_client", guide, readme]
-    run([*mypy, "--cache-dir", folder / "mypy", *checked], folder, {"MYPYPATH": str(package)})
-    return Programs([sys.executable, guide], [sys.executable, readme])
+    return Programs(*checked_python(folder, texts_of(folder, "python")))
 
 
 @pytest.fixture(scope="module")
 def typescript(folder: Path) -> Programs:
-    package, guide, readme = folder / "typescript", folder / "callers" / "guide.ts", folder / "callers" / "readme.ts"
-    modules = guide.parent / "node_modules"
-    modules.mkdir(parents=True)
-    (modules / "loan_api_client").symlink_to(package)
-    (guide.parent / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    (guide.parent / "tsconfig.json").write_text(json.dumps({"compilerOptions": TYPESCRIPT}), encoding="utf-8")
-    guide.write_text(examples(GUIDE, "typescript"), encoding="utf-8")
-    readme.write_text(examples(package / "README.md", "typescript"), encoding="utf-8")
-    run([NODE, folder / "generator" / COMPILER, "-p", guide.parent], folder)
-    return Programs([NODE, guide], [NODE, readme])
+    return Programs(*checked_typescript(folder, texts_of(folder, "typescript")))
 
 
-def examples(document: Path, language: str) -> str:
-    """Return the program formed by a document's examples in one language."""
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL))
+def texts_of(folder: Path, language: str) -> dict[str, str]:
+    documents = {"guide": GUIDE, "readme": folder / language / "README.md"}
+    return {name: examples(document.read_text(encoding="utf-8"), language) for name, document in documents.items()}
 
 
 @pytest.mark.parametrize("language", ["python", "typescript"])

@@ -6,7 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from openapi_python_client.strings import PythonIdentifier
+
 from tools.clients.document import save, without_optional_security
+from tools.clients.example import fill_in_example
 from tools.clients.programs import run
 
 _CONFIGURATION = Path(__file__).parent / "python"
@@ -28,4 +31,10 @@ def generate_python(document: dict[str, Any], package: Path) -> Path:
             ],
             package.parent,
         )
+    fill_in_example(
+        package / "README.md",
+        document,
+        lambda name, value: f"{PythonIdentifier(name, prefix='field_')}={value},",
+        closing="\n",
+    )
     return package

