@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Some tests import onnxruntime without the module that sets this variable.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Tests run in parallel already. On tiny matrices, threads that wait for each other make BLAS a hundred times slower.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
 
 
 # The longest file comes first and creates the shared homes, while other processes run tests that need none. Slow tests

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from loan_api.credit.bounds import BoundedClassifier, laplace_bound
 from loan_api.credit.decision import DEFAULT_THRESHOLD
@@ -133,7 +134,8 @@ def _end_with(parent: int) -> None:
 
 def evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Evaluation:
     """Cross-validate the candidate on the training part, fit it there, and measure it on the holdout."""
-    with warnings.catch_warnings():
+    # Candidates are evaluated in parallel. On tiny matrices, threads that wait for each other make BLAS much slower.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # Poor convergence shows in the metrics; the warning would break the progress bar.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return _evaluate(candidate, split, conditions)
