@@ -106,7 +106,8 @@ def test_a_program_that_fails_is_quoted(tmp_path: Path) -> None:
         run([sys.executable, "-c", "raise SystemExit('this is why')"], tmp_path)
 
 
-def test_the_lock_of_the_generator_names_no_registry() -> None:
-    lock = (PROJECT_ROOT / "tools" / "clients" / "typescript" / "package-lock.json").read_text(encoding="utf-8")
+@pytest.mark.parametrize("folder", ["tools/clients/typescript", "tests/support/axe"])
+def test_a_lock_of_npm_names_no_registry(folder: str) -> None:
+    lock = (PROJECT_ROOT / folder / "package-lock.json").read_text(encoding="utf-8")
     assert '"integrity"' in lock
     assert '"resolved"' not in lock

@@ -1,70 +1,22 @@
 """Swagger UI of a running service, in a real browser."""
 
 import json
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import requests
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.support.prefix_proxy import PREFIX, prefix_proxy
-from tests.support.service import Service, free_port
-from tests.support.waiting import wait_until
-from tools.screenshots.browser import MISSING, chromium, started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = chromium()
-    if executable is None:
-        pytest.skip(MISSING)
-    with started(executable) as browser:
-        yield browser
-
-
-class Visit:
-    """A visit to a page, with the requests that it made and the errors that it reported."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.requested: set[str] = set()
-        self.errors: list[str] = []
-        page.on("request", lambda request: self.requested.add(request.url))
-        page.on("requestfailed", lambda request: self.errors.append(f"{request.url}: {request.failure}"))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda message: self._note(message.type, message.text))
-        page.goto(url)
-
-    def _note(self, kind: str, text: str) -> None:
-        # This includes violations of the content security policy.
-        if kind in ("error", "warning"):
-            self.errors.append(text)
+from tests.e2e.conftest import Proxied
+from tests.support.browsing import Visit
+from tests.support.prefix_proxy import PREFIX
+from tests.support.service import Service
 
 
 @pytest.fixture
 def visit(browser: Browser, service: Service) -> Iterator[Visit]:
     with browser.new_context() as context:
         yield Visit(context.new_page(), service.url("/docs"))
-
-
-@pytest.fixture
-def proxy(service: Service, tmp_path: Path) -> Iterator[str]:
-    """Provide the address of the service behind nginx with a path prefix."""
-    if shutil.which("nginx", path="/usr/sbin") is None:
-        pytest.skip("nginx is missing: apt-get install nginx-light")
-
-    def is_up() -> bool:
-        try:
-            return requests.get(f"{address}/health/live", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
-    with prefix_proxy(tmp_path, free_port(), service.url("")) as address:
-        wait_until(is_up, "nginx to answer", 30)
-        yield address
 
 
 def try_out_predict(visit: Visit) -> None:
@@ -87,7 +39,10 @@ def test_predict_can_be_tried_out_and_nothing_comes_from_other_origins(visit: Vi
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])
-def test_predict_can_be_tried_out_behind_a_path_prefix(browser: Browser, proxy: str, path: str) -> None:
+def test_predict_can_be_tried_out_behind_a_path_prefix(
+    browser: Browser, service: Service, proxied: Proxied, path: str
+) -> None:
+    proxy = proxied(service)
     with browser.new_context() as context:
         visit = Visit(context.new_page(), f"{proxy}{path}")
         try_out_predict(visit)

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools.clients.npm import NODE
 from tools.clients.programs import run
-from tools.clients.typescript_package import COMPILER, NODE
+from tools.clients.typescript_package import COMPILER
 
 _TYPESCRIPT = {
     "strict": True,

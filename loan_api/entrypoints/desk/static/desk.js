@@ -9,7 +9,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
 // After a submission, readers and keyboard users start at the outcome.
 const outcome = document.querySelector("#wrong, #result[tabindex]");
 if (outcome) {
-  outcome.tabIndex = -1;
+  if (!outcome.hasAttribute("tabindex")) outcome.tabIndex = -1;
   outcome.focus({ preventScroll: window.innerWidth > 900 });
 }
 
