@@ -201,7 +201,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     adapters = adapters or real_adapters(settings, codec, handover or Handover.create(form.text), observers.recording)
 
     registry = ModelRegistry(adapters.models, observers.reloads, adapters.now)
-    policies = PolicyService(adapters.policies, observers.predictions)
+    policies = PolicyService(adapters.policies, adapters.log, observers.predictions, adapters.now, adapters.new_id)
     predictions = PredictionService(
         registry,
         policies,
@@ -259,8 +259,9 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
 
     observers.http.expect(foreseeable_answers(app, document))
     registry.refresh()
-    policies.current()
+    policies.announce()
     adapters.log.start()
     adapters.batches.start()
     adapters.run_forever(partial(registry.watch, _LOOK_EVERY_SECONDS))
+    adapters.run_forever(partial(policies.watch, _LOOK_EVERY_SECONDS))
     return app

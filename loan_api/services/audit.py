@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, Self
 
+from loan_api.credit.decision import Decision, Verdict
 from loan_api.errors import NotYetStoredError, UnknownDecisionError, UnknownDecisionsError
 from loan_api.scoring.columns import Application
 from loan_api.services.decision_log import Decider, DecisionLog
@@ -49,8 +50,16 @@ class ReportedOutcome:
 
 
 @dataclass(frozen=True)
+class DecidingPolicy:
+    """The policy under which a decision was made; the version is None if its activation is not recorded."""
+
+    digest: str
+    version: str | None
+
+
+@dataclass(frozen=True)
 class RecordedDecision:
-    """One decision as it was recorded, and its latest outcome, if any."""
+    """One decision as it was recorded, and its latest outcome, if any. Without a policy, the threshold decided."""
 
     decision_id: str
     endpoint: Endpoint
@@ -61,6 +70,8 @@ class RecordedDecision:
     probability: float
     prediction: int
     outcome: int | None
+    verdict: Verdict
+    policy: DecidingPolicy | None
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class FoundDecision:
 
 @dataclass(frozen=True)
 class RecordedBatch:
-    """A batch as a whole."""
+    """A batch as a whole. `approved` counts predictions, `referred` and `declined` decisions."""
 
     batch_id: str
     request_id: str
@@ -81,6 +92,9 @@ class RecordedBatch:
     decider: Decider
     rows: int
     approved: int
+    referred: int
+    declined: int
+    policy: DecidingPolicy | None
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,7 @@ class Search:
     endpoint: Endpoint | None = None
     outcome: OutcomeFilter | None = None
     request_id: str | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)

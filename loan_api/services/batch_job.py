@@ -6,14 +6,13 @@ from time import perf_counter
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from loan_api.credit.bins import SCORE_BINS
-from loan_api.credit.decision import DECISIONS, Decision, decisions_of
+from loan_api.credit.decision import DECISIONS, DECLINE, REFER, Decision, decisions_of
 from loan_api.credit.policy import parsed_policy
 from loan_api.errors import ClientGoneError
 from loan_api.formats.applications import ApplicationCodec
-from loan_api.formats.batch_content import pack
+from loan_api.formats.batch_content import PolicyColumns, pack
 from loan_api.formats.codecs import format_of
 from loan_api.formats.decided import DecidedBatch
 from loan_api.formats.timestamps import utc_text
@@ -86,10 +85,9 @@ def run_batch(
     predictions = (probabilities >= job.decider.threshold).astype(np.int8)
     policy = None if job.policy is None else parsed_policy(job.policy, codec.form)
     if policy is None:
-        decisions, rules = decisions_of(predictions), np.full(rows, -1, np.int8)
+        decided = PolicyColumns(decisions_of(predictions), np.full(rows, -1, np.int8), ())
     else:
-        decisions, rules = policy.decide_columns(applications, probabilities)
-    codes = policy.codes if policy else ()
+        decided = PolicyColumns(*policy.decide_columns(applications, probabilities), policy.codes)
     seconds = perf_counter() - started
     up_to = [np.count_nonzero(probabilities <= bound) for bound in PROBABILITY_BOUNDS]
     summary = BatchSummary(
@@ -99,7 +97,7 @@ def run_batch(
         probability_counts=tuple(np.diff(up_to, prepend=0).tolist()),
         watched=tuple(watched.counts(applications, probabilities, predictions).tolist()),
         seconds=seconds,
-        decisions=_counts(decisions, rules, codes),
+        decisions=_counts(decided),
     )
     record(
         BatchRecord(
@@ -109,28 +107,27 @@ def run_batch(
             decider=job.decider,
             rows=rows,
             approved=summary.approved,
-            content=pack(codec.form, applications, probabilities, predictions),
+            content=pack(codec.form, applications, probabilities, predictions, decided if policy else None),
+            referred=int(np.count_nonzero(decided.decisions == REFER)),
+            declined=int(np.count_nonzero(decided.decisions == DECLINE)),
+            policy=policy.digest if policy else None,
         )
     )
-    decided = DecidedBatch(
+    answer = DecidedBatch(
         predictions,
         probabilities,
         job.decider.semantic_version,
         utc_text(job.decided_at),
         f"{seconds:.3f}s",
         job.batch_id,
-        decisions,
-        rules,
-        codes,
+        *decided,
         policy.version if policy else None,
     )
-    return summary, format_of(job.answers).encode(decided)
+    return summary, format_of(job.answers).encode(answer)
 
 
-def _counts(
-    decisions: NDArray[np.int8], rules: NDArray[np.int8], codes: tuple[str, ...]
-) -> tuple[tuple[Decision, str | None, int], ...]:
-    places = (rules.astype(np.intp) + 1) * len(DECISIONS) + decisions
-    names = [(decision, code) for code in (None, *codes) for decision in DECISIONS]
+def _counts(decided: PolicyColumns) -> tuple[tuple[Decision, str | None, int], ...]:
+    places = (decided.rules.astype(np.intp) + 1) * len(DECISIONS) + decided.decisions
+    names = [(decision, code) for code in (None, *decided.codes) for decision in DECISIONS]
     counts = np.bincount(places, minlength=len(names)).tolist()
     return tuple((*name, count) for name, count in zip(names, counts, strict=True) if count)

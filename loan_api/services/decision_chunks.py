@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loan_api.scoring.columns import Columns
-from loan_api.services.audit import Endpoint
+from loan_api.services.audit import DecidingPolicy, Endpoint
 from loan_api.services.decision_log import Decider
 
 
 @dataclass(frozen=True)
 class DecisionChunk:
-    """n decisions by one model version at one endpoint: single decisions, or one batch."""
+    """n decisions by one model version and one policy at one endpoint: single decisions, or one batch.
+
+    `decisions` are positions in `DECISIONS`, `rules` the codes of the policy's rules.
+    """
 
     decider: Decider
     endpoint: Endpoint
@@ -26,6 +29,9 @@ class DecisionChunk:
     probabilities: NDArray[np.float64]
     predictions: NDArray[np.int8]
     outcomes: Sequence[int | None]
+    decisions: NDArray[np.int8]
+    rules: Sequence[str | None]
+    policy: DecidingPolicy | None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -47,4 +53,7 @@ class DecisionChunk:
             self.probabilities[places],
             self.predictions[places],
             [self.outcomes[row] for row in rows],
+            self.decisions[places],
+            [self.rules[row] for row in rows],
+            self.policy,
         )

@@ -5,6 +5,8 @@ from typing import Any, Literal, Protocol, Self
 
 import msgspec
 
+from loan_api.credit.decision import Decision
+
 
 class Decider(msgspec.Struct, frozen=True, array_like=True):
     """The identity of the model version that decided, and its threshold.
@@ -47,6 +49,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True):
     features: bytes
     probability: float
     prediction: int
+    # The policy's decision, the rule's code and the policy's digest. Records of earlier versions lack them.
+    decision: Decision | None = None
+    rule: str | None = None
+    policy: str | None = None
 
 
 class BatchRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -59,9 +65,26 @@ class BatchRecord(msgspec.Struct, frozen=True, array_like=True):
     rows: int
     approved: int
     content: bytes
+    # Numbers of referred and declined applications, and the policy's digest, as above.
+    referred: int | None = None
+    declined: int | None = None
+    policy: str | None = None
 
 
-Record = DecisionRecord | BatchRecord
+class PolicyActivation(msgspec.Struct, frozen=True, array_like=True):
+    """The beginning of a policy's decisions, recorded before the first of them.
+
+    Without digest, version and text, it is the end of the previous policy. Ids are in order of time.
+    """
+
+    id: str
+    activated_at: datetime
+    digest: str | None = None
+    version: str | None = None
+    text: str | None = None
+
+
+Record = DecisionRecord | BatchRecord | PolicyActivation
 Where = Literal["database", "journal", "nowhere"]
 
 

@@ -162,7 +162,7 @@ class PredictionService:
         `explain` raises.
         """
         model = self._served()
-        policy = self._policies.current()
+        policy = self._policy()
         started = perf_counter()
         try:
             probability = model.scorer.probability(application)
@@ -182,7 +182,17 @@ class PredictionService:
         decided_at = self._now()
         decision_id = self._new_id(decided_at)
         features = _features_json(application)
-        record = DecisionRecord(decision_id, request_id, decided_at, decider, features, probability, prediction)
+        record = DecisionRecord(
+            decision_id,
+            request_id,
+            decided_at,
+            decider,
+            features,
+            probability,
+            prediction,
+            *verdict,
+            policy.digest if policy else None,
+        )
         try:
             self._log.record(record)
         except NotRecordedError:
@@ -221,7 +231,7 @@ class PredictionService:
         Raises NoModelError if no model is served, or any exception of `run_batch`.
         """
         model = self._served()
-        policy = self._policies.current()
+        policy = self._policy()
         decided_at = self._now()
         job = BatchJob(
             artifact=str(model.artifact),
@@ -258,6 +268,13 @@ class PredictionService:
     def note_saturation(self) -> None:
         """Record that a request was refused because of overload."""
         self._observer.failed("saturated")
+
+    def _policy(self) -> Policy | None:
+        try:
+            return self._policies.current()
+        except NotRecordedError:
+            self._observer.failed("not_recorded")
+            raise
 
     def _served(self) -> ServedModel:
         try:

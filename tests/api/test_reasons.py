@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from loan_api.credit.decision import verdict_of
 from loan_api.credit.policy import parse_policy
 from loan_api.errors import ReasonsUnavailableError, SaturatedError
 from loan_api.services.audit import DecisionName, FoundDecision, RecordedBatch, RecordedDecision
@@ -37,7 +38,17 @@ def recorded(registry_version: str = "1", **changes: Any) -> OneDecision:
     probability = (sent["cibil_score"] - 300) / 600
     decider = Decider("loan_approval_model", registry_version, "1.0.0", 0.5)
     decision = RecordedDecision(
-        ID, "single", "request-1", NOW, decider, sent, probability, int(probability >= 0.5), None
+        decision_id=ID,
+        endpoint="single",
+        request_id="request-1",
+        decided_at=NOW,
+        decider=decider,
+        features=sent,
+        probability=probability,
+        prediction=int(probability >= 0.5),
+        outcome=None,
+        verdict=verdict_of(int(probability >= 0.5)),
+        policy=None,
     )
     return OneDecision(FoundDecision(decision, ()))
 
@@ -197,7 +208,7 @@ def test_a_row_of_a_batch_is_explained(make_client: MakeClient) -> None:
 
 @pytest.mark.parametrize("what", ["reasons", "what-if"])
 def test_unknown_decisions_and_whole_batches_are_not_found(make_client: MakeClient, what: str) -> None:
-    batch = RecordedBatch(ID, "request-1", NOW, Decider("loan_approval_model", "1", "1.0.0", 0.5), 2, 1)
+    batch = RecordedBatch(ID, "request-1", NOW, Decider("loan_approval_model", "1", "1.0.0", 0.5), 2, 1, 0, 1, None)
     for archive in (OneDecision(), OneDecision(batch)):
         body = get(auditor(make_client, archive), what, status=404)
         assert body["type"] == "urn:loan-api:problem:unknown-decision"

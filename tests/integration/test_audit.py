@@ -12,12 +12,14 @@ from sqlalchemy import text, update
 from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.database import open_engine
 from loan_api.adapters.storage.tables import batches
+from loan_api.credit.policy import parse_policy, read_policy
 from loan_api.services.decision_log import LogState
 from loan_api.settings import read_settings
 from tests.support.applications import application
 from tests.support.fakes import FakeKeySource, FakeLog, api_key
 from tests.support.forms import SHIPPED
 from tests.support.ledger import FIRST, SECOND, START, Ledger
+from tests.support.policies import EXAMPLE
 from tests.support.services import NEW_ID, client_of
 
 KEY = {"X-API-Key": "auditor"}
@@ -73,8 +75,48 @@ def test_a_decision_is_found_with_all_that_was_recorded(client: FlaskClient, led
         "probability": 0.1 + 0.2,
         "prediction": 0,
         "outcome": None,
+        "decision": "decline",
+        "rule": None,
+        "policy_version": None,
+        "policy_digest": None,
         "outcomes": [],
     }
+
+
+def test_the_policy_of_a_decision_is_found_with_it(client: FlaskClient, ledger: Ledger) -> None:
+    policy = read_policy(EXAMPLE, SHIPPED)
+    ledger.activate(policy)
+    decision_id = ledger.single(FIRST, 0.9, policy=policy, loan_amount=21_000_000, income_annum=1_000_000)
+    named = {"policy_version": "2026-11", "policy_digest": policy.digest}
+    single = get(client, f"/decisions/{decision_id}")
+    assert single["prediction"] == 1
+    assert single.items() >= {"decision": "decline", "rule": "loan_too_large", **named}.items()
+    batch_id = ledger.batch(0.9, 0.6, 0.1, policy=policy)
+    assert get(client, f"/decisions/{batch_id}").items() >= {"rows": 3, "approved": 2, "referred": 0, **named}.items()
+    # The credit scores begin at 300.
+    rows = [get(client, f"/decisions/{batch_id}:{row}") for row in range(3)]
+    assert {(row["decision"], row["rule"], row["policy_version"]) for row in rows} == {
+        ("decline", "score_too_low", "2026-11")
+    }
+
+
+def test_decisions_are_listed_by_what_the_policy_decided(client: FlaskClient, ledger: Ledger) -> None:
+    """Earlier versions recorded no decision: that of the threshold counts."""
+    lenient = parse_policy('version = "1"\n[bands]\napprove_from = 0.6\nrefer_from = 0.3', SHIPPED)
+    approved, declined = ledger.single(FIRST, 0.9), ledger.single(FIRST, 0.1)
+    old_batch = ledger.batch(0.1, 0.9)
+    ledger.activate(lenient)
+    referred = ledger.single(FIRST, 0.5, policy=lenient)
+    batch_id = ledger.batch(0.5, 0.7, 0.2, 0.4, policy=lenient)
+    ledger.batch(0.9, policy=lenient)
+    for query, expected in {
+        "decision=refer": [f"{batch_id}:0", f"{batch_id}:3", referred],
+        "decision=decline": [f"{batch_id}:2", f"{old_batch}:0", declined],
+        "decision=refer&prediction=0": [f"{batch_id}:3"],
+        "decision=refer&endpoint=single": [referred],
+    }.items():
+        assert listed(client, query) == expected, query
+    assert listed(client, "decision=approve")[1:] == [f"{batch_id}:1", f"{old_batch}:1", approved]
 
 
 def test_a_batch_is_found_as_a_whole_and_row_by_row(client: FlaskClient, ledger: Ledger) -> None:
@@ -180,6 +222,7 @@ def test_decisions_are_listed_by_what_is_asked_for(client: FlaskClient, ledger: 
         ("from=yesterday", "/from"),
         ("to=2024-13-01T00:00:00Z", "/to"),
         ("prediction=2", "/prediction"),
+        ("decision=approved", "/decision"),
         ("endpoint=none", "/endpoint"),
         ("outcome=maybe", "/outcome"),
         ("limit=0", "/limit"),

@@ -150,7 +150,7 @@ def test_the_process_has_a_batch_recorded_before_it_answers(bench: Bench, record
     bench.run(batch_of(ROWS, cibil_score=400), batch_id="id-2")
     record = next(batch for batch in recorder.batches if batch.batch_id == "id-2")
     assert (record.request_id, record.decider, record.rows) == ("request-1", DECIDER, ROWS)
-    applications, probabilities, _ = unpack(SHIPPED, record.content)
+    applications, probabilities, *_ = unpack(SHIPPED, record.content)
     assert applications["cibil_score"].tolist() == [400] * ROWS
     assert len(probabilities) == ROWS
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import structs
 from sqlalchemy import update
 
 from loan_api.adapters.recording.journal import Journal
@@ -23,26 +24,32 @@ from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.database import open_engine
 from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.adapters.storage.reasons_export import ReasonsExport
-from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.adapters.storage.tables import batches, decisions, policies
+from loan_api.credit.policy import Policy, read_policy
 from loan_api.entrypoints.commands import cli
 from loan_api.entrypoints.commands.decisions import months_before
 from loan_api.entrypoints.commands.outcomes import report_in_pieces
 from loan_api.errors import DatabaseBusyError
-from loan_api.formats.batch_content import pack
+from loan_api.formats.batch_content import PolicyColumns, pack
 from loan_api.scoring.columns import columns_of
 from loan_api.services.audit import DecisionName, FoundDecision, NewOutcome, OutcomeReport
 from loan_api.services.decision_id import new_id
-from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, PolicyActivation
 from tests.support.applications import application
 from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
 from tests.support.ledger import SECOND, START, Ledger
+from tests.support.policies import EXAMPLE
 from tools.benchmarks.requests_made import applications
 
 
 def run(ledger: Ledger, *arguments: str | Path, **environ: str) -> Result:
     environ = {"DATABASE_URL": ledger.url, **environ}
     return CliRunner().invoke(cli, [str(argument) for argument in arguments], env=environ)
+
+
+def activation(policy: Policy) -> PolicyActivation:
+    return PolicyActivation(new_id(START), START, policy.digest, policy.version, policy.text)
 
 
 def outcome_of(ledger: Ledger, decision_id: str) -> int | None:
@@ -71,6 +78,26 @@ def test_an_export_has_a_row_for_each_decision(ledger: Ledger, tmp_path: Path) -
     assert [row["decision_id"] for row in rows] == [row["decision_id"] for row in table]
     assert [float(row["probability"]) for row in rows] == [row["probability"] for row in table]
     assert (rows[0]["request_id"], rows[0]["cibil_score"], rows[0]["outcome"]) == ("=one,two", "778", "")
+
+
+def test_an_export_says_what_the_policy_decided(ledger: Ledger, tmp_path: Path) -> None:
+    policy = read_policy(EXAMPLE, SHIPPED)
+    ledger.single(probability=0.9)
+    ledger.activate(policy)
+    ledger.single(probability=0.9, policy=policy, loan_amount=21_000_000, income_annum=1_000_000)
+    ledger.batch(0.9, policy=policy)
+    for name in ("all.csv", "all.parquet"):
+        assert run(ledger, "decisions", "export", tmp_path / name).exit_code == 0
+    rows = pq.read_table(tmp_path / "all.parquet").to_pylist()
+    found = [(row["decision"], row["rule"], row["policy_version"]) for row in rows]
+    assert found == [
+        ("approve", None, None),
+        ("decline", "loan_too_large", "2026-11"),
+        ("decline", "score_too_low", "2026-11"),
+    ]
+    with (tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
+        cells = [(row["decision"], row["rule"], row["policy_version"]) for row in csv.DictReader(file)]
+    assert cells == [tuple(each or "" for each in row) for row in found]
 
 
 def test_an_export_takes_what_is_asked_for_and_is_whole_or_not_there(ledger: Ledger, tmp_path: Path) -> None:
@@ -296,6 +323,7 @@ def test_a_replay_of_nothing_is_not_taken_for_one_without_differences(ledger: Le
 
 
 ROWS, SINGLES, BATCH = 2_500, 500, 1_000
+POLICY = read_policy(EXAMPLE, SHIPPED)
 
 
 @pytest.fixture
@@ -307,21 +335,29 @@ def recorded(ledger: Ledger, twice_trained_home: TrainedHome) -> Ledger:
     decider = Decider(settings.model_name, entry.version, entry.tags["semantic_version"], 0.5)
     scorer, _ = ReplayModels(SHIPPED, settings, None).of(decider)
     rows = applications(SHIPPED, ROWS)
-    singles = []
+    singles: list[DecisionRecord] = []
     for row in rows[:SINGLES]:
         probability = scorer.probability(row)
         features = json.dumps(row).encode()
         prediction = int(probability >= 0.5)
-        singles.append(DecisionRecord(new_id(START), "r", START, decider, features, probability, prediction))
-    whole = []
+        record = DecisionRecord(new_id(START), "r", START, decider, features, probability, prediction)
+        # Half of them are of an earlier version, which knew no policy.
+        if len(singles) >= SINGLES // 2:
+            decision, rule = POLICY.decide(row, probability)
+            record = structs.replace(record, decision=decision, rule=rule, policy=POLICY.digest)
+        singles.append(record)
+    whole: list[BatchRecord] = []
     for start in range(SINGLES, ROWS, BATCH):
         columns = columns_of(SHIPPED, rows[start : start + BATCH])
         probabilities = scorer.probabilities(columns)
         predictions = (probabilities >= 0.5).astype(np.int8)
-        content = pack(SHIPPED, columns, probabilities, predictions)
-        whole.append(BatchRecord(new_id(START), "r", START, decider, BATCH, int(predictions.sum()), content))
+        policy = POLICY if whole else None
+        decided = PolicyColumns(*policy.decide_columns(columns, probabilities), policy.codes) if policy else None
+        content = pack(SHIPPED, columns, probabilities, predictions, decided)
+        batch = BatchRecord(new_id(START), "r", START, decider, BATCH, int(predictions.sum()), content)
+        whole.append(structs.replace(batch, policy=policy and policy.digest))
     writer = DecisionWriter(ledger.url)
-    writer.write(singles, whole)
+    writer.write(singles, whole, [activation(POLICY)])
     writer.close()
     return ledger
 
@@ -336,6 +372,32 @@ class TestReplay:
         assert result.exit_code == 0
         result = run(recorded, "decisions", "replay", "--limit", "100", "--with", "1.0.0", **environ)
         assert result.output.endswith("100 decisions replayed, 0 differences.\n"), result.output
+
+    def test_a_decision_that_is_not_the_policy_s_is_found(
+        self, recorded: Ledger, twice_trained_home: TrainedHome
+    ) -> None:
+        with open_engine(recorded.url).begin() as connection:
+            by_rule = decisions.c.rule == "loan_too_large"
+            victim = connection.scalar(decisions.select().with_only_columns(decisions.c.id).where(by_rule).limit(1))
+            assert victim is not None
+            connection.execute(update(decisions).where(decisions.c.id == victim).values(decision="approve", rule=None))
+        environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
+        result = run(recorded, "decisions", "replay", **environ)
+        first, last = result.output.splitlines()
+        assert first.startswith(f"{victim}  recorded ")
+        assert " approve  replayed " in first
+        assert first.endswith(" decline by loan_too_large")
+        assert last == f"{ROWS} decisions replayed, 1 differences."
+
+    def test_a_policy_whose_text_is_not_recorded_is_named(
+        self, recorded: Ledger, twice_trained_home: TrainedHome
+    ) -> None:
+        with open_engine(recorded.url).begin() as connection:
+            connection.execute(policies.delete())
+        environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
+        result = run(recorded, "decisions", "replay", **environ)
+        assert result.exit_code == 0
+        assert f"Warning: the policy {POLICY.digest} does not suit the form" in result.output
 
     def test_another_model_under_the_recorded_version_is_not_taken_for_it(
         self, recorded: Ledger, twice_trained_home: TrainedHome

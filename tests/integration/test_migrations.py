@@ -15,13 +15,16 @@ from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import Connection, inspect, text
 
+from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.database import REVISION, open_engine
 from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.adapters.storage.migration import NewerDatabaseError, migration_config, upgrade_database
 from loan_api.adapters.storage.tables import metadata
 from loan_api.entrypoints.commands import cli
 from loan_api.errors import StorageError
+from loan_api.services.audit import DecisionName, FoundDecision, RecordedBatch
 from loan_api.settings import PROJECT_ROOT
+from tests.support.forms import SHIPPED
 from tests.support.ledger import Ledger
 
 _OLD_ROW = """INSERT INTO decisions
@@ -106,6 +109,39 @@ def test_decisions_survive_each_step_up_and_down(database_url: str) -> None:
         assert (row.id, features, row.probability, row.prediction) == ("d-1", {"loan_term": 5.0}, 0.75, 1)
 
 
+def test_decisions_from_before_policies_keep_their_meaning(database_url: str) -> None:
+    """Nothing is rewritten: the migration of a large table must not block others."""
+    upgrade_database(database_url)
+    ledger = Ledger(database_url)
+    approved, rejected, batch_id = (
+        ledger.single(probability=0.9),
+        ledger.single(probability=0.1),
+        ledger.batch(0.9, 0.1),
+    )
+    config = migration_config(database_url)
+    command.downgrade(config, "0002")
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        assert not inspect(connection).has_table("policies")
+    upgrade_database(database_url)
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT id, decision, rule, policy FROM decisions ORDER BY id")).all()
+        assert [tuple(row) for row in kept] == [(each, None, None, None) for each in (approved, rejected)]
+    archive = DatabaseArchive(SHIPPED, database_url)
+
+    def decision(decision_id: str) -> str:
+        found = archive.find(DecisionName.parse(decision_id) or DecisionName(""))
+        assert isinstance(found, FoundDecision)
+        assert (found.decision.verdict.rule, found.decision.policy) == (None, None)
+        return found.decision.verdict.decision
+
+    assert [decision(each) for each in (approved, rejected)] == ["approve", "decline"]
+    assert [decision(f"{batch_id}:{row}") for row in range(2)] == ["approve", "decline"]
+    whole = archive.find(DecisionName(batch_id))
+    assert isinstance(whole, RecordedBatch)
+    assert (whole.approved, whole.referred, whole.declined, whole.policy) == (1, 0, 1, None)
+
+
 def test_a_migration_that_is_cut_short_changes_nothing(database_url: str) -> None:
     upgrade_database(database_url)
     command.downgrade(migration_config(database_url), "0001")
@@ -145,7 +181,7 @@ def test_a_database_at_another_revision_is_not_ok(database_url: str) -> None:
     upgrade_database(database_url)
     command.downgrade(migration_config(database_url), "base")
     writer = DecisionWriter(database_url)
-    with pytest.raises(StorageError, match="revision None, the code expects 0002"):
+    with pytest.raises(StorageError, match=f"revision None, the code expects {REVISION}"):
         writer.write([], [])
     writer.close()
 

@@ -19,12 +19,12 @@ from loan_api.adapters.recording.database_fallback import Recorder
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.recording.protocol import Receipt, Records
 from loan_api.adapters.recording.server import RecorderServer
-from loan_api.adapters.storage.database import open_engine
+from loan_api.adapters.storage.database import REVISION, open_engine
 from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.adapters.storage.migration import upgrade_database
 from loan_api.adapters.storage.tables import decisions
 from loan_api.home import sqlite_path
-from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
+from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState, PolicyActivation
 from tests.integration.test_decision_writer import decision
 from tests.support.postgresql import Server
 from tests.support.waiting import wait_until
@@ -39,8 +39,13 @@ class Noting:
     writer: DecisionWriter
     noted: list[str]
 
-    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
-        self.writer.write(singles, whole_batches)
+    def write(
+        self,
+        singles: Sequence[DecisionRecord],
+        whole_batches: Sequence[BatchRecord],
+        activations: Sequence[PolicyActivation] = (),
+    ) -> None:
+        self.writer.write(singles, whole_batches, activations)
         self.noted += [record.decision_id for record in singles]
 
 
@@ -193,6 +198,6 @@ def test_a_newer_database_is_left_alone_until_it_is_taken_down(
     assert recording.ids() == []
     with open_engine(database_url).begin() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
-        connection.execute(change, {"revision": "0002"})
+        connection.execute(change, {"revision": REVISION})
     wait_until(lambda: recording.recorder.is_drained, "the journal to be drained")
     assert recording.ids() == ["d-1", "d-2"]

@@ -174,7 +174,7 @@ def assert_all_are_recorded(acknowledged: Acknowledged, database: Path | str) ->
     contents = {row[0]: row[1] for row in whole}
     assert [each for each in acknowledged.batches if each not in contents] == []
     for batch_id, batch in acknowledged.batches.items():
-        columns, probabilities, predictions = unpack(SHIPPED, contents[batch_id])
+        columns, probabilities, predictions, *_ = unpack(SHIPPED, contents[batch_id])
         sent_rows, answer = batch.sent, batch.answer
         assert row_count(columns) == len(sent_rows)
         kept = {name: column.tolist() for name, column in texts(SHIPPED, columns).items()}

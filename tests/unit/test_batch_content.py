@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loan_api.credit.decision import APPROVE, DECISIONS, DECLINE, REFER
 from loan_api.credit.form import Form, parse_form
 from loan_api.errors import UnreadableRecordError
-from loan_api.formats.batch_content import pack, unpack
+from loan_api.formats.batch_content import PolicyColumns, pack, unpack
 from loan_api.scoring.columns import applications_of, columns_of
 from tests.support.applications import application
 from tests.support.forms import SHIPPED, SMALL, SMALL_TEXT
@@ -28,15 +29,31 @@ def test_it_comes_back_bit_by_bit(form: Form) -> None:
         applications = columns_of(form, [row for row, _, _ in rows])
         probabilities = np.array([probability for _, probability, _ in rows])
         predictions = np.array([prediction for _, _, prediction in rows], dtype=np.int8)
-        kept, kept_probabilities, kept_predictions = unpack(form, pack(form, applications, probabilities, predictions))
+        content = pack(form, applications, probabilities, predictions)
+        kept, kept_probabilities, kept_predictions, decisions, rules = unpack(form, content)
         assert tuple(kept) == form.names
         for name, column in applications.items():
             np.testing.assert_array_equal(kept[name], column)
             assert kept[name].dtype == column.dtype
         assert kept_probabilities.tolist() == probabilities.tolist()
         assert kept_predictions.tolist() == predictions.tolist()
+        assert [DECISIONS[code] for code in decisions] == ["approve" if each else "decline" for each in predictions]
+        assert rules == [None] * len(rows)
 
     check()
+
+
+def test_decisions_of_a_policy_come_back_by_name() -> None:
+    decided = PolicyColumns(
+        np.array([REFER, DECLINE, APPROVE, DECLINE], np.int8),
+        np.array([-1, 1, 0, -1], np.int8),
+        ("known_customer", "too_young"),
+    )
+    columns = columns_of(SMALL, [SMALL.example()] * 4)
+    kept = unpack(SMALL, pack(SMALL, columns, np.full(4, 0.5), np.ones(4, dtype=np.int8), decided))
+    assert [DECISIONS[code] for code in kept.decisions] == ["refer", "decline", "approve", "decline"]
+    assert kept.rules == [None, "too_young", "known_customer", None]
+    assert kept.predictions.tolist() == [1, 1, 1, 1]
 
 
 def test_missing_values_come_back_as_missing() -> None:

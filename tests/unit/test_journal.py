@@ -3,6 +3,7 @@
 from itertools import accumulate
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,8 @@ from loan_api.adapters.recording.journal import (
     free_journal,
     waiting_journals,
 )
-from loan_api.adapters.recording.protocol import BEGINNING, Records, encode
-from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
+from loan_api.adapters.recording.protocol import BEGINNING, Records, decode_records, encode
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, PolicyActivation
 from tests.support.fakes import NOW
 
 CAPACITY = 4096
@@ -31,6 +32,12 @@ def records(number: int, singles: int = 1, whole: int = 0, size: int = 50) -> by
             [BatchRecord(f"b-{number}-{n}", "r", NOW, DECIDER, 3, 1, bytes(size)) for n in range(whole)],
         )
     )
+
+
+def earlier_records(number: int, singles: int = 1, whole: int = 0) -> bytes:
+    """Return the records as the version before there were policies encoded them."""
+    decisions, batches, _ = msgspec.msgpack.decode(records(number, singles, whole))
+    return msgspec.msgpack.encode([[each[:7] for each in decisions], [each[:7] for each in batches]])
 
 
 def entries_of(journal: Journal) -> list[bytes]:
@@ -108,6 +115,21 @@ def test_an_empty_one_is_removed_when_it_is_given_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("singles", "whole"), [(1, 0), (0, 1), (15, 1), (16, 16), (0, 70_000)])
 def test_entries_are_known_by_how_they_begin(singles: int, whole: int) -> None:
     assert BEGINNING.match(records(1, singles, whole))
+    assert BEGINNING.match(earlier_records(1, singles, whole))
+
+
+def test_an_activation_is_known_by_how_it_begins() -> None:
+    assert BEGINNING.match(encode(Records([], [], [PolicyActivation("p-1", NOW, "a" * 64, "1", "text")])))
+
+
+def test_records_of_the_version_before_policies_are_read() -> None:
+    decoded = decode_records(earlier_records(1, 2, 1))
+    assert [each.decision_id for each in decoded.decisions] == ["d-1-0", "d-1-1"]
+    assert {(each.decision, each.rule, each.policy) for each in decoded.decisions} == {(None, None, None)}
+    assert [(each.batch_id, each.referred, each.declined, each.policy) for each in decoded.batches] == [
+        ("b-1-0", None, None, None)
+    ]
+    assert (decoded.policies, decoded.is_query, decoded.rows) == ([], False, 5)
 
 
 @settings(deadline=None)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_api.adapters.storage.export import exporter_for
+from loan_api.credit.decision import APPROVE
 from loan_api.credit.form import parse_form
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import ARROW, CSV, JSON, MEDIA_TYPES, NDJSON, PARQUET, format_of
@@ -270,6 +271,9 @@ def chunk_of(rows: Sequence[Row], endpoint: Endpoint = "batch") -> DecisionChunk
         probabilities=np.full(count, 0.75),
         predictions=np.ones(count, np.int8),
         outcomes=[None] * count,
+        decisions=np.full(count, APPROVE, np.int8),
+        rules=[None] * count,
+        policy=None,
     )
 
 
@@ -300,7 +304,7 @@ def test_exported_applications_can_be_scored_again(media_type: str) -> None:
 @pytest.mark.parametrize("endpoint", ["single", "batch"])
 def test_a_replay_scores_missing_values_as_they_were_scored(endpoint: Endpoint) -> None:
     chunk = chunk_of([example(**NOTHING), example(), example(income=None)], endpoint)
-    scored = replay(SMALL, [chunk], lambda _: (ApproveWithIncome(), 0.5))
+    scored = replay(SMALL, [chunk], lambda _: (ApproveWithIncome(), 0.5), lambda _: None)
     ((count, found),) = scored
     assert count == 3
     assert [difference.decision_id for difference in found] == ["id-0", "id-2"]

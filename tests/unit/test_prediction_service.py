@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from loan_api.credit.decision import APPROVED, REJECTED, decide
+from loan_api.credit.decision import APPROVED, DECISIONS, REJECTED, decide
 from loan_api.credit.policy import Policy, parse_policy
 from loan_api.errors import ClientGoneError, NoModelError, NotRecordedError
 from loan_api.formats.batch_content import unpack
 from loan_api.formats.codecs import JSON
-from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
+from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState, PolicyActivation
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.policy import PolicyService
 from loan_api.services.prediction import BatchRequest, PredictionService
@@ -38,7 +38,7 @@ def service_on(
     observer = RecordingObserver()
     log = log or FakeLog()
     batches = InlineBatches(log)
-    policies = PolicyService(FakePolicySource(policy), observer)
+    policies = PolicyService(FakePolicySource(policy), log, observer, now, datetime.isoformat)
     service = PredictionService(
         registry, policies, batches, log, observer, now, new_id=lambda _: "id-1", max_batch_rows=3
     )
@@ -52,7 +52,7 @@ def test_a_decision_and_its_id_share_one_timestamp_even_if_the_clock_is_set_back
     log = FakeLog()
     service = PredictionService(
         registry,
-        PolicyService(FakePolicySource(), RecordingObserver()),
+        PolicyService(FakePolicySource(), log, RecordingObserver(), now, datetime.isoformat),
         InlineBatches(log),
         log,
         RecordingObserver(),
@@ -112,12 +112,19 @@ def test_without_a_policy_the_threshold_decides() -> None:
 
 
 def test_the_policy_decides_whatever_the_prediction() -> None:
-    service, observer = service_on(FakeModelSource(), policy=POLICY)
+    log = FakeLog()
+    service, observer = service_on(FakeModelSource(), log, POLICY)
     rich = service.decide(application(cibil_score=900, **TOO_MUCH), "request-1")
     assert (rich.prediction, rich.verdict, rich.policy_version) == (APPROVED, ("decline", "too_much"), "strict")
     middling = service.decide(application(cibil_score=500), "request-1")
     assert (middling.prediction, middling.verdict) == (REJECTED, ("refer", None))
     assert observer.events[0] == ("policy", "strict", None)
+    activation, first, second = log.records
+    assert activation == PolicyActivation(NOW.isoformat(), NOW, POLICY.digest, "strict", POLICY.text)
+    assert isinstance(first, DecisionRecord)
+    assert isinstance(second, DecisionRecord)
+    assert (first.decision, first.rule, first.policy) == ("decline", "too_much", POLICY.digest)
+    assert (second.decision, second.rule, second.policy) == ("refer", None, POLICY.digest)
     body = [application(cibil_score=900), application(cibil_score=900, **TOO_MUCH), application(cibil_score=301)]
     request = BatchRequest("request-1", [json.dumps({"instances": body}).encode()], JSON, JSON, is_gone=lambda: False)
     batch = service.decide_batch(request)
@@ -130,6 +137,29 @@ def test_the_policy_decides_whatever_the_prediction() -> None:
         (1, "decline", "too_much"),
         (0, "decline", None),
     ]
+    record = log.records[3]
+    assert isinstance(record, BatchRecord)
+    assert (record.approved, record.referred, record.declined, record.policy) == (2, 0, 2, POLICY.digest)
+    kept = unpack(SHIPPED, record.content)
+    assert ([DECISIONS[each] for each in kept.decisions], kept.rules) == (
+        ["approve", "decline", "decline"],
+        [None, "too_much", None],
+    )
+
+
+def test_no_policy_decides_before_its_activation_is_recorded() -> None:
+    log = FakeLog(LogState("nowhere"))
+    service, observer = service_on(FakeModelSource(), log, POLICY)
+    for _ in range(2):
+        with pytest.raises(NotRecordedError):
+            service.decide(application(), "request-1")
+    with pytest.raises(NotRecordedError):
+        service.decide_batch(batch_of(600))
+    assert observer.events == [("policy", "strict", None), *[("failed", "not_recorded")] * 3]
+    log.state = LogState("database")
+    service.decide(application(), "request-1")
+    service.decide(application(), "request-2")
+    assert [type(record) for record in log.records] == [PolicyActivation, DecisionRecord, DecisionRecord]
 
 
 def test_a_decision_is_recorded_with_its_input_and_model() -> None:
@@ -153,7 +183,7 @@ def test_a_batch_is_recorded_whole() -> None:
     (record,) = log.records
     assert isinstance(record, BatchRecord)
     assert (record.batch_id, record.request_id, record.rows, record.approved) == ("id-1", "request-1", 2, 1)
-    applications, probabilities, predictions = unpack(SHIPPED, record.content)
+    applications, probabilities, predictions, *_ = unpack(SHIPPED, record.content)
     assert applications["cibil_score"].tolist() == [300, 900]
     assert probabilities.tolist() == [0.0, 1.0]
     assert predictions.tolist() == [REJECTED, APPROVED]

@@ -11,7 +11,7 @@ from loan_api.adapters.recording.database_fallback import Recorder
 from loan_api.adapters.recording.journal import Journal, abandoned_journals, free_journal
 from loan_api.adapters.recording.protocol import Records, encode
 from loan_api.errors import StorageError
-from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState, PolicyActivation
 from tests.support.fakes import NOW
 from tests.support.waiting import wait_until
 
@@ -29,7 +29,12 @@ class FakeDatabase:
     ids: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+    def write(
+        self,
+        singles: Sequence[DecisionRecord],
+        whole_batches: Sequence[BatchRecord],
+        activations: Sequence[PolicyActivation] = (),
+    ) -> None:
         with self.lock:
             if self.is_away:
                 raise StorageError("the database is away")
@@ -38,7 +43,8 @@ class FakeDatabase:
                 if self.fails_after < 0:
                     self.fails_after = None
                     raise StorageError("the database went away again")
-            ids = [record.decision_id for record in singles] + [record.batch_id for record in whole_batches]
+            ids = [record.id for record in activations] + [record.decision_id for record in singles]
+            ids += [record.batch_id for record in whole_batches]
             self.ids += [each for each in ids if each not in self.ids]
             if self.loses_answers:
                 raise StorageError("the answer got lost")
@@ -50,6 +56,10 @@ def decisions(*ids: str) -> bytes:
 
 def batch(batch_id: str, size: int = 10) -> bytes:
     return encode(Records([], [BatchRecord(batch_id, "r", NOW, DECIDER, 3, 1, b"x" * size)]))
+
+
+def activation(activation_id: str) -> bytes:
+    return encode(Records([], [], [PolicyActivation(activation_id, NOW, "a" * 64, "1", "text")]))
 
 
 @pytest.fixture
@@ -235,6 +245,21 @@ def test_a_service_that_died_is_reported_while_its_journal_cannot_be_drained(
     wait_until(lambda: recorder.state == degraded, "the recorder to report the journal")
 
 
+def test_an_activation_is_journaled_and_drained_before_the_decisions_after_it(
+    database: FakeDatabase, make_recorder: Callable[..., Recorder]
+) -> None:
+    recorder = make_recorder()
+    database.is_away = True
+    assert recorder.record([activation("p")]).refusal is None
+    assert not recorder.is_drained
+    recorder.record([decisions("a"), activation("q")])
+    database.is_away = False
+    wait_until(lambda: recorder.is_drained, "the journal to be drained")
+    assert database.ids == ["p", "q", "a"]
+    recorder.record([activation("r"), decisions("b")])
+    assert database.ids == ["p", "q", "a", "r", "b"]
+
+
 def test_a_question_looks_at_the_database(database: FakeDatabase, make_recorder: Callable[..., Recorder]) -> None:
     recorder = make_recorder()
     database.is_away = True
@@ -256,5 +281,10 @@ def test_what_the_draining_thread_finds_stays_said(tmp_path: Path, database: Fak
 class Newer:
     """A database that a newer version of the code has migrated."""
 
-    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+    def write(
+        self,
+        singles: Sequence[DecisionRecord],
+        whole_batches: Sequence[BatchRecord],
+        activations: Sequence[PolicyActivation] = (),
+    ) -> None:
         raise StorageError("the database is newer")

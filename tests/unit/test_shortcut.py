@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from loan_api.adapters.recording.protocol import Receipt, Records
 from loan_api.adapters.recording.shortcut import Shortcut
 from loan_api.errors import DatabaseBusyError, StorageError
-from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState
+from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord, LogState, PolicyActivation
 from tests.support.fakes import NOW
 
 DECIDER = Decider("loan_approval_model", "1", "1.0.0", 0.5)
 SINGLE = Records([DecisionRecord("d", "r", NOW, DECIDER, b"{}", 0.5, 1)], [])
+ACTIVATION = Records(SINGLE.decisions, [], [PolicyActivation("p", NOW, "a" * 64, "1", "text")])
 BATCH = Records([], [BatchRecord("b", "r", NOW, DECIDER, 3, 1, b"x")])
 QUESTION = Records([], [])
 
@@ -36,9 +37,9 @@ class Ways:
 def test_it_is_taken_once_the_recorder_has_said_that_all_is_well() -> None:
     ways = Ways()
     shortcut = Shortcut(ways.write, ways.recorder)
-    for records in (SINGLE, SINGLE, BATCH, QUESTION, SINGLE):
+    for records in (SINGLE, SINGLE, BATCH, QUESTION, ACTIVATION, SINGLE):
         assert shortcut.record(records).state == LogState("database")
-    assert ways.taken == ["recorder", "shortcut", "recorder", "recorder", "shortcut"]
+    assert ways.taken == ["recorder", "shortcut", "recorder", "recorder", "recorder", "shortcut"]
 
 
 def test_it_is_closed_while_the_journal_holds_anything() -> None:

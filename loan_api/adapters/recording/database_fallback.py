@@ -12,7 +12,7 @@ import msgspec
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.recording.protocol import Receipt, Records, decode_records
 from loan_api.errors import NotRecordedError, StorageError
-from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState
+from loan_api.services.decision_log import BatchRecord, DecisionRecord, LogState, PolicyActivation
 
 _RETRY_SECONDS = 0.5
 # How often to look for journals of services that have died.
@@ -29,7 +29,12 @@ _log = logging.getLogger(__name__)
 class Writer(Protocol):
     """A connection to the database for one thread."""
 
-    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+    def write(
+        self,
+        singles: Sequence[DecisionRecord],
+        whole_batches: Sequence[BatchRecord],
+        activations: Sequence[PolicyActivation] = (),
+    ) -> None:
         """Return once the records are stored, each once. Raises StorageError."""
 
 
@@ -73,13 +78,14 @@ class Recorder:
         """Record the encoded `Records` of several requests together."""
         started = perf_counter()
         groups = [decode_records(payload) for payload in payloads]
-        decisions = [record for group in groups for record in group.decisions]
-        whole_batches = [record for group in groups for record in group.batches]
+        records = _joined(groups)
         refusal = None
-        if not decisions and not whole_batches:
+        if records.is_query:
             self._check()
-        elif not self._write(decisions, whole_batches):
-            refusal = self._keep([payload for payload, group in zip(payloads, groups, strict=True) if group.rows])
+        elif not self._write(records):
+            refusal = self._keep(
+                [payload for payload, group in zip(payloads, groups, strict=True) if not group.is_query]
+            )
         return Receipt(self.state, perf_counter() - started, refusal)
 
     @property
@@ -94,11 +100,11 @@ class Recorder:
         """Return whether the database has all records."""
         return not self._holds_entries
 
-    def _write(self, decisions: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> bool:
+    def _write(self, records: Records) -> bool:
         if not self.is_drained:
             return False
         try:
-            self._writer.write(decisions, whole_batches)
+            self._writer.write(records.decisions, records.batches, records.policies)
         except StorageError as error:
             # The other thread knows more about the cause, so its finding must not be overwritten.
             if not self._is_needed.is_set():
@@ -128,7 +134,7 @@ class Recorder:
     def _check(self) -> None:
         if not self._is_needed.is_set() and monotonic() - self._checked_at > _CHECK_EVERY_SECONDS:
             self._checked_at = monotonic()
-            self._write([], [])
+            self._write(Records([], []))
 
     def _note(self, problem: str | None) -> None:
         if problem != self._problem:
@@ -180,8 +186,8 @@ class Recorder:
         drained, rows = journal.start, 0
         while True:
             records, position = _next_records(journal, drained)
-            if records.rows:
-                self._drainer.write(records.decisions, records.batches)
+            if not records.is_query:
+                self._drainer.write(records.decisions, records.batches, records.policies)
             rows += records.rows
             with self._lock:
                 if position == journal.end:
@@ -205,17 +211,22 @@ class Recorder:
 
 def _next_records(journal: Journal, start: int) -> tuple[Records, int]:
     """Return the entries from `start` that fit into one transaction, and the position after them."""
-    decisions: list[DecisionRecord] = []
-    whole_batches: list[BatchRecord] = []
+    found: list[Records] = []
     position = start
-    for count, (entry, after) in enumerate(journal.read(start), start=1):
-        records = decode_records(entry)
-        decisions += records.decisions
-        whole_batches += records.batches
+    for entry, after in journal.read(start):
+        found.append(decode_records(entry))
         position = after
-        if count == _DRAINED_ENTRIES or after - start > _DRAINED_BYTES:
+        if len(found) == _DRAINED_ENTRIES or after - start > _DRAINED_BYTES:
             break
-    return Records(decisions, whole_batches), position
+    return _joined(found), position
+
+
+def _joined(groups: Sequence[Records]) -> Records:
+    return Records(
+        [record for group in groups for record in group.decisions],
+        [record for group in groups for record in group.batches],
+        [record for group in groups for record in group.policies],
+    )
 
 
 def _rows_in(journal: Journal) -> int:

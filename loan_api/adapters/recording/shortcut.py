@@ -31,7 +31,7 @@ class Shortcut:
 
         Queries for the state go to the recorder, so a worker learns within a second that a journal is in use.
         """
-        if self._is_open and records.decisions and not records.batches:
+        if self._is_open and records.decisions and not (records.batches or records.policies):
             started = perf_counter()
             if self._is_written(records.decisions):
                 return Receipt(_WELL, perf_counter() - started)

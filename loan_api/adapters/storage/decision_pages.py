@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Subquery, func, select
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Row, Subquery, case, func, select
 
 from loan_api.adapters.storage.decision_reader import (
     batch_columns,
@@ -18,7 +19,9 @@ from loan_api.adapters.storage.decision_reader import (
     single_decision,
 )
 from loan_api.adapters.storage.ids import within
+from loan_api.adapters.storage.policies import RecordedPolicies
 from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.credit.decision import APPROVED, DECISIONS
 from loan_api.credit.form import Form
 from loan_api.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName, Page, RecordedDecision, Search
@@ -75,6 +78,7 @@ class _Scan:
         self._limit = limit
         self._budget = examined
         self._heads = heads
+        self._policies = RecordedPolicies(connection)
         self.found: list[RecordedDecision] = []
         self.unreadable: list[str] = []
 
@@ -113,7 +117,7 @@ class _Scan:
         ).all()
         for row in rows:
             try:
-                self.found.append(single_decision(self._form, row))
+                self.found.append(single_decision(self._form, row, self._policies))
             except UnreadableRecordError:
                 self.unreadable.append(row.id)
         if len(rows) == room:
@@ -144,13 +148,18 @@ class _Scan:
     def _scan_rows(self, batch: Row[Any], start: int, last: Mapping[int, int]) -> DecisionName | None:
         """Return where to continue in the batch, or None at its end."""
         wanted = list(range(start, batch.rows))
-        if self._search.prediction is not None:
-            _, _, predictions = batch_columns(self._form, batch.id, batch.rows, batch.content)
-            wanted = [row for row in wanted if predictions[row] == self._search.prediction]
+        if self._search.prediction is not None or self._search.decision is not None:
+            content = batch_columns(self._form, batch.id, batch.rows, batch.content)
+            is_wanted = np.full(batch.rows, True)
+            if self._search.prediction is not None:
+                is_wanted &= content.predictions == self._search.prediction
+            if self._search.decision is not None:
+                is_wanted &= content.decisions == DECISIONS.index(self._search.decision)
+            wanted = [row for row in wanted if is_wanted[row]]
         if self._search.outcome is not None:
             wanted = [row for row in wanted if _filter_value(last.get(row)) == self._search.outcome]
         rows = wanted[: self._room]
-        self.found += batch_decisions(self._form, batch, rows, last)
+        self.found += batch_decisions(self._form, batch, rows, last, self._policies)
         return None if len(rows) == len(wanted) else DecisionName(batch.id, rows[-1] + 1)
 
     def _barrier(self, below: str) -> _Barrier | None:
@@ -180,6 +189,9 @@ class _Scan:
             filters.append(columns.request_id == search.request_id)
         if search.prediction is not None:
             filters.append(columns.prediction == search.prediction)
+        if search.decision is not None:
+            of_threshold = case((columns.prediction == APPROVED, "approve"), else_="decline")
+            filters.append(func.coalesce(columns.decision, of_threshold) == search.decision)
         if search.outcome is not None:
             filters.append(outcome.is_(None) if search.outcome == "none" else outcome == int(search.outcome))
         return filters
@@ -195,6 +207,11 @@ class _Scan:
             filters.append(columns.approved > 0)
         if search.prediction == 0:
             filters.append(columns.approved < columns.rows)
+        if search.decision is not None:
+            referred = func.coalesce(columns.referred, 0)
+            declined = func.coalesce(columns.declined, columns.rows - columns.approved)
+            counts = {"approve": columns.rows - referred - declined, "refer": referred, "decline": declined}
+            filters.append(counts[search.decision] > 0)
         return filters
 
 
@@ -204,6 +221,8 @@ _HEAD_COLUMNS = (
     batches.c.semantic_version,
     batches.c.rows,
     batches.c.approved,
+    batches.c.referred,
+    batches.c.declined,
 )
 
 

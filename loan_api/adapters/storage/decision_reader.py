@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect, exists, select
 
+from loan_api.adapters.storage.policies import RecordedPolicies
 from loan_api.adapters.storage.tables import batches, decisions, outcomes
+from loan_api.credit.decision import DECISIONS, Decision, Verdict, verdict_of
 from loan_api.credit.form import Form
 from loan_api.errors import UnreadableRecordError
-from loan_api.formats.batch_content import unpack
+from loan_api.formats.batch_content import BatchContent, unpack
 from loan_api.scoring.columns import Columns, applications_of, columns_of
 from loan_api.services.audit import (
     DecisionName,
@@ -25,25 +26,34 @@ from loan_api.services.decision_log import Decider
 
 def find(form: Form, connection: Connection, name: DecisionName) -> FoundDecision | RecordedBatch | None:
     """Return a decision or, for a name without a row, possibly a batch. Raises UnreadableRecordError."""
+    policies = RecordedPolicies(connection)
     if name.row is None:
         single = connection.execute(
             select(decisions, last_outcome(decisions).label("outcome")).where(decisions.c.id == name.recorded_id)
         ).first()
         if single is not None:
-            return FoundDecision(single_decision(form, single), reported_outcomes(connection, name))
+            return FoundDecision(single_decision(form, single, policies), reported_outcomes(connection, name))
     columns = batch_head_columns() if name.row is None else [batches]
     batch = connection.execute(select(*columns).where(batches.c.id == name.recorded_id)).first()
     if batch is None:
         return None
     if name.row is None:
         return RecordedBatch(
-            batch.id, batch.request_id, batch.decided_at, Decider.of_row(batch), batch.rows, batch.approved
+            batch.id,
+            batch.request_id,
+            batch.decided_at,
+            Decider.of_row(batch),
+            batch.rows,
+            batch.approved,
+            batch.referred or 0,
+            batch.rows - batch.approved if batch.declined is None else batch.declined,
+            policies.deciding(batch.policy),
         )
     if name.row >= batch.rows:
         return None
     history = reported_outcomes(connection, name)
     last = {name.row: history[-1].outcome} if history else {}
-    return FoundDecision(batch_decisions(form, batch, [name.row], last)[0], history)
+    return FoundDecision(batch_decisions(form, batch, [name.row], last, policies)[0], history)
 
 
 def reported_outcomes(connection: Connection, name: DecisionName) -> list[ReportedOutcome]:
@@ -88,7 +98,7 @@ def batch_head_columns() -> list[ColumnElement[Any]]:
     return [column for column in batches.c if column is not batches.c.content]
 
 
-def single_decision(form: Form, row: Row[Any]) -> RecordedDecision:
+def single_decision(form: Form, row: Row[Any], policies: RecordedPolicies) -> RecordedDecision:
     """Return the decision in a row of `decisions` with its `outcome`. Raises UnreadableRecordError."""
     single_columns(form, [row])
     return RecordedDecision(
@@ -101,15 +111,23 @@ def single_decision(form: Form, row: Row[Any]) -> RecordedDecision:
         probability=row.probability,
         prediction=row.prediction,
         outcome=row.outcome,
+        verdict=Verdict(decision_of_row(row), row.rule),
+        policy=policies.deciding(row.policy),
     )
 
 
+def decision_of_row(row: Row[Any]) -> Decision:
+    """Return the decision in a row of `decisions`; without a policy, that of the threshold."""
+    decision: Decision | None = row.decision
+    return decision or verdict_of(row.prediction).decision
+
+
 def batch_decisions(
-    form: Form, batch: Row[Any], rows: Sequence[int], last: Mapping[int, int]
+    form: Form, batch: Row[Any], rows: Sequence[int], last: Mapping[int, int], policies: RecordedPolicies
 ) -> list[RecordedDecision]:
     """Return the decisions in these rows of a batch; `last` maps rows to outcomes. Raises UnreadableRecordError."""
-    applications, probabilities, predictions = batch_columns(form, batch.id, batch.rows, batch.content)
-    decider = Decider.of_row(batch)
+    content = batch_columns(form, batch.id, batch.rows, batch.content)
+    decider, policy = Decider.of_row(batch), policies.deciding(batch.policy)
     return [
         RecordedDecision(
             decision_id=str(DecisionName(batch.id, row)),
@@ -118,11 +136,13 @@ def batch_decisions(
             decided_at=batch.decided_at,
             decider=decider,
             features=features,
-            probability=float(probabilities[row]),
-            prediction=int(predictions[row]),
+            probability=float(content.probabilities[row]),
+            prediction=int(content.predictions[row]),
             outcome=last.get(row),
+            verdict=Verdict(DECISIONS[content.decisions[row]], content.rules[row]),
+            policy=policy,
         )
-        for row, features in zip(rows, applications_of(form, applications, rows), strict=True)
+        for row, features in zip(rows, applications_of(form, content.applications, rows), strict=True)
     ]
 
 
@@ -139,14 +159,12 @@ def single_columns(form: Form, rows: Sequence[Row[Any]]) -> Columns:
     return columns
 
 
-def batch_columns(
-    form: Form, batch_id: str, rows: int, content: bytes
-) -> tuple[Columns, NDArray[np.float64], NDArray[np.int8]]:
-    """Unpack a batch: applications, n probabilities, n predictions. Raises UnreadableRecordError naming the batch."""
+def batch_columns(form: Form, batch_id: str, rows: int, content: bytes) -> BatchContent:
+    """Unpack a batch. Raises UnreadableRecordError naming it."""
     try:
         unpacked = unpack(form, content)
     except UnreadableRecordError as error:
         raise UnreadableRecordError(f"A record cannot be read: {batch_id} ({error}).") from error
-    if len(unpacked[2]) != rows:
+    if len(unpacked.predictions) != rows:
         raise UnreadableRecordError(f"A record cannot be read: {batch_id} (its number of rows is wrong).")
     return unpacked

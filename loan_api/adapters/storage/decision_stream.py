@@ -12,12 +12,15 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
 from loan_api.adapters.storage.decision_reader import (
     batch_columns,
     batch_head_columns,
+    decision_of_row,
     last_outcome,
     last_outcomes,
     single_columns,
 )
 from loan_api.adapters.storage.ids import within
+from loan_api.adapters.storage.policies import RecordedPolicies
 from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.credit.decision import DECISIONS
 from loan_api.credit.form import Form
 from loan_api.errors import UnreadableRecordError
 from loan_api.services.audit import DecisionName
@@ -58,9 +61,9 @@ def stream(
                 else:
                     yield chunk
         else:
-            for _, same in groupby(rows, key=Decider.of_row):
+            for _, same in groupby(rows, key=lambda row: (Decider.of_row(row), row.policy)):
                 for some in _in_pieces(same):
-                    chunk = _single_chunk(form, some, unreadable)
+                    chunk = _single_chunk(form, some, reader.policies, unreadable)
                     if len(chunk):
                         yield chunk
 
@@ -100,6 +103,7 @@ class _Reader:
         self._connection = connection
         self._after = after
         self._since, self._until, self._model_version = since, until, model_version
+        self.policies = RecordedPolicies(connection)
 
     def singles(self) -> Iterator[_Entry]:
         columns = [*decisions.c, last_outcome(decisions).label("outcome")]
@@ -111,18 +115,22 @@ class _Reader:
     def batch_chunk(self, head: Row[Any]) -> DecisionChunk:
         content = self._connection.execute(select(batches.c.content).where(batches.c.id == head.id)).scalar_one()
         last = last_outcomes(self._connection, head.id)
+        policy = self.policies.deciding(head.policy)
         self._connection.rollback()
-        applications, probabilities, predictions = batch_columns(self._form, head.id, head.rows, content)
+        decided = batch_columns(self._form, head.id, head.rows, content)
         return DecisionChunk(
             decider=Decider.of_row(head),
             endpoint="batch",
             ids=[str(DecisionName(head.id, row)) for row in range(head.rows)],
             request_ids=[head.request_id] * head.rows,
             decided_at=[head.decided_at] * head.rows,
-            applications=applications,
-            probabilities=probabilities,
-            predictions=predictions,
+            applications=decided.applications,
+            probabilities=decided.probabilities,
+            predictions=decided.predictions,
             outcomes=[last.get(row) for row in range(head.rows)],
+            decisions=decided.decisions,
+            rules=decided.rules,
+            policy=policy,
         )
 
     def _entries(self, kind: str, table: Table, columns: list[Any], most: int) -> Iterator[_Entry]:
@@ -142,8 +150,10 @@ class _Reader:
             after = rows[-1].id
 
 
-def _single_chunk(form: Form, rows: list[Row[Any]], unreadable: Callable[[str], object]) -> DecisionChunk:
-    decider = Decider.of_row(rows[0])
+def _single_chunk(
+    form: Form, rows: list[Row[Any]], policies: RecordedPolicies, unreadable: Callable[[str], object]
+) -> DecisionChunk:
+    decider, policy = Decider.of_row(rows[0]), policies.deciding(rows[0].policy)
     try:
         applications = single_columns(form, rows)
     except UnreadableRecordError:
@@ -159,6 +169,9 @@ def _single_chunk(form: Form, rows: list[Row[Any]], unreadable: Callable[[str], 
         probabilities=np.array([row.probability for row in rows]),
         predictions=np.array([row.prediction for row in rows], dtype=np.int8),
         outcomes=[row.outcome for row in rows],
+        decisions=np.array([DECISIONS.index(decision_of_row(row)) for row in rows], dtype=np.int8),
+        rules=[row.rule for row in rows],
+        policy=policy,
     )
 
 

@@ -15,10 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from loan_api.adapters.storage.database import SQLITE_BUSY_SECONDS, check_revision, open_engine
 from loan_api.adapters.storage.failures import is_busy, storage_error
 from loan_api.adapters.storage.file_watch import FileWatch
+from loan_api.adapters.storage.policies import write_activation
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.errors import DatabaseBusyError, StorageError
 from loan_api.home import sqlite_path
-from loan_api.services.decision_log import BatchRecord, DecisionRecord
+from loan_api.services.decision_log import BatchRecord, DecisionRecord, PolicyActivation
 
 # Another process's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
 _PAUSE_SECONDS = 0.001
@@ -42,7 +43,12 @@ class DecisionWriter:
         self._connection: Connection | None = None
         self._watch = FileWatch(None)
 
-    def write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+    def write(
+        self,
+        singles: Sequence[DecisionRecord],
+        whole_batches: Sequence[BatchRecord],
+        activations: Sequence[PolicyActivation] = (),
+    ) -> None:
         """Return once all records are in the database. Existing ones are left unchanged.
 
         With nothing to write, check that the database answers. Raises DatabaseBusyError or another StorageError; then
@@ -51,18 +57,25 @@ class DecisionWriter:
         deadline = monotonic() + self._busy_seconds
         while True:
             try:
-                return self._write(singles, whole_batches)
+                return self._write(singles, whole_batches, activations)
             except DatabaseBusyError:
                 if monotonic() > deadline:
                     raise
             time.sleep(_PAUSE_SECONDS)
 
-    def _write(self, singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> None:
+    def _write(
+        self,
+        singles: Sequence[DecisionRecord],
+        whole_batches: Sequence[BatchRecord],
+        activations: Sequence[PolicyActivation],
+    ) -> None:
         try:
             connection = self._connected()
             self._watch.check()
-            if not singles and not whole_batches:
+            if not (singles or whole_batches or activations):
                 check_revision(connection)
+            for activation in activations:
+                write_activation(connection, activation)
             self._decisions.run(connection, [_decision_row(record) for record in singles])
             self._batches.run(connection, [_batch_row(record) for record in whole_batches])
             connection.commit()
@@ -148,6 +161,9 @@ def _decision_row(record: DecisionRecord) -> dict[str, Any]:
         "features": record.features.decode(),
         "probability": record.probability,
         "prediction": record.prediction,
+        "decision": record.decision,
+        "rule": record.rule,
+        "policy": record.policy,
     }
 
 
@@ -160,4 +176,7 @@ def _batch_row(record: BatchRecord) -> dict[str, Any]:
         "rows": record.rows,
         "approved": record.approved,
         "content": record.content,
+        "referred": record.referred,
+        "declined": record.declined,
+        "policy": record.policy,
     }

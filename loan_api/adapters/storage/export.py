@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from loan_api.credit.decision import DECISIONS
 from loan_api.credit.features import CategoryFeature, Feature
 from loan_api.credit.form import Form
 from loan_api.errors import StorageError
@@ -19,7 +20,7 @@ Export = Callable[[Form, Path, Iterable[DecisionChunk]], int]
 
 _BEFORE = ("decision_id", "endpoint", "request_id", "decided_at")
 _DECIDER = ("model_name", "registry_version", "model_version", "threshold")
-_AFTER = ("probability", "prediction", "outcome")
+_AFTER = ("probability", "prediction", "outcome", "decision", "rule", "policy_version")
 
 
 def exporter_for(file: Path) -> Export | None:
@@ -54,6 +55,7 @@ def _export_parquet(form: Form, file: Path, chunks: Iterable[DecisionChunk]) -> 
         + [("threshold", pa.float64())]
         + [(feature.name, _arrow_type(pa, feature)) for feature in form.features]
         + [("probability", pa.float64()), ("prediction", pa.int8()), ("outcome", pa.int8())]
+        + [(name, pa.string()) for name in _AFTER[3:]]
     )
     rows = 0
     with draft_of(file) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
@@ -97,6 +99,9 @@ def _columns(form: Form, chunk: DecisionChunk) -> dict[str, list[Any]]:
         "probability": chunk.probabilities.tolist(),
         "prediction": chunk.predictions.tolist(),
         "outcome": list(chunk.outcomes),
+        "decision": [DECISIONS[code] for code in chunk.decisions.tolist()],
+        "rule": list(chunk.rules),
+        "policy_version": [chunk.policy and chunk.policy.version] * rows,
     }
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
     TypeDecorator,
 )
 
@@ -72,6 +73,9 @@ decisions = Table(
     Column("features", JSON, nullable=False, comment="the application as it was scored"),
     Column("probability", Float, nullable=False, comment="P(approved)"),
     Column("prediction", SmallInteger, nullable=False, comment="1 approved, 0 rejected"),
+    Column("decision", String(8), nullable=True, comment="approve, refer or decline; NULL: that of the prediction"),
+    Column("rule", String(64), nullable=True, comment="code of the policy's rule that decided"),
+    Column("policy", String(64), nullable=True, comment="digest of the policy; NULL: the threshold decided"),
     # Rows are stored in the order of the key, which is the order in which they arrive.
     sqlite_with_rowid=False,
 )
@@ -86,6 +90,19 @@ batches = Table(
     Column("rows", Integer, nullable=False),
     Column("approved", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False, comment="columns, as loan_api.formats.batch_content packs them"),
+    Column("referred", Integer, nullable=True, comment="number of referrals; NULL: none"),
+    Column("declined", Integer, nullable=True, comment="number of declined applications; NULL: all not approved"),
+    Column("policy", String(64), nullable=True, comment="digest of the policy; NULL: the threshold decided"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", String(36), primary_key=True, comment="time-ordered UUID of the activation"),
+    Column("activated_at", UtcDateTime, nullable=False),
+    Column("digest", String(64), nullable=True, comment="SHA-256 of the text; NULL: from here on no policy"),
+    Column("version", String(64), nullable=True),
+    Column("text", Text, nullable=True),
 )
 
 outcomes = Table(

@@ -2,27 +2,25 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from loan_api.entrypoints.commands.database import database
 from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.entrypoints.commands.time_spans import chosen_decisions
-from loan_api.errors import LoanError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from loan_api.services.replay import Answer
 
 # A decision must be answerable for two years; the last month leaves time to purge.
 _KEPT_MONTHS = 25
 _MOST_MONTHS = 1200
 _PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 0.5
-_PATIENCE = 20.0
 _SHOWN_DIFFERENCES = 100
 
 
@@ -44,7 +42,7 @@ def export(file: Path, since: datetime | None, until: datetime | None, model_ver
         raise click.BadParameter("must end in .parquet or .csv", param_hint="FILE")
     unreadable: list[str] = []
     form = form_or_exit(settings_or_exit())
-    with _database() as connection:
+    with database() as connection:
         rows = export_to(form, file, stream(form, connection, since, until, model_version, unreadable.append))
     click.echo(f"{rows} decisions written to {file}.")
     _warn_of_waiting()
@@ -66,33 +64,37 @@ def replay(
     limit: int | None,
     other: str | None,
 ) -> None:
-    """Score recorded applications again and list every decision that differs; exit with code 1 if any does."""
+    """Score and decide recorded applications again and list every difference; exit with code 1 if there are any.
+
+    Each is decided by the policy that was in force, if its rules suit the form.
+    """
     from loan_api.adapters.registry.replay_models import ReplayModels
     from loan_api.adapters.storage.decision_reader import has_decided
     from loan_api.adapters.storage.decision_stream import stream
+    from loan_api.adapters.storage.policies import ReplayPolicies
     from loan_api.services.replay import replay as replayed
 
     settings = settings_or_exit()
     form = form_or_exit(settings)
     scored = differing = 0
     unreadable: list[str] = []
-    with _database() as connection:
+    with database() as connection:
         models = ReplayModels(form, settings, other)
+        policies = ReplayPolicies(form, connection)
         chunks = stream(form, connection, since, until, model_version, unreadable.append)
-        for count, differences in replayed(form, chunks, models.of, limit):
+        for count, differences in replayed(form, chunks, models.of, policies.of, limit):
             scored += count
             for difference in differences:
                 differing += 1
                 if differing <= _SHOWN_DIFFERENCES:
-                    click.echo(
-                        f"{difference.decision_id}  recorded {difference.recorded.prediction}"
-                        f" ({difference.recorded.probability:.9f})  replayed {difference.replayed.prediction}"
-                        f" ({difference.replayed.probability:.9f})"
-                    )
+                    recorded, again = _answer(difference.recorded), _answer(difference.replayed)
+                    click.echo(f"{difference.decision_id}  recorded {recorded}  replayed {again}")
         if model_version is not None and not scored and not has_decided(connection, model_version):
             raise click.BadParameter("no decision of that version is recorded", param_hint="--model-version")
     if differing > _SHOWN_DIFFERENCES:
         click.echo(f"… and {differing - _SHOWN_DIFFERENCES} more.")
+    for digest in sorted(policies.unusable):
+        click.echo(f"Warning: the policy {digest} does not suit the form; its decisions were not compared.", err=True)
     if scored:
         click.echo(f"{scored} decisions replayed, {differing} differences.")
     else:
@@ -132,7 +134,7 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
     unexplained = Unexplained()
     if export.finished:
         click.echo(f"Continuing after {export.rows} decisions that are explained already.")
-    with _database() as connection:
+    with database() as connection:
         models = ReplayModels(form, settings)
         chunks = stream(form, connection, since, until, model_version, unreadable.append, export.finished)
         total = count_decisions(connection, since, until, model_version, export.finished)
@@ -164,7 +166,7 @@ def purge(months: int, dry_run: bool) -> None:
     from loan_api.adapters.storage.purge import purge as purge_older
 
     cutoff = months_before(datetime.now(UTC), months)
-    with _database() as connection:
+    with database() as connection:
         count = count_older(connection, cutoff)
         if not dry_run:
             deleted = purge_older(connection, cutoff, lambda: time.sleep(_PAUSE_SECONDS))
@@ -203,6 +205,11 @@ def settle(seconds: float) -> None:
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
+def _answer(answer: "Answer") -> str:
+    decision, rule = answer.verdict
+    return f"{answer.prediction} ({answer.probability:.9f}) {decision}{f' by {rule}' if rule else ''}"
+
+
 def months_before(moment: datetime, months: int) -> datetime:
     """Return the same time some months earlier; days after the 28th become the 28th."""
     place = moment.year * 12 + moment.month - 1 - months
@@ -222,15 +229,3 @@ def _fail_for(unreadable: Sequence[str]) -> None:
     if unreadable:
         listed = "\n".join(f"  {each}" for each in unreadable)
         raise click.ClickException(f"{len(unreadable)} records are damaged and were left out:\n{listed}")
-
-
-@contextmanager
-def _database() -> Iterator["Connection"]:
-    """Connect to the decision log for the duration of the block; a failure ends the command with a one-line error."""
-    from loan_api.adapters.storage.database import connected
-
-    try:
-        with connected(settings_or_exit().database_url, patience=_PATIENCE) as connection:
-            yield connection
-    except (LoanError, OSError) as error:
-        raise click.ClickException(str(error)) from error

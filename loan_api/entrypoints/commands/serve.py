@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import click
 
@@ -11,6 +12,8 @@ from loan_api.errors import LoanError, StorageError
 from loan_api.home import sqlite_url
 from loan_api.settings import PROJECT_ROOT, Settings, SettingsError
 
+# Multiplies the time limits for the database.
+_PATIENCE = 20.0
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "--bind")
 
 
@@ -80,6 +83,8 @@ def _prepare(settings: Settings, *, may_be_unavailable: bool) -> None:
         try:
             for leftover in upgrade_database(settings.database_url):
                 click.echo(f"Warning: kept {leftover.name}, left over from a database that was removed.", err=True)
+            if settings.policy_path is None and settings.decision_log == "on":
+                _note_the_end_of_the_policy(settings.database_url)
         except NewerDatabaseError:
             raise
         except StorageError as error:
@@ -89,3 +94,15 @@ def _prepare(settings: Settings, *, may_be_unavailable: bool) -> None:
             click.echo(f"Warning: {error}.{until_then if settings.decision_log == 'on' else ''}", err=True)
     except (LoanError, SettingsError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _note_the_end_of_the_policy(url: str) -> None:
+    """Record that no policy is in force, if there was one."""
+    from loan_api.adapters.storage.decision_writer import DecisionWriter
+    from loan_api.services.decision_id import new_id
+    from loan_api.services.decision_log import PolicyActivation
+
+    now = datetime.now(UTC)
+    writer = DecisionWriter(url, patience=_PATIENCE)
+    writer.write([], [], [PolicyActivation(new_id(now), now)])
+    writer.close()

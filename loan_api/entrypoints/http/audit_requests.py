@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
 
-from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME, OUTCOME_FILTER
+from loan_api.credit.decision import DECISIONS
+from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME, OUTCOME_FILTER, POLICY_DECISION
 from loan_api.entrypoints.http.schemas import EXAMPLE_ID
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import FAST_REFUSALS, parse_json
@@ -183,6 +184,7 @@ class SearchSchema(_StrictSchema):
     )
     model_version = _Text(metadata={**_TEXT, "description": "Semantic version of the model."})
     prediction = _OneOf("0", "1", metadata=DECISION.documented(description="1 approved, 0 rejected."))
+    decision = _OneOf(*DECISIONS, metadata=POLICY_DECISION.documented(description="What the policy decided."))
     endpoint = _OneOf(
         "single",
         "batch",

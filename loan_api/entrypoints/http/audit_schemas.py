@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from marshmallow import Schema, fields
 
 from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME
-from loan_api.entrypoints.http.schemas import EXAMPLE_ID
+from loan_api.entrypoints.http.schemas import DECISION_FIELD, EXAMPLE_ID, POLICY_VERSION_FIELD, RULE_FIELD
 from loan_api.formats.applications import ApplicationCodec
 
 ID = {
@@ -44,6 +44,12 @@ class _DecidedSchema(Schema):
     threshold = fields.Float(
         required=True, metadata={"description": "Lowest probability that was approved.", "example": 0.5}
     )
+    policy_version = fields.String(required=True, allow_none=True, metadata=POLICY_VERSION_FIELD)
+    policy_digest = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "SHA-256 of the policy's text, or null if there was none."},
+    )
 
 
 class _RecordedDecision(_DecidedSchema):
@@ -56,6 +62,8 @@ class _RecordedDecision(_DecidedSchema):
     outcome = fields.Raw(
         required=True, metadata=OUTCOME.or_null(description="Latest reported outcome, or null.", example=1)
     )
+    decision = fields.Raw(required=True, metadata=DECISION_FIELD)
+    rule = fields.String(required=True, allow_none=True, metadata=RULE_FIELD)
 
 
 class _FoundDecision(_RecordedDecision):
@@ -73,7 +81,9 @@ class FoundBatchSchema(_DecidedSchema):
 
     endpoint = fields.Raw(required=True, metadata=ENDPOINT.documented(example="batch"))
     rows = fields.Integer(required=True, metadata={"description": "Number of applications.", "example": 2})
-    approved = fields.Integer(required=True, metadata={"description": "Number of approved applications.", "example": 1})
+    approved = fields.Integer(required=True, metadata={"description": "Number with prediction 1.", "example": 1})
+    referred = fields.Integer(required=True, metadata={"description": "Number of referred applications.", "example": 0})
+    declined = fields.Integer(required=True, metadata={"description": "Number of declined applications.", "example": 1})
 
 
 class _DecisionPage(Schema):

@@ -28,7 +28,14 @@ from loan_api.errors import UnknownDecisionsError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import JSON
 from loan_api.formats.timestamps import exact_utc_text
-from loan_api.services.audit import AuditService, FoundDecision, RecordedBatch, RecordedDecision, ReportedOutcome
+from loan_api.services.audit import (
+    AuditService,
+    DecidingPolicy,
+    FoundDecision,
+    RecordedBatch,
+    RecordedDecision,
+    ReportedOutcome,
+)
 
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
@@ -150,6 +157,8 @@ def _decision(form: Form, decision: RecordedDecision) -> dict[str, Any]:
         "probability": decision.probability,
         "prediction": decision.prediction,
         "outcome": decision.outcome,
+        **decision.verdict._asdict(),
+        **_policy(decision.policy),
     }
 
 
@@ -162,7 +171,14 @@ def _batch(batch: RecordedBatch) -> dict[str, Any]:
         **batch.decider.to_public(),
         "rows": batch.rows,
         "approved": batch.approved,
+        "referred": batch.referred,
+        "declined": batch.declined,
+        **_policy(batch.policy),
     }
+
+
+def _policy(policy: DecidingPolicy | None) -> dict[str, Any]:
+    return {"policy_version": policy and policy.version, "policy_digest": policy and policy.digest}
 
 
 def _reports(outcomes: Sequence[ReportedOutcome]) -> list[dict[str, Any]]:

@@ -23,13 +23,13 @@ EXAMPLE_ID = "018e3765-c1c0-7cc4-8f1a-0e6ba4d6b0a1"
 _IDENTIFIER = {"example": EXAMPLE_ID}
 
 
-_DECISION = POLICY_DECISION.documented(description="The decision of the policy.", example="approve")
-_RULE = {
+DECISION_FIELD = POLICY_DECISION.documented(description="The decision of the policy.", example="approve")
+RULE_FIELD = {
     "description": "Code of the policy's rule that decided, or null if the probability did.",
     "nullable": True,
     "example": "loan_too_large",
 }
-_POLICY_VERSION = {
+POLICY_VERSION_FIELD = {
     "description": "Version of the policy, or null if there is none: then the model's threshold decides.",
     "nullable": True,
     "example": "2026-11",
@@ -79,9 +79,9 @@ class DecidedApplicationSchema(Schema):
             " the probability with caution."
         },
     )
-    decision = fields.Raw(required=True, metadata=_DECISION)
-    rule = fields.String(required=True, allow_none=True, metadata=_RULE)
-    policy_version = fields.String(required=True, allow_none=True, metadata=_POLICY_VERSION)
+    decision = fields.Raw(required=True, metadata=DECISION_FIELD)
+    rule = fields.String(required=True, allow_none=True, metadata=RULE_FIELD)
+    policy_version = fields.String(required=True, allow_none=True, metadata=POLICY_VERSION_FIELD)
     reasons = fields.List(
         fields.Nested(ReasonSchema),
         metadata={
@@ -99,8 +99,8 @@ class DecidedRowSchema(Schema):
     row_id = fields.Integer(
         required=True, metadata={"description": "Position in `instances`, counting from 0.", "minimum": 0, "example": 0}
     )
-    decision = fields.Raw(required=True, metadata=_DECISION)
-    rule = fields.String(required=True, allow_none=True, metadata=_RULE)
+    decision = fields.Raw(required=True, metadata=DECISION_FIELD)
+    rule = fields.String(required=True, allow_none=True, metadata=RULE_FIELD)
 
 
 class DecidedBatchSchema(Schema):
@@ -114,7 +114,7 @@ class DecidedBatchSchema(Schema):
         required=True, metadata={"description": "Time taken to decide the batch, in seconds.", "example": "0.150s"}
     )
     batch_id = fields.String(required=True, metadata={"description": "Identifies the batch in lookups.", **_IDENTIFIER})
-    policy_version = fields.String(required=True, allow_none=True, metadata=_POLICY_VERSION)
+    policy_version = fields.String(required=True, allow_none=True, metadata=POLICY_VERSION_FIELD)
 
 
 class HealthChecksSchema(Schema):
