@@ -219,7 +219,9 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         adapters.now,
         journals_wait=lambda: bool(waiting_journals(settings.home.journals)),
     )
-    reasons = ReasonsService(form, registry, audit.find, adapters.files, adapters.explainer, Places(_EXPLANATIONS))
+    reasons = ReasonsService(
+        form, registry, audit.find, adapters.files, adapters.explainer, Places(_EXPLANATIONS), adapters.archive.policy
+    )
     health = HealthService(registry, adapters.log, adapters.keys, adapters.policies, adapters.now)
     access = Access(adapters.keys, observers.access)
 

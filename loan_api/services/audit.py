@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, Protocol, Self
 
 from loan_api.credit.decision import Decision, Verdict
+from loan_api.credit.policy import Policy
 from loan_api.errors import NotYetStoredError, UnknownDecisionError, UnknownDecisionsError
 from loan_api.scoring.columns import Application
 from loan_api.services.decision_log import Decider, DecisionLog
@@ -187,6 +188,9 @@ class Archive(Protocol):
 
     def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
         """Return every outcome reported for one decision, the latest last."""
+
+    def policy(self, digest: str) -> Policy | None:
+        """Return the recorded policy with that digest, or None if its text is missing or does not suit the form."""
 
 
 class OutcomeObserver(Protocol):

@@ -1,14 +1,15 @@
 """Reasons for many recorded refusals, chunk by chunk."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from loan_api.credit.decision import REJECTED
+from loan_api.credit.decision import DECLINE, Verdict
 from loan_api.credit.form import Form
-from loan_api.credit.reasons import Reason, principal_reasons
+from loan_api.credit.policy import Policy
+from loan_api.credit.reasons import Reason, principal_reasons, reason_of_rule
 from loan_api.errors import ReasonsUnavailableError
 from loan_api.scoring.attribution import Attributions, Attributor
 from loan_api.scoring.parity import TOLERANCE
@@ -41,15 +42,17 @@ def explain_refusals(
     form: Form,
     chunks: Iterable[DecisionChunk],
     attributor_of: Callable[[Decider], Attributor],
+    policy_of: Callable[[str], Policy | None],
     unexplained: Unexplained,
 ) -> Iterator[ExplainedChunk]:
     """Explain the refused decisions of every chunk.
 
     `attributor_of` raises ReasonsUnavailableError for versions that cannot explain; their decisions, and those that
-    their model does not reproduce, are counted in `unexplained`. Its other exceptions are passed on.
+    their model does not reproduce, are counted in `unexplained`. Its other exceptions are passed on. `policy_of`
+    returns the policy with a digest, or None.
     """
     for chunk in chunks:
-        refused = chunk.picked(np.flatnonzero(chunk.predictions == REJECTED))
+        refused = chunk.picked(np.flatnonzero(chunk.decisions == DECLINE))
         last_id = chunk.ids[-1].partition(":")[0]
         attributions: Attributions | None = None
         reasons: list[list[Reason]] = []
@@ -66,9 +69,17 @@ def explain_refusals(
                     (~agreeing).sum()
                 )
                 refused, attributions = refused.picked(np.flatnonzero(agreeing)), attributions.picked(agreeing)
+            policy = policy_of(refused.policy.digest) if refused.policy else None
             names = [group.name for group in form.groups]
-            reasons = [
-                principal_reasons(form.groups, dict(zip(names, row, strict=True)))
-                for row in attributions.contributions.tolist()
-            ]
+            for rule, row in zip(refused.rules, attributions.contributions.tolist(), strict=True):
+                contributions = dict(zip(names, row, strict=True))
+                reasons.append(_reasons(form, policy, rule, contributions))
         yield ExplainedChunk(refused, attributions, reasons, len(chunk), last_id)
+
+
+def _reasons(form: Form, policy: Policy | None, rule: str | None, contributions: Mapping[str, float]) -> list[Reason]:
+    if rule is None:
+        return principal_reasons(form.groups, contributions)
+    reason = reason_of_rule(policy, Verdict("decline", rule)) if policy else None
+    # Without the policy's text, the code is all that is known.
+    return [reason or Reason(rule, rule, (), contribution=None)]

@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from loan_api.credit.decision import APPROVE
 from loan_api.credit.form import Form
+from loan_api.credit.policy import parsed_policy
 from loan_api.errors import ReasonsUnavailableError
 from loan_api.scoring.attribution import Attributor
-from loan_api.scoring.columns import columns_of
+from loan_api.scoring.columns import Columns, columns_of
 from loan_api.scoring.package import ReferencePackage
 from loan_api.scoring.parity import TOLERANCE
 from loan_api.scoring.scorer import Scorer
@@ -24,11 +28,15 @@ class ContributionsJob(msgspec.Struct, frozen=True, tag=True):
 
 
 class WhatIfJob(msgspec.Struct, frozen=True, tag=True):
-    """Find changes of an application that would reverse its refusal by the model in `artifact` at the threshold."""
+    """Find changes of an application that the policy would approve, given the model in `artifact`.
+
+    `policy` is the text of the policy; without one, the threshold decides.
+    """
 
     artifact: str
     application: Mapping[str, Any]
     threshold: float
+    policy: str | None = None
 
 
 class ReplayJob(msgspec.Struct, frozen=True, tag=True):
@@ -108,7 +116,15 @@ class ExplainedModel:
 
     def changes(self, job: WhatIfJob) -> FoundChanges:
         """Return the smallest changes that would reverse the refusal."""
-        found = self._search.search(job.application, lambda _, probabilities: probabilities >= job.threshold)
+        policy = None if job.policy is None else parsed_policy(job.policy, self._form)
+
+        def approves(columns: Columns, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+            if policy is None:
+                return probabilities >= job.threshold
+            approved: NDArray[np.bool_] = policy.decide_columns(columns, probabilities)[0] == APPROVE
+            return approved
+
+        found = self._search.search(job.application, approves)
         return FoundChanges(
             [FoundChange(each.feature, each.old, each.new, each.probability) for each in found.changes], found.together
         )

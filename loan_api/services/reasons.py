@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from loan_api.credit.decision import APPROVED, decide
+from loan_api.credit.decision import decide
 from loan_api.credit.form import Form
-from loan_api.credit.reasons import Reason, principal_reasons
-from loan_api.errors import UnknownDecisionError
+from loan_api.credit.policy import Policy
+from loan_api.credit.reasons import Reason, principal_reasons, reason_of_rule
+from loan_api.errors import ReasonsUnavailableError, UnknownDecisionError
 from loan_api.scoring.columns import Application
 from loan_api.scoring.parity import TOLERANCE
 from loan_api.services.admission import Places
@@ -99,8 +100,10 @@ class ReasonsService:
         files: ModelFiles,
         explainer: Explainer,
         places: Places,
+        policy_of: Callable[[str], Policy | None],
     ) -> None:
         self._form = form
+        self._policy_of = policy_of
         self._registry = registry
         self._find = find
         self._files = files
@@ -118,13 +121,16 @@ class ReasonsService:
         """Return the contribution of every group to a probability of the model in `artifact`. Raises the same."""
         return self._contributions(ContributionsJob(str(artifact), application, probability))
 
-    def changes_for(self, application: Application, threshold: float, artifact: Path) -> FoundChanges:
-        """Return the changes that would lift the probability of the model in `artifact` to the threshold.
+    def changes_for(
+        self, application: Application, threshold: float, policy: Policy | None, artifact: Path
+    ) -> FoundChanges:
+        """Return the changes that the model in `artifact` and the policy, or the threshold without one, would approve.
 
         Raises SaturatedError.
         """
         with self._places.taken():
-            return self._explainer.changes(WhatIfJob(str(artifact), application, threshold))
+            text = policy.text if policy else None
+            return self._explainer.changes(WhatIfJob(str(artifact), application, threshold, text))
 
     def reasons_of(self, decision_id: str) -> ExplainedDecision:
         """Explain a recorded decision. An approved one has contributions, but no reasons.
@@ -134,16 +140,16 @@ class ReasonsService:
         decision = self._decision(decision_id)
         artifact = str(self._artifact(decision.decider))
         contributions = self._contributions(ContributionsJob(artifact, decision.features, decision.probability))
-        reasons = [] if decision.prediction == APPROVED else self._principal(contributions)
-        return ExplainedDecision(decision, contributions, reasons)
+        return ExplainedDecision(decision, contributions, self._reasons(decision, contributions))
 
     def what_if(self, decision_id: str) -> ReversedDecision:
         """Find the changes that would have reversed a refusal. Raises as `reasons_of` does."""
         decision = self._decision(decision_id)
-        if decision.prediction == APPROVED:
+        if decision.verdict.decision == "approve":
             return ReversedDecision(decision, FoundChanges((), together=False))
-        artifact = self._artifact(decision.decider)
-        return ReversedDecision(decision, self.changes_for(decision.features, decision.decider.threshold, artifact))
+        artifact, policy = self._artifact(decision.decider), self._policy(decision)
+        found = self.changes_for(decision.features, decision.decider.threshold, policy, artifact)
+        return ReversedDecision(decision, found)
 
     def replay(self, decision_id: str) -> ReplayedDecision:
         """Score a recorded application again, by the version and threshold that decided. Raises as `reasons_of`."""
@@ -162,6 +168,24 @@ class ReasonsService:
         if isinstance(found, RecordedBatch):
             raise UnknownDecisionError
         return found.decision
+
+    def _policy(self, decision: RecordedDecision) -> Policy | None:
+        if decision.policy is None:
+            return None
+        policy = self._policy_of(decision.policy.digest)
+        if policy is None:
+            raise ReasonsUnavailableError(
+                "The policy that decided is not recorded, or does not suit the form any more."
+            )
+        return policy
+
+    def _reasons(self, decision: RecordedDecision, contributions: Contributions) -> list[Reason]:
+        verdict = decision.verdict
+        if verdict.decision == "approve":
+            return []
+        policy = self._policy(decision) if verdict.rule is not None else None
+        rule = reason_of_rule(policy, verdict) if policy else None
+        return [rule] if rule else self._principal(contributions)
 
     def _artifact(self, decider: Decider) -> Path:
         if self.is_at_hand(decider):

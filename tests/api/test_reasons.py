@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.credit.decision import verdict_of
-from loan_api.credit.policy import parse_policy
+from loan_api.credit.policy import Policy, parse_policy
 from loan_api.errors import ReasonsUnavailableError, SaturatedError
-from loan_api.services.audit import DecisionName, FoundDecision, RecordedBatch, RecordedDecision
+from loan_api.services.audit import DecidingPolicy, DecisionName, FoundDecision, RecordedBatch, RecordedDecision
 from loan_api.services.decision_log import Decider
 from tests.api.conftest import MakeClient
 from tests.support.applications import application
@@ -27,13 +27,17 @@ class OneDecision(NoArchive):
 
     found: FoundDecision | RecordedBatch | None = None
     names: list[DecisionName] = field(default_factory=list)
+    in_force: Policy | None = None
+
+    def policy(self, digest: str) -> Policy | None:
+        return self.in_force
 
     def find(self, name: DecisionName) -> FoundDecision | RecordedBatch | None:
         self.names.append(name)
         return self.found
 
 
-def recorded(registry_version: str = "1", **changes: Any) -> OneDecision:
+def recorded(registry_version: str = "1", policy: Policy | None = None, **changes: Any) -> OneDecision:
     sent = SHIPPED.example() | changes
     probability = (sent["cibil_score"] - 300) / 600
     decider = Decider("loan_approval_model", registry_version, "1.0.0", 0.5)
@@ -47,10 +51,10 @@ def recorded(registry_version: str = "1", **changes: Any) -> OneDecision:
         probability=probability,
         prediction=int(probability >= 0.5),
         outcome=None,
-        verdict=verdict_of(int(probability >= 0.5)),
-        policy=None,
+        verdict=policy.decide(sent, probability) if policy else verdict_of(int(probability >= 0.5)),
+        policy=DecidingPolicy(policy.digest, policy.version) if policy else None,
     )
-    return OneDecision(FoundDecision(decision, ()))
+    return OneDecision(FoundDecision(decision, ()), in_force=policy)
 
 
 def auditor(make_client: MakeClient, archive: OneDecision, explainer: InlineExplainer | None = None) -> FlaskClient:
@@ -173,12 +177,38 @@ def test_whatever_else_is_not_approved_has_the_models_reasons(
     assert [reason["code"] for reason in answer["reasons"]] == codes
 
 
+def test_a_recorded_rule_is_the_only_reason_and_its_changes_satisfy_it(make_client: MakeClient) -> None:
+    """The score suffices, the term does not: only a term that the rule accepts is proposed."""
+    policy = parse_policy(POLICY, SHIPPED)
+    archive = recorded(policy=policy, cibil_score=880, loan_term=25, income_annum=100_000)
+    client = auditor(make_client, archive, InlineExplainer())
+    body = get(client, "reasons")
+    assert (body["prediction"], body["decision"], body["rule"]) == (1, "decline", "long_terms")
+    assert [(reason["code"], reason["contribution"]) for reason in body["reasons"]] == [("long_terms", None)]
+    assert body["baseline"] + sum(body["contributions"].values()) == pytest.approx(body["probability"], abs=1e-12)
+    for change in get(client, "what-if")["changes"]:
+        sent = archive.found.decision.features if isinstance(archive.found, FoundDecision) else {}
+        changed = {**sent, change["feature"]: change["to"]}
+        assert policy.decide(changed, change["probability"]).decision == "approve"
+
+
+def test_a_rule_whose_policy_is_lost_cannot_be_explained(make_client: MakeClient) -> None:
+    archive = recorded(policy=parse_policy(POLICY, SHIPPED), loan_term=25, income_annum=100_000)
+    archive.in_force = None
+    client = auditor(make_client, archive)
+    for what in ("reasons", "what-if"):
+        body = get(client, what, status=409)
+        assert body["detail"] == "The policy that decided is not recorded, or does not suit the form any more."
+
+
 def test_a_recorded_rejection_is_explained(make_client: MakeClient) -> None:
     body = get(auditor(make_client, recorded(cibil_score=360)), "reasons")
     assert list(body) == [
         "decision_id",
         "model_version",
         "prediction",
+        "decision",
+        "rule",
         "probability",
         "baseline",
         "exact",

@@ -148,6 +148,9 @@ class NoArchive:
     def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
         raise AssertionError("the archive must not be queried")
 
+    def policy(self, digest: str) -> Policy | None:
+        raise AssertionError("the archive must not be queried")
+
 
 @dataclass
 class InlineBatches:

@@ -8,6 +8,8 @@ from pathlib import Path
 # Report an unreachable registry within seconds; MLflow's default takes many minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+# If tqdm is installed, MLflow would draw progress bars into the log and between the lines of a replay.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from mlflow import MlflowClient

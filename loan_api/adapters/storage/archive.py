@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loan_api.credit.form import Form
+from loan_api.credit.policy import Policy
 from loan_api.services.audit import (
     DecisionName,
     FoundDecision,
@@ -92,6 +93,16 @@ class DatabaseArchive:
             from loan_api.adapters.storage.decision_reader import reported_outcomes
 
             return reported_outcomes(connection, name)
+
+        return self._run(query)
+
+    def policy(self, digest: str) -> Policy | None:
+        """Return the recorded policy with that digest, or None if its text is missing or does not suit the form."""
+
+        def query(connection: "Connection") -> Policy | None:
+            from loan_api.adapters.storage.policies import ReplayPolicies
+
+            return ReplayPolicies(self._form, connection).of(digest)
 
         return self._run(query)
 

@@ -122,6 +122,7 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
     """
     from loan_api.adapters.registry.replay_models import ReplayModels
     from loan_api.adapters.storage.decision_stream import count_decisions, stream
+    from loan_api.adapters.storage.policies import ReplayPolicies
     from loan_api.adapters.storage.reasons_export import ReasonsExport
     from loan_api.services.bulk_reasons import Unexplained, explain_refusals
 
@@ -136,10 +137,13 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
         click.echo(f"Continuing after {export.rows} decisions that are explained already.")
     with database() as connection:
         models = ReplayModels(form, settings)
+        policies = ReplayPolicies(form, connection)
         chunks = stream(form, connection, since, until, model_version, unreadable.append, export.finished)
         total = count_decisions(connection, since, until, model_version, export.finished)
         with click.progressbar(length=total, label="Decisions examined", file=sys.stderr) as progress:
-            rows = export.write(explain_refusals(form, chunks, models.attributor_of, unexplained), progress.update)
+            rows = export.write(
+                explain_refusals(form, chunks, models.attributor_of, policies.of, unexplained), progress.update
+            )
     click.echo(f"Reasons for {rows} decisions written to {file}.")
     _warn_of_waiting()
     for why, count in unexplained.counts.items():

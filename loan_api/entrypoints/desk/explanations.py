@@ -76,11 +76,8 @@ class Explanations:
                 return self._explanation(found, ())
             rule = reason_of_rule(policy, verdict) if policy else None
             reasons = [rule] if rule else principal_reasons(self._form.groups, found.contributions)
-            approve_from = policy.approve_from if policy else threshold
-            changes = self._reasons.changes_for(application, approve_from, artifact)
-            return self._explanation(
-                found, [reason.text for reason in reasons], _approved(changes, application, policy)
-            )
+            changes = self._reasons.changes_for(application, threshold, policy, artifact)
+            return self._explanation(found, [reason.text for reason in reasons], changes)
 
         return _safely(explain)
 
@@ -90,7 +87,7 @@ class Explanations:
         def explain() -> Explanation:
             explained = self._reasons.reasons_of(decision_id)
             texts = [reason.text for reason in explained.reasons]
-            if explained.decision.prediction:
+            if explained.decision.verdict.decision == "approve":
                 return self._explanation(explained.contributions, texts)
             return self._explanation(explained.contributions, texts, self._reasons.what_if(decision_id).found)
 
@@ -120,23 +117,6 @@ class Explanations:
             unit=getattr(feature, "unit", ""),
             probability=change.probability,
         )
-
-
-def _approved(found: FoundChanges, application: Application, policy: Policy | None) -> FoundChanges:
-    """Leave out changes that the policy would not approve, because one of its rules applies."""
-    if policy is None:
-        return found
-    if found.together:
-        changed = {**application, **{change.feature: change.new for change in found.changes}}
-        probability = min((change.probability for change in found.changes), default=0.0)
-        is_approved = policy.decide(changed, probability).decision == "approve"
-        return found if is_approved else FoundChanges((), together=False)
-    approved = [
-        change
-        for change in found.changes
-        if policy.decide({**application, change.feature: change.new}, change.probability).decision == "approve"
-    ]
-    return FoundChanges(approved, together=False)
 
 
 def _safely(explain: Callable[[], Explanation]) -> Explanation:

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from loan_api.entrypoints.http.audit_schemas import ID
-from loan_api.entrypoints.http.enumerations import DECISION
+from loan_api.entrypoints.http.enumerations import DECISION, POLICY_DECISION
 from loan_api.entrypoints.http.schemas import MODEL_VERSION, PROBABILITY, ReasonSchema
 
 
@@ -18,6 +18,15 @@ class _ExplanationSchema(Schema):
 
 class ExplainedDecisionSchema(_ExplanationSchema):
     """The reasons for a decision. The baseline and all contributions sum to the probability."""
+
+    decision = fields.Raw(
+        required=True, metadata=POLICY_DECISION.documented(description="The decision of the policy.", example="decline")
+    )
+    rule = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Code of the rule that decided, or null.", "nullable": True},
+    )
 
     baseline = fields.Float(
         required=True,
@@ -49,8 +58,8 @@ class ExplainedDecisionSchema(_ExplanationSchema):
         fields.Nested(ReasonSchema),
         required=True,
         metadata={
-            "description": "The principal reasons for a rejection, at most four, the most adverse first. Empty if the"
-            " application was approved."
+            "description": "The principal reasons if the application was not approved, at most four, the most adverse"
+            " first. If a rule declined, its reason is the only one."
         },
     )
 

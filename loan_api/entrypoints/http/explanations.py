@@ -35,6 +35,8 @@ def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) ->
         return {
             **_head(explained.decision),
             "prediction": explained.decision.prediction,
+            "decision": explained.decision.verdict.decision,
+            "rule": explained.decision.verdict.rule,
             "probability": found.probability,
             "baseline": found.baseline,
             "exact": found.standard_error is None,
@@ -87,7 +89,7 @@ def _head(decision: RecordedDecision) -> dict[str, Any]:
 
 
 def _summary(decision: RecordedDecision, changes: int, *, together: bool) -> str:
-    if decision.prediction:
+    if decision.verdict.decision == "approve":
         return "The application was approved."
     if not changes:
         return "No change of one or two features that the applicant can change would lead to approval."
