@@ -18,6 +18,7 @@ import gevent
 from sqlalchemy import text
 from loan_api.adapters.ipc.background import run_in_thread
 from loan_api.adapters.storage.database import open_engine
+from tests.support.waiting import wait_until
 
 engine = open_engine(os.environ["DATABASE_URL"])
 
@@ -29,9 +30,8 @@ way = {"in the loop": lambda function: function(), "in a thread": run_in_thread}
 with engine.connect() as holder:
     holder.execute(text("SELECT pg_advisory_lock(1)"))
     waiting = gevent.spawn(way, wait_for_the_lock)
-    with gevent.Timeout(20):
-        while not holder.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")):
-            gevent.sleep(0.01)
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    wait_until(lambda: holder.scalar(waits), "the other greenlet to wait", 20)
     holder.execute(text("SELECT pg_advisory_unlock(1)"))
 waiting.get(timeout=20)
 """

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from mlflow.entities import RunStatus
 from loan_api.settings import PROJECT_ROOT
 from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome, command, run_in_process, run_training, train_quickly
+from tests.support.waiting import wait_until
 from training.commands import cli
 from training.data.sample import write_sample
 from training.registry.history import read_events
@@ -184,12 +184,10 @@ def start(environ: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], what: str) -> None:
+    """Wait until the condition holds or the process has ended, which is a failure unless the condition holds."""
+    wait_until(lambda: condition() or process.poll() is not None, what, 120)
+    assert condition(), process.stderr.read() if process.stderr else ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -198,7 +196,7 @@ def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
 ) -> None:
     process = start(environ)
     home = Path(environ["LOAN_HOME"])
-    wait_for(lambda: any(log.stat().st_size for log in (home / "logs").glob("*.log")), process)
+    wait_for(lambda: any(log.stat().st_size for log in (home / "logs").glob("*.log")), process, "the execution log")
     # Ctrl-C reaches the whole process group, SIGTERM only the process.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
@@ -232,7 +230,7 @@ def test_a_kill_leaves_a_registry_that_a_repeat_completes(
 ) -> None:
     home = Path(environ["LOAN_HOME"])
     process = start(environ)
-    wait_for(lambda: reached(home) or process.poll() == 0, process)
+    wait_for(lambda: reached(home) or process.poll() == 0, process, "the moment to kill it")
     os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
     process.communicate(timeout=60)
 
@@ -252,7 +250,7 @@ def test_a_kill_leaves_a_registry_that_a_repeat_completes(
 @pytest.mark.torture
 def test_workers_end_with_a_parent_that_was_killed(environ: dict[str, str]) -> None:
     process = start(environ)
-    wait_for(lambda: any((Path(environ["LOAN_HOME"]) / "logs").glob("*.log")), process)
+    wait_for(lambda: any((Path(environ["LOAN_HOME"]) / "logs").glob("*.log")), process, "the execution log")
 
     def workers() -> list[str]:
         found = []
@@ -266,13 +264,10 @@ def test_workers_end_with_a_parent_that_was_killed(environ: dict[str, str]) -> N
                 found.append(path.name)
         return found
 
-    wait_for(lambda: len(workers()) > 0, process)
+    wait_for(lambda: len(workers()) > 0, process, "its workers")
     process.kill()
     process.wait(timeout=10)
-    deadline = time.monotonic() + 30
-    while workers():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: workers() == [], "the workers to end", 30)
     process.communicate(timeout=10)
 
 
