@@ -35,6 +35,7 @@ from loan_api.adapters.registry.cached_files import CachedModelFiles
 from loan_api.adapters.registry.cached_source import CachedModelSource
 from loan_api.adapters.storage.archive import DatabaseArchive
 from loan_api.adapters.storage.decision_writer import DecisionWriter
+from loan_api.adapters.storage.reviews import DatabaseReviews
 from loan_api.credit.form import Form, FormError, parse_form, read_form
 from loan_api.entrypoints.desk.pages import DeskServices, register_desk
 from loan_api.entrypoints.http.endpoints import Collaborators, Limits, register_endpoints
@@ -55,10 +56,13 @@ from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.policy import NoPolicy, PolicyService, PolicySource
 from loan_api.services.prediction import BatchRunner, PredictionService
 from loan_api.services.reasons import Explainer, ModelFiles, ReasonsService
+from loan_api.services.reviews import ReviewService, ReviewStore
 from loan_api.settings import Settings, SettingsError, read_settings
 
 # How often a worker reads the desired version from the cache, which is cheap.
 _LOOK_EVERY_SECONDS = 0.5
+# How often a worker counts the undecided referrals, for metrics.
+_COUNT_REVIEWS_EVERY_SECONDS = 30.0
 # A longer iteration of the event loop makes the service shed single requests; batches may wait for a while.
 _LONGEST_ITERATION_SECONDS = 0.25
 _WAITING_BATCHES = 64
@@ -83,6 +87,7 @@ class Adapters:
     explainer: Explainer
     log: DecisionLog
     archive: Archive
+    reviews: ReviewStore
     keys: KeySource
     policies: PolicySource
     now: Callable[[], datetime]
@@ -121,6 +126,7 @@ def real_adapters(
         explainer=batches,
         log=log,
         archive=DatabaseArchive(codec.form, settings.database_url, run_in_thread),
+        reviews=DatabaseReviews(settings.database_url, run_in_thread),
         keys=keys,
         policies=policies,
         now=lambda: datetime.now(UTC),
@@ -222,6 +228,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     reasons = ReasonsService(
         form, registry, audit.find, adapters.files, adapters.explainer, Places(_EXPLANATIONS), adapters.archive.policy
     )
+    reviews = ReviewService(adapters.reviews, audit.find, observers.reviews, adapters.now)
     health = HealthService(registry, adapters.log, adapters.keys, adapters.policies, adapters.now)
     access = Access(adapters.keys, observers.access)
 
@@ -237,7 +244,9 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     document = register_endpoints(
         app,
         codec,
-        Collaborators(predictions, adapters.shedder, adapters.budget, health, registry, audit, reasons, access, expose),
+        Collaborators(
+            predictions, adapters.shedder, adapters.budget, health, registry, audit, reasons, reviews, access, expose
+        ),
         Limits(settings.max_batch_rows, settings.max_request_bytes),
         (settings.metrics_username, _metrics_password(settings.metrics_password_file)),
     )
@@ -266,4 +275,5 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     adapters.batches.start()
     adapters.run_forever(partial(registry.watch, _LOOK_EVERY_SECONDS))
     adapters.run_forever(partial(policies.watch, _LOOK_EVERY_SECONDS))
+    adapters.run_forever(partial(reviews.watch, _COUNT_REVIEWS_EVERY_SECONDS))
     return app

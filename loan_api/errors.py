@@ -17,6 +17,7 @@ LoanError
 ├── ReasonsUnavailableError         a decision cannot be explained by the model that made it
 ├── UnknownDecisionError            no decision has this id
 ├── UnknownDecisionsError           some of several ids are unknown
+├── ReviewConflictError             a referral's state does not permit a claim or decision
 ├── NotYetStoredError               the decision may still wait in the journal
 ├── UnusableFileError               adapters.files.text_file
 └── AccessRefusedError
@@ -116,6 +117,10 @@ class UnknownDecisionsError(LoanError):
     def __init__(self, positions: Sequence[int]) -> None:
         super().__init__(f"{len(positions)} of the decisions are not recorded.")
         self.positions = positions
+
+
+class ReviewConflictError(LoanError):
+    """A decision was not referred, or the state of its review does not permit the step."""
 
 
 class NotYetStoredError(LoanError):

@@ -102,6 +102,14 @@ def unpack_answers(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int8
         return _answers(_decoded(content))
 
 
+def unpack_decisions(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int8], Sequence[str | None]]:
+    """Return the packed (probabilities, decisions, rules), whatever the form. Raises UnreadableRecordError."""
+    with _damage():
+        kept = _decoded(content)
+        probabilities, predictions = _answers(kept)
+        return probabilities, *_decided(kept, predictions)
+
+
 @contextmanager
 def _damage() -> Iterator[None]:
     try:

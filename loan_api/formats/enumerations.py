@@ -33,7 +33,8 @@ TAKEN_NAMES = frozenset(
             "RecordedDecision",
             "RecordedOutcome",
         ),
-        *("Scope", "Scorer"),
+        *("Review", "ReviewDecision", "ReviewDecisionReport", "ReviewNeed", "ReviewPage", "ReviewStatus"),
+        *("ReviewedDecision", "ReviewerDecision", "Scope", "Scorer"),
     }
 )
 

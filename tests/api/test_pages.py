@@ -118,6 +118,8 @@ class TestOpenApi:
     def test_every_operation_can_become_a_well_named_method(self, client: FlaskClient) -> None:
         operations = [operation for _, _, operation in operations_of(client.get("/openapi.json").json)]
         assert sorted(operation["operationId"] for operation in operations) == [
+            "claimReview",
+            "decideReview",
             "getDecision",
             "getHealth",
             "getLiveness",
@@ -128,6 +130,7 @@ class TestOpenApi:
             "getWhatIf",
             "listDecisions",
             "listKeys",
+            "listReviews",
             "predict",
             "predictBatch",
             "recordOutcome",

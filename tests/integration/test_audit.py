@@ -80,6 +80,7 @@ def test_a_decision_is_found_with_all_that_was_recorded(client: FlaskClient, led
         "policy_version": None,
         "policy_digest": None,
         "outcomes": [],
+        "review": None,
     }
 
 

@@ -44,6 +44,8 @@ from loan_api.services.explanation import (
     WhatIfJob,
 )
 from loan_api.services.model_registry import DesiredVersion, ServedModel
+from loan_api.services.review_state import Review, ReviewDecision, ReviewStatus, ReviewStep
+from loan_api.services.reviews import Backlog, Referral, ReviewPage
 from tests.support.forms import SHIPPED
 
 NOW = datetime(2024, 3, 13, 10, 30, tzinfo=UTC)
@@ -150,6 +152,22 @@ class NoArchive:
 
     def policy(self, digest: str) -> Policy | None:
         raise AssertionError("the archive must not be queried")
+
+
+class NoReviews:
+    """A review queue that fails the test when it is used."""
+
+    def page(self, status: ReviewStatus, start: DecisionName | None, limit: int, now: datetime) -> ReviewPage:
+        raise AssertionError("the review queue must not be used")
+
+    def review(self, referral: Referral) -> Review:
+        raise AssertionError("the review queue must not be used")
+
+    def append(self, referral: Referral, step_after: Callable[[Review], ReviewStep | None]) -> Review | None:
+        raise AssertionError("the review queue must not be used")
+
+    def backlog(self) -> Backlog:
+        raise AssertionError("the review queue must not be used")
 
 
 @dataclass
@@ -325,6 +343,12 @@ class RecordingObserver:
 
     def access_refused(self, reason: str) -> None:
         self.events.append(("access refused", reason))
+
+    def referral_decided(self, decision: ReviewDecision, *, is_override: bool) -> None:
+        self.events.append(("reviewed", decision, is_override))
+
+    def backlog_seen(self, undecided: int, oldest_seconds: float) -> None:
+        self.events.append(("backlog", undecided, oldest_seconds))
 
 
 def now() -> datetime:

@@ -48,7 +48,7 @@ class Ledger:
         if policy is not None:
             decision, rule = policy.decide(application(**changes), probability)
             record = structs.replace(record, decision=decision, rule=rule, policy=policy.digest)
-        self._write([record], [])
+        self.write_records([record], [])
         return decision_id
 
     def activate(self, policy: Policy | None) -> None:
@@ -81,7 +81,7 @@ class Ledger:
                 declined=decided.decisions.tolist().count(DECLINE),
                 policy=policy.digest,
             )
-        self._write([], [record])
+        self.write_records([], [record])
         return batch_id
 
     def _next(self) -> tuple[str, datetime]:
@@ -89,7 +89,7 @@ class Ledger:
         self.moment += timedelta(minutes=1)
         return new_id(at), at
 
-    def _write(self, singles: Sequence[DecisionRecord], whole: Sequence[BatchRecord]) -> None:
+    def write_records(self, singles: Sequence[DecisionRecord], whole: Sequence[BatchRecord]) -> None:
         if self.write is not None:
             self.write(singles, whole)
             return

@@ -15,6 +15,7 @@ from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry, ModelSource
 from loan_api.services.policy import NoPolicy, PolicySource
 from loan_api.services.reasons import Explainer, ModelFiles
+from loan_api.services.reviews import ReviewStore
 from loan_api.settings import Settings
 from tests.support.fakes import (
     FakeFiles,
@@ -24,6 +25,7 @@ from tests.support.fakes import (
     InlineBatches,
     InlineExplainer,
     NoArchive,
+    NoReviews,
     RecordingObserver,
     now,
 )
@@ -37,6 +39,7 @@ def client_of(
     models: ModelSource | None = None,
     log: FakeLog | None = None,
     archive: Archive | None = None,
+    reviews: ReviewStore | None = None,
     keys: KeySource | None = None,
     policies: PolicySource | None = None,
     shedder: LoadShedder | None = None,
@@ -54,6 +57,7 @@ def client_of(
         explainer=explainer or InlineExplainer(),
         log=log,
         archive=archive or NoArchive(),
+        reviews=reviews or NoReviews(),
         keys=keys or NoKeys(),
         policies=policies or NoPolicy(),
         now=now,

@@ -202,6 +202,22 @@ OUTCOME_LAG = MetricDeclaration(
     buckets=_LAGS,
 )
 
+REVIEWS_UNDECIDED = MetricDeclaration(
+    "loan_reviews_undecided",
+    "gauge",
+    "Referrals that no reviewer has decided yet, claimed ones included.",
+    across_workers="livemax",
+)
+REVIEWS_OLDEST = MetricDeclaration(
+    "loan_reviews_oldest_age_seconds",
+    "gauge",
+    "Time since the oldest undecided referral was made; 0 if there is none.",
+    across_workers="livemax",
+)
+REVIEW_DECISIONS = MetricDeclaration(
+    "loan_review_decisions_total", "counter", "Decisions of reviewers on referrals.", ("decision", "override")
+)
+
 WORKERS = MetricDeclaration("loan_workers", "gauge", "Living web workers.", source="system")
 WORKER_CPU = MetricDeclaration(
     "loan_worker_cpu_seconds_total",
@@ -273,6 +289,9 @@ METRICS: tuple[MetricDeclaration, ...] = (
     OUTCOME_EXPECTED_APPROVALS,
     OUTCOME_SQUARED_ERROR,
     OUTCOME_LAG,
+    REVIEWS_UNDECIDED,
+    REVIEWS_OLDEST,
+    REVIEW_DECISIONS,
     WORKERS,
     WORKER_CPU,
     WORKER_MEMORY,
@@ -308,6 +327,9 @@ class Instruments:
         self.decision_log_failures = _counter(DECISION_LOG_FAILURES, registry)
         self.decision_log_degraded = _gauge(DECISION_LOG_DEGRADED, registry)
         self.outcomes = OutcomeInstruments(registry)
+        self.reviews_undecided = _gauge(REVIEWS_UNDECIDED, registry)
+        self.reviews_oldest = _gauge(REVIEWS_OLDEST, registry)
+        self.review_decisions = _counter(REVIEW_DECISIONS, registry)
 
 
 class OutcomeInstruments:

@@ -26,6 +26,7 @@ from loan_api.services.batch_job import BatchSummary
 from loan_api.services.decision_log import LogState
 from loan_api.services.model_registry import ServedModel
 from loan_api.services.prediction import Endpoint, FailureReason
+from loan_api.services.review_state import ReviewDecision
 
 
 class HttpMetrics:
@@ -193,6 +194,28 @@ class RecordingMetrics:
             self._degraded.set(state.recorded_in != "database")
 
 
+class ReviewMetrics:
+    """The review queue, and what reviewers decide."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._undecided = instruments.reviews_undecided
+        self._oldest = instruments.reviews_oldest
+        self._decisions = {
+            (decision, is_override): instruments.review_decisions.labels(decision, str(is_override).lower())
+            for decision in get_args(ReviewDecision)
+            for is_override in (False, True)
+        }
+
+    def referral_decided(self, decision: ReviewDecision, *, is_override: bool) -> None:
+        """Count the decision of a reviewer."""
+        self._decisions[decision, is_override].inc()
+
+    def backlog_seen(self, undecided: int, oldest_seconds: float) -> None:
+        """Publish the number of undecided referrals and the age of the oldest."""
+        self._undecided.set(undecided)
+        self._oldest.set(oldest_seconds)
+
+
 class AccessMetrics:
     """Requests refused for lack of an API key or of its scope."""
 
@@ -292,6 +315,7 @@ class Observers:
     reloads: ReloadMetrics
     outcomes: OutcomeMetrics
     access: AccessMetrics
+    reviews: ReviewMetrics
 
     @classmethod
     def in_registry(cls, registry: CollectorRegistry, tallies: TallyBook, features: Sequence[str]) -> Self:
@@ -305,4 +329,5 @@ class Observers:
             reloads=ReloadMetrics(instruments, predictions),
             outcomes=OutcomeMetrics(instruments.outcomes),
             access=AccessMetrics(instruments),
+            reviews=ReviewMetrics(instruments),
         )

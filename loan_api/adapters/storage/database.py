@@ -15,7 +15,7 @@ from loan_api.adapters.storage.failures import storage_error
 from loan_api.errors import StorageError
 
 # The newest migration, known here without importing Alembic.
-REVISION = "0003"
+REVISION = "0004"
 # How long SQLite waits for another process's lock.
 SQLITE_BUSY_SECONDS = 0.3
 _CONNECT_SECONDS = 3

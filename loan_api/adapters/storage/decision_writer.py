@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import JSON, Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,7 +16,7 @@ from loan_api.adapters.storage.database import SQLITE_BUSY_SECONDS, check_revisi
 from loan_api.adapters.storage.failures import is_busy, storage_error
 from loan_api.adapters.storage.file_watch import FileWatch
 from loan_api.adapters.storage.policies import write_activation
-from loan_api.adapters.storage.tables import batches, decisions
+from loan_api.adapters.storage.tables import batches, decisions, referrals
 from loan_api.errors import DatabaseBusyError, StorageError
 from loan_api.home import sqlite_path
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, PolicyActivation
@@ -38,7 +38,9 @@ class DecisionWriter:
         self._engine = open_engine(url, patience=patience, waits_for_locks=False)
         self._busy_seconds = SQLITE_BUSY_SECONDS * patience
         dialect = self._engine.dialect
-        self._decisions = (_JsonInsert if dialect.name == "postgresql" else _Insert)(decisions, dialect)
+        small = _JsonInsert if dialect.name == "postgresql" else _Insert
+        self._decisions = small(decisions, dialect)
+        self._referrals = small(referrals, dialect)
         self._batches = _Insert(batches, dialect)
         self._connection: Connection | None = None
         self._watch = FileWatch(None)
@@ -78,6 +80,7 @@ class DecisionWriter:
                 write_activation(connection, activation)
             self._decisions.run(connection, [_decision_row(record) for record in singles])
             self._batches.run(connection, [_batch_row(record) for record in whole_batches])
+            self._referrals.run(connection, _referral_rows(singles, whole_batches))
             connection.commit()
             # Records in a file that was removed in the meantime are lost.
             self._watch.check()
@@ -142,12 +145,14 @@ class _JsonInsert:
         record = f"json_to_recordset(%(rows)s) AS record ({typed})"
         # All names come from the declared table.
         self._statement = f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {record} ON CONFLICT (id) DO NOTHING"  # noqa: S608
+        self._encoded = [column.name for column in table.c if isinstance(column.type, JSON)]
 
     def run(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         """Insert the rows, each with the values of all columns by name, within the connection's transaction."""
         if rows:
-            for row in rows:
-                row["features"] = msgspec.Raw(row["features"].encode())
+            for name in self._encoded:
+                for row in rows:
+                    row[name] = msgspec.Raw(row[name].encode())
             connection.exec_driver_sql(self._statement, {"rows": msgspec.json.encode(rows).decode()})
 
 
@@ -180,3 +185,10 @@ def _batch_row(record: BatchRecord) -> dict[str, Any]:
         "declined": record.declined,
         "policy": record.policy,
     }
+
+
+def _referral_rows(singles: Sequence[DecisionRecord], whole_batches: Sequence[BatchRecord]) -> list[dict[str, Any]]:
+    """Return a row for each record with referrals; those of a batch share one, as there may be thousands."""
+    rows = [(record.decision_id, record.decided_at, 1) for record in singles if record.decision == "refer"]
+    rows += [(batch.batch_id, batch.decided_at, batch.referred) for batch in whole_batches if batch.referred]
+    return [{"id": record_id, "decided_at": at, "undecided": count} for record_id, at, count in rows]

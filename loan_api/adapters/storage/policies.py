@@ -1,5 +1,6 @@
 """The history of credit policies."""
 
+import tomllib
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -63,6 +64,11 @@ class RecordedPolicies:
         """Return the text of the policy; None if there is none."""
         found = self._find(digest)
         return found.text if found else None
+
+    def reviewers(self, digest: str | None) -> int:
+        """Return how many reviewers the policy requires for a referral, whatever the form is now."""
+        text = self.text(digest)
+        return int(tomllib.loads(text).get("reviewers", 1)) if text else 1
 
     def _find(self, digest: str | None) -> PolicyActivation | None:
         if digest is not None and digest not in self._known:

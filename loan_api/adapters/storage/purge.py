@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from loan_api.adapters.storage.database import begin_exclusive
 from loan_api.adapters.storage.ids import within
-from loan_api.adapters.storage.tables import batches, decisions, outcomes
+from loan_api.adapters.storage.tables import batches, decisions, outcomes, referrals, review_steps, reviews
 
 # The most deleted in one transaction. Batches are limited by their rows too, but at least one is deleted.
 _SINGLES = 2000
@@ -42,7 +42,7 @@ def count_older(connection: Connection, cutoff: datetime) -> PurgeCount:
 
 
 def purge(connection: Connection, cutoff: datetime, pause: Callable[[], object]) -> Iterator[PurgeCount]:
-    """Delete decisions made before `cutoff` and their outcomes; yield the count of each transaction.
+    """Delete decisions made before `cutoff` with their outcomes and reviews; yield the count of each transaction.
 
     `pause` is called after each transaction, without locks. The purge can be stopped and repeated at any time.
     """
@@ -86,5 +86,7 @@ def _take_batches(connection: Connection, cutoff: datetime) -> PurgeCount:
 
 def _delete(connection: Connection, key: ColumnElement[Any], ids: list[str]) -> None:
     if ids:
-        connection.execute(delete(outcomes).where(outcomes.c.decision_id.in_(ids)))
+        for table in (outcomes, review_steps, reviews):
+            connection.execute(delete(table).where(table.c.decision_id.in_(ids)))
+        connection.execute(delete(referrals).where(referrals.c.id.in_(ids)))
         connection.execute(delete(key.table).where(key.in_(ids)))

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 # Constraints have names, so that migrations can change them on every database.
@@ -93,6 +94,60 @@ batches = Table(
     Column("referred", Integer, nullable=True, comment="number of referrals; NULL: none"),
     Column("declined", Integer, nullable=True, comment="number of declined applications; NULL: all not approved"),
     Column("policy", String(64), nullable=True, comment="digest of the policy; NULL: the threshold decided"),
+)
+
+# As a literal, because planners must see that a query asks for nothing else.
+IS_UNDECIDED = text("undecided > 0")
+
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("id", String(36), primary_key=True, comment="of a referred decision, or of a batch with referrals"),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("undecided", Integer, nullable=False, comment="number of referrals that no reviewer has settled"),
+    # Its size is that of the queue.
+    Index(None, "id", sqlite_where=IS_UNDECIDED, postgresql_where=IS_UNDECIDED),
+    sqlite_with_rowid=False,
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("decision_id", String(36), primary_key=True, comment="of a single decision, or of a batch"),
+    Column("row_id", Integer, primary_key=True, autoincrement=False, comment="position in the batch; 0 for a single"),
+    Column("endpoint", String(16), nullable=False, comment="single or batch"),
+    Column("decided_at", UtcDateTime, nullable=False, comment="time of the referral"),
+    Column("probability", Float, nullable=False),
+    Column("rule", String(64), nullable=True),
+    Column("policy", String(64), nullable=True),
+    Column("semantic_version", String(32), nullable=False),
+    Column("is_decided", SmallInteger, nullable=False, comment="state after the last step in review_steps"),
+    Column("claimed_until", UtcDateTime, nullable=True, comment="end of the last claim, unless a decision followed"),
+    Index(None, "is_decided", "decision_id", "row_id"),
+    Index(None, "claimed_until"),
+)
+
+review_steps = Table(
+    "review_steps",
+    metadata,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+        comment="in order of time; steps are never changed",
+    ),
+    Column("decision_id", String(36), nullable=False, comment="of a single decision, or of a batch"),
+    Column("row_id", Integer, nullable=False, comment="position in the batch; 0 for a single decision"),
+    Column("kind", String(8), nullable=False, comment="claim or decide"),
+    Column("reviewer", String(64), nullable=False, comment="name of the API key"),
+    Column("at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=True, comment="end of the claim"),
+    Column("decision", String(8), nullable=True, comment="approve or decline"),
+    Column("reason", String(64), nullable=True, comment="the reviewer's reason code"),
+    Column("note", Text, nullable=True),
+    Column("is_override", SmallInteger, nullable=True, comment="1: replaces what was decided before"),
+    Index(None, "decision_id", "row_id", "id"),
 )
 
 policies = Table(

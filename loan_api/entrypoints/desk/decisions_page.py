@@ -11,7 +11,8 @@ from flask import redirect, render_template, request
 from loan_api.entrypoints.desk.application_form import errors_by_field
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
 from loan_api.entrypoints.desk.links import link
-from loan_api.entrypoints.http.audit_requests import cursor_of, decode_search
+from loan_api.entrypoints.http.audit_requests import decode_search
+from loan_api.entrypoints.http.request_fields import cursor_of
 from loan_api.errors import NotYetStoredError, UnknownDecisionError
 from loan_api.formats.refusals import RequestRefusedError
 from loan_api.services.audit import AuditService, DecisionName, Page

@@ -4,17 +4,26 @@ A fast decoder accepts bulk reports. Only what it rejects is validated by the ma
 for ten thousand reports but finds every error.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
+from marshmallow import ValidationError, fields, pre_load, validates_schema
 
 from loan_api.credit.decision import DECISIONS
 from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME, OUTCOME_FILTER, POLICY_DECISION
+from loan_api.entrypoints.http.request_fields import (
+    CURSOR,
+    LIMIT,
+    LONGEST_TEXT,
+    Field,
+    OneOf,
+    StrictSchema,
+    Text,
+    load,
+    load_query,
+)
 from loan_api.entrypoints.http.schemas import EXAMPLE_ID
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import FAST_REFUSALS, parse_json
@@ -23,28 +32,9 @@ from loan_api.formats.timestamps import TIME_EXAMPLES, parse_time
 from loan_api.services.audit import NAME_PATTERN, DecisionName, OutcomeReport, Search
 
 MOST_OUTCOMES = 10_000
-MOST_ON_A_PAGE = 500
-_USUAL_ON_A_PAGE = 100
-_LONGEST_TEXT = 128
-_REPEATED = Refusal("Must be given once.", "not_allowed")
 
 
-class _Field(fields.Field[Any]):
-    """A field whose errors carry a reason code. `expected` completes the message 'Must be'."""
-
-    expected: str
-
-    def make_error(self, key: str, **_: Any) -> ValidationError:
-        """Return the error for marshmallow's own checks."""
-        texts = {"required": ("This field is missing.", "missing"), "null": ("Must not be null.", "null")}
-        return ValidationError(Refusal(*texts[key]))
-
-    def refuse(self, reason: str) -> ValidationError:
-        """Return the error for an invalid value."""
-        return ValidationError(Refusal(f"Must be {self.expected}.", reason))
-
-
-class _Outcome(_Field):
+class _Outcome(Field):
     expected = "0 or 1"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
@@ -55,7 +45,7 @@ class _Outcome(_Field):
         return int(value)
 
 
-class _DecisionId(_Field):
+class _DecisionId(Field):
     expected = "a decision_id or BATCH_ID:ROW"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> DecisionName:
@@ -65,7 +55,7 @@ class _DecisionId(_Field):
         return name
 
 
-class _Time(_Field):
+class _Time(Field):
     expected = TIME_EXAMPLES
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
@@ -75,59 +65,9 @@ class _Time(_Field):
         return moment
 
 
-class _OneOf(_Field):
-    def __init__(self, *allowed: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.expected = f"one of {', '.join(allowed)}"
-        self._allowed = allowed
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        if value not in self._allowed:
-            raise self.refuse("not_allowed")
-        return str(value)
-
-
-class _Limit(_Field):
-    expected = f"a whole number from 1 to {MOST_ON_A_PAGE}"
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_ON_A_PAGE):
-            raise self.refuse("range")
-        return int(value)
-
-
-class _Text(_Field):
-    expected = f"a text of 1 to {_LONGEST_TEXT} characters without NUL"
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        if not 1 <= len(value) <= _LONGEST_TEXT or "\0" in value:
-            raise self.refuse("range")
-        return str(value)
-
-
-class _Cursor(_Field):
-    expected = "the next_cursor of a previous page"
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> DecisionName:
-        try:
-            name = DecisionName.parse(base64.urlsafe_b64decode(value.encode()).decode())
-        except (binascii.Error, UnicodeError):
-            name = None
-        if name is None:
-            raise self.refuse("type")
-        return name
-
-
-class _StrictSchema(Schema):
-    error_messages = {  # noqa: RUF012  # as marshmallow declares it
-        "unknown": Refusal("This field is not known.", "unknown"),
-        "type": Refusal("Must be a JSON object.", "type"),
-    }
-
-
 _TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
 # PostgreSQL cannot store NUL in a text.
-_TEXT = {"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT, "pattern": r"^[^\u0000]*$"}
+_TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT, "pattern": r"^[^\u0000]*$"}
 _OUTCOME = OUTCOME.documented(example=1)
 _ID = {
     "type": "string",
@@ -137,20 +77,20 @@ _ID = {
 }
 
 
-class OutcomeReportSchema(_StrictSchema):
+class OutcomeReportSchema(StrictSchema):
     """The outcome of the decision in the path."""
 
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
-class DecisionOutcomeSchema(_StrictSchema):
+class DecisionOutcomeSchema(StrictSchema):
     """The outcome of a decision."""
 
     decision_id = _DecisionId(required=True, metadata=_ID)
     outcome = _Outcome(required=True, metadata=_OUTCOME)
 
 
-class OutcomeReportsSchema(_StrictSchema):
+class OutcomeReportsSchema(StrictSchema):
     """Outcomes in bulk."""
 
     outcomes = fields.List(
@@ -171,7 +111,7 @@ class OutcomeReportsSchema(_StrictSchema):
         return body
 
 
-class SearchSchema(_StrictSchema):
+class SearchSchema(StrictSchema):
     """Filters for decisions, combined with AND."""
 
     since = _Time(
@@ -182,32 +122,23 @@ class SearchSchema(_StrictSchema):
         data_key="to",
         metadata={**_TIME, "description": "Latest time of decision (exclusive). A plain date means midnight UTC."},
     )
-    model_version = _Text(metadata={**_TEXT, "description": "Semantic version of the model."})
-    prediction = _OneOf("0", "1", metadata=DECISION.documented(description="1 approved, 0 rejected."))
-    decision = _OneOf(*DECISIONS, metadata=POLICY_DECISION.documented(description="What the policy decided."))
-    endpoint = _OneOf(
+    model_version = Text(metadata={**_TEXT, "description": "Semantic version of the model."})
+    prediction = OneOf("0", "1", metadata=DECISION.documented(description="1 approved, 0 rejected."))
+    decision = OneOf(*DECISIONS, metadata=POLICY_DECISION.documented(description="What the policy decided."))
+    endpoint = OneOf(
         "single",
         "batch",
         metadata=ENDPOINT.documented(description="`single` for `/predict`, `batch` for `/predict/batch`."),
     )
-    outcome = _OneOf(
+    outcome = OneOf(
         "0",
         "1",
         "none",
         metadata=OUTCOME_FILTER.documented(description="Latest reported outcome, or `none` if there is no report."),
     )
-    request_id = _Text(metadata={**_TEXT, "description": "`X-Request-ID` of the request."})
-    limit = _Limit(
-        load_default=_USUAL_ON_A_PAGE,
-        metadata={
-            "type": "integer",
-            "minimum": 1,
-            "maximum": MOST_ON_A_PAGE,
-            "default": _USUAL_ON_A_PAGE,
-            "description": "Maximum number of decisions on the page.",
-        },
-    )
-    cursor = _Cursor(metadata={"type": "string", "minLength": 1, "description": "`next_cursor` of the previous page."})
+    request_id = Text(metadata={**_TEXT, "description": "`X-Request-ID` of the request."})
+    limit = LIMIT
+    cursor = CURSOR
 
     @validates_schema
     def check_span(self, filters: Mapping[str, Any], **_: Any) -> None:
@@ -231,7 +162,7 @@ _outcome, _outcomes, _search = OutcomeReportSchema(), OutcomeReportsSchema(), Se
 
 def decode_outcome(body: bytes) -> int:
     """Decode the report of one outcome. Raises MalformedBodyError or RequestRefusedError."""
-    outcome: int = _loaded(_outcome, parse_json(body))["outcome"]
+    outcome: int = load(_outcome, parse_json(body))["outcome"]
     return outcome
 
 
@@ -242,7 +173,7 @@ def decode_outcomes(body: bytes) -> list[OutcomeReport]:
         return accepted
     return [
         OutcomeReport(report["decision_id"], report["outcome"])
-        for report in _loaded(_outcomes, parse_json(body))["outcomes"]
+        for report in load(_outcomes, parse_json(body))["outcomes"]
     ]
 
 
@@ -263,19 +194,11 @@ def _accepted_outcomes(body: bytes) -> list[OutcomeReport] | None:
 
 def decode_search(query: Mapping[str, Sequence[str]]) -> tuple[Search, DecisionName | None, int]:
     """Decode the filters, the decision to start from, and the page size. Raises RequestRefusedError."""
-    repeated = {name: [_REPEATED] for name, values in query.items() if len(values) > 1}
-    if repeated:
-        raise RequestRefusedError(Refusals.of(repeated, ()))
-    filters = dict(_loaded(_search, {name: value for name, (value,) in query.items()}))
+    filters = load_query(_search, query)
     limit, start = filters.pop("limit"), filters.pop("cursor", None)
     if "prediction" in filters:
         filters["prediction"] = int(filters["prediction"])
     return Search(**filters), start, limit
-
-
-def cursor_of(following: DecisionName | None) -> str | None:
-    """Encode the decision to start the next page from, as `decode_search` accepts it."""
-    return None if following is None else base64.urlsafe_b64encode(str(following).encode()).decode()
 
 
 def refusals_of_unknown(positions: list[int]) -> RequestRefusedError:
@@ -283,11 +206,3 @@ def refusals_of_unknown(positions: list[int]) -> RequestRefusedError:
     unknown = Refusal("No decision with this id is recorded.", "not_allowed")
     messages = {"outcomes": {place: {"decision_id": [unknown]} for place in positions}}
     return RequestRefusedError(Refusals.of(messages, ()))
-
-
-def _loaded(schema: Schema, given: Any) -> Mapping[str, Any]:
-    try:
-        loaded: Mapping[str, Any] = schema.load(given)
-    except ValidationError as error:
-        raise RequestRefusedError(Refusals.of(error.messages, ())) from None
-    return loaded

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from marshmallow import Schema, fields
 
 from loan_api.entrypoints.http.enumerations import DECISION, ENDPOINT, OUTCOME
+from loan_api.entrypoints.http.review_schemas import ReviewSchema
 from loan_api.entrypoints.http.schemas import DECISION_FIELD, EXAMPLE_ID, POLICY_VERSION_FIELD, RULE_FIELD
 from loan_api.formats.applications import ApplicationCodec
 
@@ -73,6 +74,12 @@ class _FoundDecision(_RecordedDecision):
         fields.Nested(RecordedOutcomeSchema),
         required=True,
         metadata={"description": "All reports, oldest first. The last one is in force."},
+    )
+    review = fields.Nested(
+        ReviewSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The review if the decision was referred, otherwise null."},
     )
 
 

@@ -37,7 +37,7 @@ _PROBLEMS: Mapping[int, str] = {
     404: "No such decision is recorded.",
     406: "The service cannot produce any format in `Accept`.",
     408: "The body did not arrive in time.",
-    409: "The model that decided cannot explain the decision, or has left the registry.",
+    409: "The state of the decision does not permit this. `detail` says why.",
     413: "The body is too large or has too many items.",
     415: "The media type or encoding of the body is not supported.",
     422: "The request is invalid. `errors` lists all invalid fields.",

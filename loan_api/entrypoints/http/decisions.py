@@ -9,7 +9,6 @@ from loan_api.entrypoints.http.audit_requests import (
     OutcomeReportSchema,
     OutcomeReportsSchema,
     SearchSchema,
-    cursor_of,
     decode_outcome,
     decode_outcomes,
     decode_search,
@@ -23,7 +22,9 @@ from loan_api.entrypoints.http.audit_schemas import (
 )
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
 from loan_api.entrypoints.http.body import read_json
+from loan_api.entrypoints.http.request_fields import cursor_of
 from loan_api.entrypoints.http.requests import current_request
+from loan_api.entrypoints.http.reviewed import review_summary
 from loan_api.errors import UnknownDecisionsError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import JSON
@@ -36,6 +37,7 @@ from loan_api.services.audit import (
     RecordedDecision,
     ReportedOutcome,
 )
+from loan_api.services.reviews import ReviewService
 
 _OUTCOME_BYTES = 2**10
 _OUTCOMES_BYTES = 2**21
@@ -50,7 +52,7 @@ ID_PARAMETER = {
 
 
 def decisions_blueprint(
-    codec: ApplicationCodec, audit: AuditService, guard: Guard, max_request_bytes: int
+    codec: ApplicationCodec, audit: AuditService, reviews: ReviewService, guard: Guard, max_request_bytes: int
 ) -> LoanBlueprint:
     """Create the endpoints for looking up decisions and reporting outcomes."""
     form, schemas = codec.form, decision_schemas(codec)
@@ -67,12 +69,14 @@ def decisions_blueprint(
     def get_decision(decision_id: str) -> dict[str, Any]:
         """Get a decision.
 
-        Returns the decision with the application, the model version and all outcome reports. For a `batch_id`, returns
-        a summary of the batch; for `BATCH_ID:ROW`, the decision on that row.
+        Returns the decision with the application, the model version, the policy, the review of a referral, and all
+        outcome reports. For a `batch_id`, returns a summary of the batch; for `BATCH_ID:ROW`, the decision on that row.
         """
         guard.require("audit")
         found = audit.find(decision_id)
-        return _batch(found) if isinstance(found, RecordedBatch) else _found(form, found)
+        if isinstance(found, RecordedBatch):
+            return _batch(found)
+        return _found(form, found) | {"review": review_summary(reviews.of(found.decision))}
 
     @blueprint.route("/decisions")
     @blueprint.doc(operationId="listDecisions")

@@ -16,6 +16,7 @@ from loan_api.entrypoints.http.metrics import metrics_blueprint
 from loan_api.entrypoints.http.model import model_blueprint
 from loan_api.entrypoints.http.openapi import bypass_documentation_wrappers, document_api
 from loan_api.entrypoints.http.predictions import predictions_blueprint
+from loan_api.entrypoints.http.reviews import reviews_blueprint
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.services.access import Access
 from loan_api.services.admission import ByteBudget, LoadShedder
@@ -24,6 +25,7 @@ from loan_api.services.health import HealthService
 from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.prediction import PredictionService
 from loan_api.services.reasons import ReasonsService
+from loan_api.services.reviews import ReviewService
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Collaborators:
     registry: ModelRegistry
     audit: AuditService
     reasons: ReasonsService
+    reviews: ReviewService
     access: Access
     expose_metrics: Callable[[], tuple[bytes, str]]
 
@@ -66,8 +69,9 @@ def register_endpoints(
             limits.batch_rows,
             limits.request_bytes,
         ),
-        decisions_blueprint(codec, views.audit, guard, limits.request_bytes),
+        decisions_blueprint(codec, views.audit, views.reviews, guard, limits.request_bytes),
         explanations_blueprint(codec.form, views.reasons, guard),
+        reviews_blueprint(views.reviews, guard),
         model_blueprint(codec.form, views.registry),
         health_blueprint(views.health),
         keys_blueprint(views.access, guard),

@@ -8,6 +8,7 @@ from loan_api.formats.enumerations import Enumeration
 from loan_api.services.access import SCOPES
 from loan_api.services.audit import Endpoint
 from loan_api.services.health import HealthStatus
+from loan_api.services.review_state import ReviewDecision, ReviewNeed, ReviewStatus
 
 DECISION = Enumeration("Decision", "1 approved, 0 rejected.", {"REJECTED": 0, "APPROVED": 1})
 POLICY_DECISION = Enumeration.of("PolicyDecision", "What the policy decides; a person decides a referral.", *DECISIONS)
@@ -23,6 +24,17 @@ HEALTH_STATUS = Enumeration.of(
     "HealthStatus",
     "`degraded`: decisions are made, but something needs attention. `unhealthy`: no decisions are made.",
     *get_args(HealthStatus),
+)
+REVIEW_STATUS = Enumeration.of(
+    "ReviewStatus",
+    "`open`: anyone may claim the referral. `claimed`: a reviewer works on it. `decided`: reviewers have decided.",
+    *get_args(ReviewStatus),
+)
+REVIEW_DECISION = Enumeration.of("ReviewDecision", "What reviewers decide on a referral.", *get_args(ReviewDecision))
+REVIEW_NEED = Enumeration.of(
+    "ReviewNeed",
+    "What settles a review: a decision, a second one by another API key, or an override of two that disagree.",
+    *get_args(ReviewNeed),
 )
 FEATURE_TYPE = Enumeration.of("FeatureType", "The type of a feature's values.", "integer", "number", "category")
 EFFECT = Enumeration.of("Effect", "A direction of the approval probability.", *get_args(Effect))
@@ -41,6 +53,9 @@ ENUMERATIONS = (
     ENDPOINT,
     SCOPE,
     HEALTH_STATUS,
+    REVIEW_STATUS,
+    REVIEW_DECISION,
+    REVIEW_NEED,
     FEATURE_TYPE,
     EFFECT,
     SCORER,

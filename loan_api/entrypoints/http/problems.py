@@ -22,6 +22,7 @@ from loan_api.errors import (
     NotRecordedError,
     NotYetStoredError,
     ReasonsUnavailableError,
+    ReviewConflictError,
     SaturatedError,
     SlowBodyError,
     StorageError,
@@ -56,6 +57,7 @@ _DOMAIN: Mapping[type[LoanError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     UnreadableRecordError: (HTTPStatus.INTERNAL_SERVER_ERROR, "unreadable-record", {}),
     UnknownDecisionError: (HTTPStatus.NOT_FOUND, "unknown-decision", {}),
     ReasonsUnavailableError: (HTTPStatus.CONFLICT, "reasons-unavailable", {}),
+    ReviewConflictError: (HTTPStatus.CONFLICT, "review-conflict", {}),
     ModelUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "model-unavailable", _WITHOUT_MODEL),
 }
 

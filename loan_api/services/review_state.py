@@ -1,0 +1,142 @@
+"""The life of a review: open → claimed → decided, derived from its steps, of which none is ever changed.
+
+A claim is a lease in the name of an API key. With one reviewer, the first decision settles the review. With two, a
+second key must agree; if the two disagree, the review stays open until a third one overrides them. A settled review
+changes only by an override.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from loan_api.errors import ReviewConflictError
+
+# How long a claim keeps others away. Claiming again extends it.
+LEASE = timedelta(minutes=15)
+LONGEST_REASON = 64
+LONGEST_NOTE = 2000
+REASON_PATTERN = f"[A-Za-z0-9_]{{1,{LONGEST_REASON}}}"
+_REASON = re.compile(REASON_PATTERN, re.ASCII)
+
+ReviewStatus = Literal["open", "claimed", "decided"]
+ReviewDecision = Literal["approve", "decline"]
+# What would settle a review: a decision, a second one, or an override of two that disagree.
+ReviewNeed = Literal["decision", "second_decision", "override"]
+StepKind = Literal["claim", "decide"]
+
+
+def is_reason(text: str) -> bool:
+    """Return whether a text can be a reason code."""
+    return _REASON.fullmatch(text) is not None
+
+
+def is_note(text: str) -> bool:
+    """Return whether a text can be a note."""
+    # PostgreSQL cannot store NUL in a text, and nothing can store half of a character.
+    return len(text) <= LONGEST_NOTE and "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A reviewer's decision with its reason code and note. An override replaces what others have decided."""
+
+    decision: ReviewDecision
+    reason: str
+    note: str = ""
+    override: bool = False
+
+
+@dataclass(frozen=True)
+class ReviewStep:
+    """A claim, which expires, or a decision. `by` names the API key."""
+
+    kind: StepKind
+    by: str
+    at: datetime
+    expires_at: datetime | None = None
+    opinion: Opinion | None = None
+
+
+@dataclass(frozen=True)
+class ReviewState:
+    """The state of a review at some time. A settled one needs nothing."""
+
+    status: ReviewStatus
+    decision: ReviewDecision | None
+    needs: ReviewNeed | None
+    claimed_by: str | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Review:
+    """The steps of a review in order of time, and the number of `reviewers` who must agree."""
+
+    reviewers: int = 1
+    steps: Sequence[ReviewStep] = ()
+
+    @property
+    def decisions(self) -> Sequence[ReviewStep]:
+        """The decisions so far."""
+        return [step for step in self.steps if step.opinion is not None]
+
+    def state(self, now: datetime) -> ReviewState:
+        """Return the state at the time `now`."""
+        opinions = [step.opinion for step in self.steps if step.opinion is not None]
+        overriding = [opinion for opinion in opinions if opinion.override]
+        first = opinions[: self.reviewers]
+        settled = len(first) == self.reviewers and len({opinion.decision for opinion in first}) == 1
+        if overriding or settled:
+            return ReviewState("decided", (overriding or first)[-1].decision, None, None, None)
+        needs: ReviewNeed = "decision"
+        if opinions:
+            needs = "second_decision" if len(opinions) < self.reviewers else "override"
+        # A decision ends the claim under which it was made.
+        last = self.steps[-1] if self.steps else None
+        if last is None or last.expires_at is None or last.expires_at <= now:
+            return ReviewState("open", None, needs, None, None)
+        return ReviewState("claimed", None, needs, last.by, last.expires_at)
+
+    def claimed(self, by: str, now: datetime) -> ReviewStep:
+        """Return the step by which `by` claims the review, or extends the claim. Raises ReviewConflictError."""
+        now = self._not_before(now)
+        state = self.state(now)
+        if state.status == "decided":
+            raise ReviewConflictError("The referral is decided already.")
+        if state.claimed_by not in (None, by):
+            raise ReviewConflictError(f"The referral is claimed by {state.claimed_by}.")
+        if any(step.by == by for step in self.decisions):
+            raise ReviewConflictError("This API key has decided on the referral; another one must, too.")
+        return ReviewStep("claim", by, now, expires_at=now + LEASE)
+
+    def decided(self, by: str, opinion: Opinion, now: datetime) -> ReviewStep | None:
+        """Return the step by which `by` decides; None if it repeats a step. Raises ReviewConflictError.
+
+        The reviewer must hold the claim. A settled review cannot be claimed, so overriding it takes none.
+        """
+        now = self._not_before(now)
+        # An override may be repeated after another one, so only the last decision can be a retry of it.
+        repeatable = self.decisions[-1:] if opinion.override else self.decisions
+        if any((step.by, step.opinion) == (by, opinion) for step in repeatable):
+            return None
+        state = self.state(now)
+        if state.status == "decided":
+            if not opinion.override:
+                raise ReviewConflictError("The referral is decided already. An override would replace the decision.")
+            if self.reviewers > 1 and any(step.by == by for step in self.decisions):
+                raise ReviewConflictError("This API key has decided on the referral; another one must override it.")
+        else:
+            if state.claimed_by != by:
+                holder = f"claimed by {state.claimed_by}" if state.claimed_by else "not claimed, or the claim expired"
+                raise ReviewConflictError(f"The referral is {holder}. Claim it before deciding.")
+            if opinion.override and state.needs != "override":
+                raise ReviewConflictError("There is nothing to override.")
+            if not opinion.override and state.needs == "override":
+                raise ReviewConflictError("Two reviewers disagree. Only an override decides.")
+        return ReviewStep("decide", by, now, opinion=opinion)
+
+    def _not_before(self, now: datetime) -> datetime:
+        # Another host's clock may be ahead; steps are in order of time.
+        return max(now, self.steps[-1].at) if self.steps else now
