@@ -67,15 +67,15 @@ class ExplainedDecisionSchema(_ExplanationSchema):
 class ChangeSchema(Schema):
     """A change of one feature."""
 
-    feature = fields.String(required=True, metadata={"example": "loan_amount"})
+    feature = fields.String(required=True, metadata={"example": "income"})
     old = fields.Raw(
         data_key="from",
         required=True,
         allow_none=True,
-        metadata={"description": "Value in the application: a number, a text, or null.", "example": 29900000},
+        metadata={"description": "Value in the application: a number, a text, or null.", "example": 2500},
     )
     new = fields.Raw(
-        data_key="to", required=True, metadata={"description": "Value that would be approved.", "example": 24100000}
+        data_key="to", required=True, metadata={"description": "Value that would be approved.", "example": 3100}
     )
     probability = fields.Float(required=True, metadata=PROBABILITY)
 
