@@ -2,10 +2,11 @@
 
 import base64
 import json
+import re
 import zlib
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -241,6 +242,19 @@ class TestToken:
 
 
 class TestPages:
+    def test_every_page_but_the_sign_in_needs_a_sign_in(self, client: FlaskClient, desk: Desk) -> None:
+        """Check all routes, so that none can be forgotten."""
+        public = {"/desk/sign-in", "/desk/sign-out", "/desk/"}
+        rules = [rule for rule in client.application.url_map.iter_rules() if rule.rule.startswith("/desk")]
+        closed = [rule for rule in rules if rule.rule not in public and rule.endpoint != "desk_assets.asset"]
+        assert len(closed) >= 8
+        for rule in closed:
+            path = re.sub("<[^>]*>", "x", rule.rule)
+            for method in (rule.methods or set()) & {"GET", "POST"}:
+                response = desk.client.open(path, method=method, data={TOKEN: "x"} if method == "POST" else None)
+                assert response.status_code == 303, rule
+                assert urlsplit(urljoin(path, response.headers["Location"])).path == "/desk/sign-in", rule
+
     def test_a_page_needs_its_scope(self, desk: Desk) -> None:
         desk.sign_in(AUDITOR)
         page = desk.open("/desk/try")

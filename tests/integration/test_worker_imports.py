@@ -35,5 +35,7 @@ def test_a_worker_with_a_compiled_model_imports_no_machine_learning_libraries(ow
     found = json.loads(finished.stdout)
     assert found["statuses"] == [200, 200]
     assert found["scorer"] == "compiled"
+    # Only the desk needs them.
+    assert {"flask_wtf", "wtforms", "markdown_it"}.isdisjoint(found["modules"])
     heavy = {"mlflow", "sklearn", "pandas", "scipy", "pyarrow", "skops", "lightgbm", "alembic", "onnx"}
     assert heavy.isdisjoint(found["modules"])
