@@ -232,6 +232,10 @@ class AuditService:
             raise self._unless_waiting(is_waiting, UnknownDecisionError())
         return found
 
+    def policy_of(self, decision: RecordedDecision) -> Policy | None:
+        """Return the policy that decided; None without one, or if its text is not recorded or unsuitable by now."""
+        return None if decision.policy is None else self._archive.policy(decision.policy.digest)
+
     def search(self, search: Search, start: DecisionName | None, limit: int) -> Page:
         """Return a page of the decisions in the database that match."""
         return self._archive.page(search, start, limit)

@@ -220,7 +220,7 @@ class PredictionService:
         model = self._registry.current
         probability = model.scorer.probability(application)
         prediction = decide(probability, model.decider.threshold)
-        policy = self._policies.current()
+        policy = self._policies.announce()
         verdict = policy.decide(application, probability) if policy else verdict_of(prediction)
         outside = model.watched.outside(application)
         return SimulatedDecision(prediction, probability, model, outside, verdict, policy)

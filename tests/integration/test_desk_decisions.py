@@ -8,7 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.adapters.storage.archive import DatabaseArchive
-from loan_api.settings import read_settings
+from loan_api.credit.policy import Policy, read_policy
+from loan_api.settings import PROJECT_ROOT, read_settings
 from tests.support.desk import Desk, Page, signed_in
 from tests.support.fakes import FakeKeySource, api_key
 from tests.support.forms import SHIPPED
@@ -243,3 +244,33 @@ def test_a_replay_by_a_version_that_has_gone_says_so(desk: Desk, ledger: Ledger)
     path = f"{LIST}/{ledger.single(SECOND, 0.2)}"
     page = desk.submit(f"{path}/replay", {}, form=path)
     assert (page.status, "It has left the registry." in page.text) == (409, True)
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return read_policy(PROJECT_ROOT / "docs" / "examples" / "policy.toml", SHIPPED)
+
+
+def test_model_and_policy_are_shown_separately(desk: Desk, ledger: Ledger, policy: Policy) -> None:
+    ledger.activate(policy)
+    by_rule = ledger.single(FIRST, 0.9, policy=policy, cibil_score=320)
+    by_band = ledger.single(FIRST, 0.7, policy=policy)
+    approved = ledger.single(FIRST, 0.9, policy=policy)
+    page = desk.open(f"{LIST}/{by_rule}")
+    assert "Model Approved 90.0 %, threshold 0.5" in page.text
+    assert "Policy Declined Rule score_too_low : Credit score too low" in page.text
+    assert "Refer from 0.5 to 0.8." in page.html
+    page = desk.open(f"{LIST}/{by_band}")
+    assert "Policy Referred By the bands of 2026-11" in page.text
+    assert "Policy Approved" in desk.open(f"{LIST}/{approved}").text
+    assert search(desk, "decision=refer") == [by_band]
+    assert search(desk, "decision=decline&prediction=1") == [by_rule]
+
+
+def test_a_policy_whose_activation_is_not_recorded_is_named_by_its_digest(
+    desk: Desk, ledger: Ledger, policy: Policy
+) -> None:
+    page = desk.open(f"{LIST}/{ledger.single(FIRST, 0.7, policy=policy)}")
+    assert page.status == 200
+    assert policy.digest[:12] in page.text
+    assert "a policy that is not recorded" in page.text

@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import redirect, render_template, request
 
+from loan_api.credit.decision import Verdict
 from loan_api.credit.features import CategoryFeature
 from loan_api.credit.form import Form
+from loan_api.credit.policy import Policy
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
 from loan_api.entrypoints.desk.charts import zones_of
 from loan_api.entrypoints.desk.explanations import Explanations
@@ -50,16 +52,24 @@ def add_decision(
         found = audit.find(decision_id)
         if isinstance(found, RecordedBatch):
             return render_template("batch.html", batch=found)
+        policy = audit.policy_of(found.decision)
         is_explained = reasons.is_at_hand(found.decision.decider) or "explain" in request.args
         return render_template(
             "decision.html",
             decision=found.decision,
             outcomes=found.outcomes,
-            zones=zones_of(None, found.decision.decider.threshold),
+            zones=zones_of(policy, found.decision.decider.threshold),
+            rule_reason=rule_reason(policy, found.decision.verdict),
             explanation=explanations.of_recorded(decision_id) if is_explained else None,
             replayed=replayed,
             groups=given_values(form, found.decision.features),
         )
+
+
+def rule_reason(policy: Policy | None, verdict: Verdict) -> str | None:
+    """Return the text of the rule that decided; None if none did, or the policy is not known."""
+    rule = policy.rules_by_code.get(verdict.rule) if policy and verdict.rule else None
+    return rule.reason if rule else None
 
 
 def given_values(form: Form, application: Application) -> Mapping[str, Sequence[Given]]:

@@ -18,7 +18,7 @@ from loan_api.formats.refusals import RequestRefusedError
 from loan_api.services.audit import AuditService, DecisionName, Page
 
 _ON_A_PAGE = "50"
-_FILTERS = ("from", "to", "prediction", "outcome", "endpoint", "model_version", "request_id")
+_FILTERS = ("from", "to", "decision", "prediction", "outcome", "endpoint", "model_version", "request_id")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 

@@ -54,7 +54,7 @@ def add_model(
     @blueprint.page("/desk/model", "audit", tab="Model")
     def model() -> Any:
         served = registry.current
-        policy = policies.current()
+        policy = policies.announce()
         report = drift.report()
         card, reliability = _documents(served.artifact)
         return render_template(

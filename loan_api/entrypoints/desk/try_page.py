@@ -8,7 +8,6 @@ from typing import Any
 from flask import g, render_template, request
 
 from loan_api.credit.decision import Verdict
-from loan_api.credit.policy import Policy
 from loan_api.entrypoints.desk.application_form import (
     application_of,
     entered_values,
@@ -18,6 +17,7 @@ from loan_api.entrypoints.desk.application_form import (
 )
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
 from loan_api.entrypoints.desk.charts import Zone, zones_of
+from loan_api.entrypoints.desk.decision_page import rule_reason
 from loan_api.entrypoints.desk.explanations import Explanation, Explanations
 from loan_api.entrypoints.desk.wording import label_and_help
 from loan_api.errors import NoModelError
@@ -80,7 +80,7 @@ def add_try(
         policy, decider = simulated.policy, simulated.model.decider
         return Result(
             verdict=simulated.verdict,
-            reason=_reason(policy, simulated.verdict),
+            reason=rule_reason(policy, simulated.verdict),
             probability=simulated.probability,
             zones=zones_of(policy, decider.threshold),
             model_version=decider.semantic_version,
@@ -97,12 +97,12 @@ def add_try(
         )
 
     def _recorded(application: Application) -> Result:
-        policy, model = policies.current(), registry.current
+        policy, model = policies.announce(), registry.current
         decided = predictions.decide(application, g.request_id)
         g.logged = {"decision_id": decided.decision_id, "model_version": decided.model_version}
         return Result(
             verdict=decided.verdict,
-            reason=_reason(policy, decided.verdict),
+            reason=rule_reason(policy, decided.verdict),
             probability=decided.probability,
             zones=zones_of(policy, model.decider.threshold),
             model_version=decided.model_version,
@@ -135,11 +135,5 @@ def add_try(
             wrong=[field for field in fields if field.error],
             result=result,
             served=served,
-            policy=policies.current(),
+            policy=policies.announce(),
         )
-
-
-def _reason(policy: Policy | None, verdict: Verdict) -> str | None:
-    """Return the text of the rule that decided."""
-    rule = policy.rules_by_code.get(verdict.rule) if policy and verdict.rule else None
-    return rule.reason if rule else None
