@@ -131,7 +131,7 @@ def test_a_decision_is_found_by_its_id_and_replayed(visit: Visit, reviewers: Rev
     page.get_by_role("link", name="Decisions").click()
     page.get_by_label("Id of a decision, batch or request").fill(decision)
     page.get_by_role("button", name="Find").click()
-    expect(page.get_by_text("Principal reasons").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Principal reason", exact=True)).to_be_visible()
     page.get_by_role("button", name="Replay now").click()
     expect(page.get_by_text("The same to the last bit.")).to_be_visible()
     page.reload()
@@ -142,11 +142,11 @@ def test_decisions_are_filtered_and_a_row_opens_by_a_click_anywhere(visit: Visit
     reviewers.decide(cibil_score=890)
     page = visit.page
     page.get_by_role("link", name="Decisions").click()
-    page.get_by_label("Prediction").select_option("Approved")
+    page.get_by_label("Model says").select_option("Approved")
     page.get_by_role("button", name="Search").click()
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("Approved")
-    expect(page.get_by_label("Prediction")).to_have_value("1")
+    expect(page.get_by_label("Model says")).to_have_value("1")
     # The link covers the whole row.
     box = rows.nth(1).get_by_role("cell").last.bounding_box()
     assert box is not None
@@ -194,7 +194,7 @@ class TestSignIn:
             wait_until(has_ended, "the sign-in to end", 20)
             sign_in(page, reviewers.jane)
             assert urlsplit(page.url).path == "/desk/decisions"
-            expect(page.get_by_label("Prediction")).to_have_value("1")
+            expect(page.get_by_label("Model says")).to_have_value("1")
 
     def test_a_form_with_a_wrong_token_changes_nothing(self, visit: Visit) -> None:
         page = visit.page
