@@ -123,18 +123,18 @@ class Policy:
         return tuple((derived.name, derived.formula) for derived in self.form.derived if derived.name in needed)
 
     @cached_property
-    def _needed(self) -> frozenset[str]:
-        """The names in the conditions, and in the formulas that they need."""
+    def needs(self) -> frozenset[str]:
+        """The names in the conditions, and in the formulas that they need: features, derived features, probability."""
         expressions = [*(rule.when for rule in self.rules), *(formula for _, formula in self._formulas)]
         return frozenset(name for expression in expressions for name in expression.slopes)
 
     @cached_property
     def _codes(self) -> tuple[tuple[str, Mapping[str | None, int]], ...]:
-        return tuple((name, codes) for name, codes in self.form.codes.items() if name in self._needed)
+        return tuple((name, codes) for name, codes in self.form.codes.items() if name in self.needs)
 
     @cached_property
     def _optional(self) -> tuple[str, ...]:
-        return tuple(each.name for each in self.form.numbers if each.optional and each.name in self._needed)
+        return tuple(each.name for each in self.form.numbers if each.optional and each.name in self.needs)
 
 
 def read_policy(path: Path, form: Form) -> Policy:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 
 from loan_api.adapters.storage.decision_reader import (
     batch_columns,
@@ -17,7 +17,7 @@ from loan_api.adapters.storage.decision_reader import (
     last_outcomes,
     single_columns,
 )
-from loan_api.adapters.storage.ids import within
+from loan_api.adapters.storage.ids import in_span
 from loan_api.adapters.storage.policies import RecordedPolicies
 from loan_api.adapters.storage.tables import batches, decisions
 from loan_api.credit.decision import DECISIONS
@@ -74,19 +74,10 @@ def count_decisions(
     """Count the decisions that `stream` would iterate over."""
     total = 0
     for table, rows in ((decisions, func.count()), (batches, func.sum(batches.c.rows))):
-        conditions = [table.c.id > after, *_span(table, since, until, model_version)]
+        conditions = [table.c.id > after, *in_span(table, since, until, model_version)]
         total += connection.scalar(select(rows).select_from(table).where(*conditions)) or 0
     connection.rollback()
     return total
-
-
-def _span(
-    table: Table, since: datetime | None, until: datetime | None, model_version: str | None
-) -> list[ColumnElement[Any]]:
-    span = within(table, since, until)
-    if model_version is not None:
-        span.append(table.c.semantic_version == model_version)
-    return span
 
 
 class _Reader:
@@ -138,7 +129,7 @@ class _Reader:
         while True:
             rows = self._connection.execute(
                 select(*columns)
-                .where(table.c.id > after, *_span(table, self._since, self._until, self._model_version))
+                .where(table.c.id > after, *in_span(table, self._since, self._until, self._model_version))
                 .order_by(table.c.id)
                 .limit(most)
             ).all()

@@ -28,6 +28,16 @@ def within(table: Table, since: datetime | None, until: datetime | None) -> list
     return conditions
 
 
+def in_span(
+    table: Table, since: datetime | None, until: datetime | None, model_version: str | None
+) -> list[ColumnElement[Any]]:
+    """Return the conditions of `within`, optionally for decisions of one semantic version only."""
+    span = within(table, since, until)
+    if model_version is not None:
+        span.append(table.c.semantic_version == model_version)
+    return span
+
+
 def _shifted(moment: datetime, by: timedelta) -> datetime:
     try:
         return moment + by

@@ -1,6 +1,6 @@
 """The decision log's database, for commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,3 +25,18 @@ def database() -> Iterator["Connection"]:
             yield connection
     except (LoanError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def warn_of_waiting() -> None:
+    """Warn if some decisions are not in the database yet."""
+    from loan_api.adapters.recording.journal import waiting_journals
+
+    if waiting_journals(settings_or_exit().home.journals):
+        click.echo("Warning: some decisions are still in the journal and are not included.", err=True)
+
+
+def fail_for(unreadable: Sequence[str]) -> None:
+    """End the command with an error that lists the unreadable records, if any."""
+    if unreadable:
+        listed = "\n".join(f"  {each}" for each in unreadable)
+        raise click.ClickException(f"{len(unreadable)} records are damaged and were left out:\n{listed}")

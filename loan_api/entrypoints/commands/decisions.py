@@ -2,14 +2,13 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from loan_api.entrypoints.commands.database import database
+from loan_api.entrypoints.commands.database import database, fail_for, warn_of_waiting
 from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.entrypoints.commands.time_spans import chosen_decisions
 
@@ -45,8 +44,8 @@ def export(file: Path, since: datetime | None, until: datetime | None, model_ver
     with database() as connection:
         rows = export_to(form, file, stream(form, connection, since, until, model_version, unreadable.append))
     click.echo(f"{rows} decisions written to {file}.")
-    _warn_of_waiting()
-    _fail_for(unreadable)
+    warn_of_waiting()
+    fail_for(unreadable)
 
 
 @decisions.command()
@@ -99,8 +98,8 @@ def replay(
         click.echo(f"{scored} decisions replayed, {differing} differences.")
     else:
         click.echo("No matching decision could be replayed: nothing was compared.")
-    _warn_of_waiting()
-    _fail_for(unreadable)
+    warn_of_waiting()
+    fail_for(unreadable)
     context.exit(1 if differing else 0)
 
 
@@ -145,10 +144,10 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
                 explain_refusals(form, chunks, models.attributor_of, policies.of, unexplained), progress.update
             )
     click.echo(f"Reasons for {rows} decisions written to {file}.")
-    _warn_of_waiting()
+    warn_of_waiting()
     for why, count in unexplained.counts.items():
         click.echo(f"{count} decisions were not explained: {why}", err=True)
-    _fail_for(unreadable)
+    fail_for(unreadable)
     if unexplained.counts:
         raise click.ClickException(f"{sum(unexplained.counts.values())} decisions were not explained.")
 
@@ -218,18 +217,3 @@ def months_before(moment: datetime, months: int) -> datetime:
     """Return the same time some months earlier; days after the 28th become the 28th."""
     place = moment.year * 12 + moment.month - 1 - months
     return moment.replace(year=place // 12, month=place % 12 + 1, day=min(moment.day, 28))
-
-
-def _warn_of_waiting() -> None:
-    """Warn if some decisions are not in the database yet."""
-    from loan_api.adapters.recording.journal import waiting_journals
-
-    if waiting_journals(settings_or_exit().home.journals):
-        click.echo("Warning: some decisions are still in the journal and are not included.", err=True)
-
-
-def _fail_for(unreadable: Sequence[str]) -> None:
-    """End the command with an error that lists the unreadable records, if any."""
-    if unreadable:
-        listed = "\n".join(f"  {each}" for each in unreadable)
-        raise click.ClickException(f"{len(unreadable)} records are damaged and were left out:\n{listed}")
