@@ -27,6 +27,12 @@ def _expected_of_reported(*labels: str) -> str:
     return _sum("loan_outcome_expected_approvals_total", *labels)
 
 
+def _share_of(decision: str) -> str:
+    """Return the share of a decision in the window, by model version."""
+    chosen = f'sum by (model_version) (increase(loan_decisions_total{{job="$job", decision="{decision}"}}[$window]))'
+    return f'{chosen} / (sum by (model_version) (increase(loan_decisions_total{{job="$job"}}[$window])) > 0)'
+
+
 def _by_bin(metric: str, *labels: str) -> str:
     return f"sum by (bin) (increase({metric}{{{', '.join((_MODEL, *labels))}}}[$window]))"
 
@@ -52,16 +58,30 @@ _DECISIONS = Row(
     "Decisions",
     (
         Panel(
-            "Decisions by outcome",
-            "Approvals and rejections per second. Investigate if either of them stops.",
+            "Decisions",
+            "Approvals, referrals and declined applications per second. Investigate if approvals stop.",
             "short",
             (
                 Query(
-                    f"sum by (outcome) (rate(loan_predictions_total{{{_HERE}}}[$__rate_interval]))",
-                    "{{outcome}}",
+                    f"sum by (decision) (rate(loan_decisions_total{{{_HERE}}}[$__rate_interval]))",
+                    "{{decision}}",
                 ),
             ),
             stacked=True,
+        ),
+        Panel(
+            "Decisions by rule of the policy",
+            "Decisions per second that a rule made, whatever the probability. Ask the policy's author about a rule "
+            "that suddenly decides much more, or nothing.",
+            "short",
+            (
+                Query(
+                    f'sum by (rule, decision) (rate(loan_decisions_total{{{_HERE}, rule!=""}}[$__rate_interval]))',
+                    "{{rule}}: {{decision}}",
+                ),
+            ),
+            stacked=True,
+            no_value="no rules",
         ),
         Panel(
             "Decisions by endpoint and version",
@@ -80,16 +100,26 @@ _DECISIONS = Row(
             "Approval rate",
             "Approval rate by version over the window. The dashboard on model and drift shows the acceptable band.",
             "percentunit",
-            (
-                Query(
-                    "sum by (model_version) "
-                    '(increase(loan_predictions_total{job="$job", outcome="approved"}[$window])) '
-                    '/ (sum by (model_version) (increase(loan_predictions_total{job="$job"}[$window])) > 0)',
-                    "{{model_version}}",
-                ),
-            ),
+            (Query(_share_of("approve"), "{{model_version}}"),),
             maximum=1,
             no_value="nothing decided",
+        ),
+        Panel(
+            "Referral rate",
+            "Share of the decisions in the window that people make. If it rises, so does the work of the reviewers.",
+            "percentunit",
+            (Query(_share_of("refer"), "{{model_version}}"),),
+            maximum=1,
+            no_value="nothing decided",
+        ),
+        Panel(
+            "Policy in force",
+            "Version of the credit policy. Two at a time mean that a worker has not followed the file yet.",
+            "none",
+            (Query(f"max by (version) (loan_policy_info{{{_HERE}}}) == 1", "{{version}}"),),
+            "stat",
+            names=True,
+            no_value="none: the threshold decides",
         ),
     ),
 )

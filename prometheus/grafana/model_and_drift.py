@@ -37,7 +37,7 @@ _SCORES = f"job_model_version_bin:loan_score_values:ratio$window{_MODEL}"
 _REFERENCE_SCORES = f"job_model_version_bin:loan_score_reference_ratio:max{_MODEL}"
 _DECIDED = _of_model("loan_decisions:increase")
 _APPROVAL = f"{_of_model('loan_decisions_approved:increase')} / ({_DECIDED} > 0)"
-_REFERENCE_APPROVAL = f"job_model_version:loan_reference_approval_ratio:max{_MODEL}"
+_REFERENCE_APPROVAL = f"job_model_version:loan_decisions_approved_reference:ratio{_MODEL}"
 _APPROVAL_NOISE = f"3 * {_of_model('loan_decisions_approved:standard_error')}"
 
 _MODEL_ROW = Row(
@@ -217,13 +217,13 @@ _SCORE_ROW = Row(
             no_value="nothing decided",
         ),
         Panel(
-            "Approval rate against training",
-            "The approval rate, and that on training data with a band of three standard errors. "
-            "Values outside the band are not due to chance.",
+            "Approval rate against its reference",
+            "The approval rate, and its reference with a band of three standard errors: the rate on training data or, "
+            "with a policy, of the week before. Values outside the band are not due to chance.",
             "percentunit",
             (
                 Query(_APPROVAL, "approved"),
-                Query(_REFERENCE_APPROVAL, "training"),
+                Query(_REFERENCE_APPROVAL, "reference"),
                 Query(f"clamp_max({_REFERENCE_APPROVAL} + {_APPROVAL_NOISE}, 1)", "upper"),
                 Query(f"clamp_min({_REFERENCE_APPROVAL} - {_APPROVAL_NOISE}, 0)", "lower"),
             ),

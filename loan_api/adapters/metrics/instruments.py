@@ -49,7 +49,10 @@ HTTP_REQUESTS_IN_PROGRESS = MetricDeclaration(
     "loan_http_requests_in_progress", "gauge", "HTTP requests being handled.", across_workers="livesum"
 )
 PREDICTIONS = MetricDeclaration(
-    "loan_predictions_total", "counter", "Applications decided.", ("endpoint", "outcome", "model_version")
+    "loan_predictions_total",
+    "counter",
+    "Predictions of the model at its threshold, whatever the policy decides.",
+    ("endpoint", "outcome", "model_version"),
 )
 DECISIONS = MetricDeclaration(
     "loan_decisions_total",
