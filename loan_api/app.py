@@ -260,6 +260,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
             policies,
             audit,
             reasons,
+            reviews,
             adapters.shedder,
             health,
             DriftService(registry, tallies.kept),

@@ -23,6 +23,8 @@ from tests.support.waiting import wait_until
 
 POLICY = PROJECT_ROOT / "docs" / "examples" / "policy.toml"
 SIGN_IN = "/desk/sign-in"
+# A rule of the policy refers it.
+REFERRED: dict[str, object] = {"self_employed": "Yes", "commercial_assets_value": 0}
 
 
 class Reviewers:
@@ -39,6 +41,10 @@ class Reviewers:
 
     def revoke(self, name: str) -> None:
         remove_key(self._keys, name)
+
+    def refer(self) -> str:
+        """Have an application referred, and return the id of the decision."""
+        return self.decide(**REFERRED)
 
     def decide(self, **changes: object) -> str:
         """Have an application decided, and return the id of the decision."""
@@ -165,6 +171,46 @@ def test_the_model_is_shown_with_diagram_drift_and_card(visit: Visit, reviewers:
     expect(page.get_by_role("table", name="The time to repay the loan")).to_be_visible()
     expect(page.get_by_role("heading", name="Model card", exact=True)).to_be_visible()
     assert visit.errors == []
+
+
+class TestReviews:
+    def test_from_the_sign_in_to_a_decided_referral_it_takes_four_clicks(
+        self, browser: Browser, reviewers: Reviewers
+    ) -> None:
+        decision = reviewers.refer()
+        with visiting(browser, reviewers.service.url("/")) as visit:
+            page = visit.page
+            page.get_by_label("API key").fill(reviewers.jane)
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Review next").click()
+            expect(page.get_by_text("Contributions")).to_be_visible()
+            assert page.url.endswith(f"/desk/reviews/{decision}")
+            page.get_by_label("Reason").fill("income verified")
+            page.get_by_label("Note").fill("<b>Slips</b> seen.")
+            page.get_by_role("button", name="Approve").click()
+            expect(page.get_by_role("status")).to_contain_text("Your decision is recorded.")
+            page.get_by_role("link", name="Look at it again").click()
+            expect(page.get_by_role("blockquote")).to_have_text("<b>Slips</b> seen.")
+            assert visit.errors == []
+
+    def test_of_two_reviewers_who_claim_at_once_one_is_told(self, browser: Browser, reviewers: Reviewers) -> None:
+        decision = reviewers.refer()
+        joe = reviewers.key("joe")
+        wait_until(lambda: _is_accepted(reviewers.service, joe), "the key to be in force", 20)
+        url = reviewers.service.url(f"/desk/reviews/{decision}")
+        with visiting(browser, url) as hers, visiting(browser, url) as his:
+            for visit, key in ((hers, reviewers.jane), (his, joe)):
+                sign_in(visit.page, key)
+                expect(visit.page.get_by_role("button", name="Claim")).to_be_visible()
+            hers.page.get_by_role("button", name="Claim").click()
+            expect(hers.page.get_by_role("button", name="Approve")).to_be_visible()
+            his.page.get_by_role("button", name="Claim").click()
+            expect(his.page.get_by_role("alert")).to_contain_text("The referral is claimed by jane.")
+            expect(his.page.get_by_role("button", name="Approve")).to_have_count(0)
+            hers.page.get_by_label("Reason").fill("too risky")
+            hers.page.get_by_role("button", name="Decline").click()
+            his.page.goto(url)
+            expect(his.page.get_by_text("jane decided on")).to_be_visible()
 
 
 class TestSignIn:
@@ -329,7 +375,31 @@ def _the_model(page: Page, reviewers: Reviewers) -> None:
         summary.click()
 
 
+def _a_review(page: Page, reviewers: Reviewers) -> None:
+    page.goto(reviewers.service.url(f"/desk/reviews/{reviewers.refer()}"))
+    page.get_by_role("button", name="Claim").click()
+
+
+def _a_refused_review(page: Page, reviewers: Reviewers) -> None:
+    _a_review(page, reviewers)
+    page.get_by_label("Reason").fill("!")
+    page.get_by_role("button", name="Decline").click()
+
+
+def _a_review_to_override(page: Page, reviewers: Reviewers) -> None:
+    _a_review(page, reviewers)
+    page.get_by_label("Reason").fill("fine")
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_role("link", name="Look at it again").click()
+    page.get_by_text("Override this decision").click()
+
+
 PAGES: dict[str, Open] = {
+    "reviews": _go("/desk/reviews"),
+    "claimed reviews": _go("/desk/reviews?status=claimed"),
+    "review": _a_review,
+    "refused review": _a_refused_review,
+    "review to override": _a_review_to_override,
     "try": _go("/desk/try"),
     "result": _a_result,
     "errors": _errors,

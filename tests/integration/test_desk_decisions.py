@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from loan_api.adapters.storage.archive import DatabaseArchive
+from loan_api.adapters.storage.reviews import DatabaseReviews
 from loan_api.credit.policy import Policy, read_policy
 from loan_api.settings import PROJECT_ROOT, read_settings
 from tests.support.desk import Desk, Page, signed_in
@@ -23,7 +24,9 @@ LIST = "/desk/decisions"
 def client(ledger: Ledger, tmp_path: Path) -> FlaskClient:
     keys = FakeKeySource([api_key("auditor", "audit"), api_key("shop", "score")])
     settings = read_settings({"LOAN_HOME": str(tmp_path)})
-    return client_of(settings, archive=DatabaseArchive(SHIPPED, ledger.url), keys=keys)
+    return client_of(
+        settings, archive=DatabaseArchive(SHIPPED, ledger.url), reviews=DatabaseReviews(ledger.url), keys=keys
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Explanations of a decision as templates draw them: contributions as bars, reasons, and what would change it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loan_api.credit.decision import Verdict
@@ -39,7 +39,7 @@ class ProposedChange:
 class Explanation:
     """Why a decision was made and what would reverse it, or the `problem` if that cannot be said.
 
-    `changes` is None where none were searched for, because the application is approved.
+    `changes` is None if the application is approved, or if an `obstacle` prevents the search.
     """
 
     probability: float = 0.0
@@ -49,6 +49,7 @@ class Explanation:
     reasons: Sequence[str] = ()
     changes: Sequence[ProposedChange] | None = None
     together: bool = False
+    obstacle: str | None = None
     problem: str | None = None
 
 
@@ -89,7 +90,11 @@ class Explanations:
             texts = [reason.text for reason in explained.reasons]
             if explained.decision.verdict.decision == "approve":
                 return self._explanation(explained.contributions, texts)
-            return self._explanation(explained.contributions, texts, self._reasons.what_if(decision_id).found)
+            try:
+                changes = self._reasons.what_if(decision_id).found
+            except LoanError as error:
+                return replace(self._explanation(explained.contributions, texts), obstacle=str(error))
+            return self._explanation(explained.contributions, texts, changes)
 
         return _safely(explain)
 

@@ -13,9 +13,12 @@ from jinja2 import StrictUndefined
 from loan_api.entrypoints.desk.assets import assets_blueprint
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
 from loan_api.entrypoints.desk.decision_page import add_decision
+from loan_api.entrypoints.desk.decision_view import DecisionViews
 from loan_api.entrypoints.desk.decisions_page import add_decisions
 from loan_api.entrypoints.desk.explanations import Explanations
 from loan_api.entrypoints.desk.model_page import add_model
+from loan_api.entrypoints.desk.review_page import add_review
+from loan_api.entrypoints.desk.reviews_page import add_reviews
 from loan_api.entrypoints.desk.sessions import DeskSessions, SignIns
 from loan_api.entrypoints.desk.sign_in_page import add_sign_in
 from loan_api.entrypoints.desk.try_page import add_try
@@ -30,6 +33,7 @@ from loan_api.services.model_registry import ModelRegistry
 from loan_api.services.policy import PolicyService
 from loan_api.services.prediction import PredictionService
 from loan_api.services.reasons import ReasonsService
+from loan_api.services.reviews import ReviewService
 
 
 class _Environment(Environment):
@@ -50,6 +54,7 @@ class DeskServices:
     policies: PolicyService
     audit: AuditService
     reasons: ReasonsService
+    reviews: ReviewService
     shedder: LoadShedder
     health: HealthService
     drift: DriftService
@@ -68,6 +73,11 @@ def register_desk(
     blueprint = DeskBlueprint(sign_ins, codec.form.title)
     add_sign_in(blueprint, sign_ins)
     explanations = Explanations(codec.form, services.reasons)
+    views = DecisionViews(codec.form, services.audit, services.reasons, explanations, services.reviews)
+    add_reviews(blueprint, services.reviews)
+    add_review(blueprint, codec.form, views, services.reviews)
+    add_decisions(blueprint, services.audit)
+    add_decision(blueprint, views, services.reasons)
     add_try(
         blueprint,
         codec,
@@ -77,8 +87,6 @@ def register_desk(
         explanations,
         services.shedder,
     )
-    add_decisions(blueprint, services.audit)
-    add_decision(blueprint, codec.form, services.audit, services.reasons, explanations)
     add_model(blueprint, codec.form, services.registry, services.policies, services.health, services.drift)
     app.register_blueprint(blueprint)
     app.register_blueprint(assets_blueprint())

@@ -17,7 +17,7 @@ from loan_api.entrypoints.desk.application_form import (
 )
 from loan_api.entrypoints.desk.blueprint import DeskBlueprint
 from loan_api.entrypoints.desk.charts import Zone, zones_of
-from loan_api.entrypoints.desk.decision_page import rule_reason
+from loan_api.entrypoints.desk.decision_view import rule_reason
 from loan_api.entrypoints.desk.explanations import Explanation, Explanations
 from loan_api.entrypoints.desk.wording import label_and_help
 from loan_api.errors import NoModelError
