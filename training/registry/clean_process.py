@@ -26,9 +26,9 @@ def main(artifact: str, golden: str, holdout: str, answers: str) -> None:
 
     # The calling process has just written these frames; the artifact contains no pickle.
     golden_rows, held_out = (pd.read_pickle(path) for path in (golden, holdout))  # noqa: S301
-    pipeline = mlflow.sklearn.load_model(artifact)
     # suppress_warnings skips a check of every installed distribution.
-    labels = mlflow.pyfunc.load_model(artifact, suppress_warnings=True).predict(held_out)
+    model = mlflow.pyfunc.load_model(artifact, suppress_warnings=True)
+    pipeline, labels = model.get_raw_model(), model.predict(held_out)
     gc.enable()
     batch = held_out.iloc[np.resize(np.arange(len(held_out)), TIMED_BATCH)]
     found: dict[str, Any] = {
