@@ -1,7 +1,7 @@
 """Reference profiles: the typical approved applications to which reasons compare an application."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -41,7 +41,7 @@ class ReferenceProfiles:
     def columns(self, form: Form) -> Columns:
         """Return the profiles as columns. Raises ValueError if one is not a valid application of the form."""
         for profile in self.profiles:
-            if profile.keys() != set(form.names):
+            if not isinstance(profile, Mapping) or profile.keys() != set(form.names):
                 raise ValueError("a reference profile does not have the features of the form")
             for feature in form.features:
                 if not _is_valid(feature, profile[feature.name]):

@@ -124,6 +124,43 @@ _DECISIONS = Row(
     ),
 )
 
+_REVIEWS = Row(
+    "Reviews",
+    (
+        Panel(
+            "Undecided referrals",
+            "Referrals without a decision of a reviewer, claimed ones included. If the number grows for days, the "
+            "policy refers more than the reviewers can decide.",
+            "short",
+            (Query('max(loan_reviews_undecided{job="$job"})', "undecided"),),
+        ),
+        Panel(
+            "Age of the oldest referral",
+            "Time that the oldest undecided referral has waited. Beyond a day, see the alert LoanReviewsOverdue.",
+            "s",
+            (Query('max(loan_reviews_oldest_age_seconds{job="$job"})', "oldest"),),
+            thresholds=(86_400,),
+        ),
+        Panel(
+            "Decisions of reviewers",
+            "Decisions of reviewers in the window; an override replaces an earlier one.",
+            "short",
+            (
+                Query(
+                    'sum by (decision) (increase(loan_review_decisions_total{job="$job", override="false"}[$window]))',
+                    "{{decision}}",
+                ),
+                Query(
+                    'sum by (decision) (increase(loan_review_decisions_total{job="$job", override="true"}[$window]))',
+                    "override: {{decision}}",
+                ),
+            ),
+            stacked=True,
+            no_value="none",
+        ),
+    ),
+)
+
 _DECISION_LOG = Row(
     "Decision log",
     (
@@ -336,8 +373,8 @@ _PERFORMANCE = Row(
 DASHBOARD = Dashboard(
     "loan-decisions-and-outcomes",
     "Loan decisions: decisions and outcomes",
-    "Decisions, the decision log, and realised performance.",
+    "Decisions, reviews, the decision log, and realised performance.",
     (JOB, INSTANCE, MODEL_VERSION, WINDOW),
-    (_DECISIONS, _DECISION_LOG, _OUTCOMES, _PERFORMANCE),
+    (_DECISIONS, _REVIEWS, _DECISION_LOG, _OUTCOMES, _PERFORMANCE),
     since="now-7d",
 )

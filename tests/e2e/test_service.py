@@ -14,14 +14,20 @@ from tests.support.patient_client import PatientClient
 from tests.support.service import WORKERS, Service, started_service
 from tests.support.waiting import wait_until
 
+SINGLE_FIELDS = [
+    *("prediction", "probability", "model_version", "timestamp", "decision_id"),
+    *("outside_training_range", "decision", "rule", "policy_version"),
+]
+BATCH_ROW_FIELDS = ["prediction", "probability", "row_id", "decision", "rule"]
+
 
 def test_the_assessment_s_requests_get_the_documented_shapes(service: Service) -> None:
     single = requests.post(service.url("/predict"), json=ASSESSMENT_SINGLE, timeout=10)
     assert single.status_code == 200
-    assert list(single.json()) == ["prediction", "probability", "model_version", "timestamp", "decision_id"]
+    assert list(single.json()) == SINGLE_FIELDS
     batch = requests.post(service.url("/predict/batch"), json=ASSESSMENT_BATCH, timeout=10)
     assert batch.status_code == 200
-    assert [list(row) for row in batch.json()["predictions"]] == [["prediction", "probability", "row_id"]] * 2
+    assert [list(row) for row in batch.json()["predictions"]] == [BATCH_ROW_FIELDS] * 2
     assert batch.json()["batch_size"] == 2
 
 

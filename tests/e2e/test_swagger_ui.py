@@ -1,6 +1,7 @@
 """Swagger UI of a running service, in a real browser."""
 
 import json
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -47,7 +48,7 @@ def test_predict_can_be_tried_out_behind_a_path_prefix(
         visit = Visit(context.new_page(), f"{proxy}{path}")
         try_out_predict(visit)
         assert visit.page.url.split("#")[0] == f"{proxy}/docs"
-        assert f"{proxy}/predict" in visit.requested
+        assert f"{proxy}/predict" in {url.partition("?")[0] for url in visit.requested}
         assert {urlsplit(url).path.startswith(f"{PREFIX}/") for url in visit.requested} == {True}
         assert visit.errors == []
 
@@ -61,7 +62,7 @@ def test_a_key_that_was_entered_is_sent(visit: Visit) -> None:
     dialog.get_by_role("button", name="Close").last.click()
     operation = visit.page.locator("#operations-predictions-predict")
     operation.click()
-    with visit.page.expect_request("**/predict") as sent:
+    with visit.page.expect_request(re.compile(r"/predict(\?|$)")) as sent:
         operation.get_by_role("button", name="Execute").click()
     assert sent.value.headers["x-api-key"] == "a-key"
     assert visit.errors == []

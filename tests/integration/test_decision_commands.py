@@ -442,7 +442,9 @@ class TestReasons:
         assert file.stat().st_mode & 0o777 == 0o600
         assert run(recorded, "decisions", "export", tmp_path / "all.parquet").exit_code == 0
         decided = {row["decision_id"]: row for row in pq.read_table(tmp_path / "all.parquet").to_pylist()}
-        assert [row["decision_id"] for row in table] == [key for key, row in decided.items() if not row["prediction"]]
+        declined = [key for key, row in decided.items() if row["decision"] == "decline"]
+        assert [row["decision_id"] for row in table] == declined
+        assert {decided[key]["rule"] for key in declined} > {None}
         for row in table:
             contributions = dict(row["contributions"])
             assert list(contributions) == [group.name for group in SHIPPED.groups]
@@ -450,6 +452,9 @@ class TestReasons:
             assert row["probability"] == decided[row["decision_id"]]["probability"]
             assert (row["model_version"], row["exact"], row["standard_error"]) == ("1.0.1", True, None)
             reasons = row["reasons"]
+            if rule := decided[row["decision_id"]]["rule"]:
+                assert [(reason["code"], reason["contribution"]) for reason in reasons] == [(rule, None)]
+                continue
             assert 0 < len(reasons) <= 4
             assert all(reason["contribution"] == contributions[reason["code"]] < 0 for reason in reasons)
         assert [path.name for path in tmp_path.glob(".reasons-*")] == []

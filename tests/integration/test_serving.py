@@ -268,6 +268,33 @@ def test_a_pipeline_that_does_not_reproduce_its_golden_rows_is_rejected(two_vers
     assert "does not reproduce its registered decisions" in str(registry.problem)
 
 
+PROFILE_DAMAGES: dict[str, Callable[[Any], object]] = {
+    "no weights": lambda kept: {"profiles": kept["profiles"]},
+    "weights that do not sum to 1": lambda kept: {**kept, "weights": [1.5 * weight for weight in kept["weights"]]},
+    "no profiles": lambda kept: {"weights": [], "profiles": []},
+    "a profile without values": lambda kept: {**kept, "profiles": [[] for _ in kept["profiles"]]},
+    "a profile of another form": lambda kept: {**kept, "profiles": [{"age": 40} for _ in kept["profiles"]]},
+    "a value out of range": lambda kept: {
+        **kept,
+        "profiles": [{**profile, "cibil_score": 9_999} for profile in kept["profiles"]],
+    },
+    "another kind of file": lambda kept: [],
+}
+
+
+@pytest.mark.parametrize("damage", PROFILE_DAMAGES)
+def test_a_version_with_damaged_reference_profiles_is_rejected(two_versions: TrainedHome, damage: str) -> None:
+    """Reject it even if the damaged files were registered, as its reasons would compare with nonsense."""
+    registry = serve_the_first_then_promote_the_second(two_versions)
+    file = newest_artifact(two_versions) / "reference" / "profiles.json"
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(PROFILE_DAMAGES[damage](kept)), encoding="utf-8")
+    register_current_digest(two_versions)
+    registry.refresh()
+    assert registry.current.version.semantic_version == "1.0.0"
+    assert "its reference package cannot be read" in str(registry.problem)
+
+
 @pytest.mark.parametrize("fate", ["deleted", "corrupt"])
 def test_without_the_registry_the_last_good_model_serves_also_after_a_restart(own_home: TrainedHome, fate: str) -> None:
     registry = registry_of(own_home)

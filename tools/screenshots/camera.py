@@ -33,6 +33,14 @@ def set_height(page: Page, height: int) -> None:
     page.set_viewport_size({"width": _WIDTH, "height": height})
 
 
+def fit_to_content(page: Page, width: int = _WIDTH) -> None:
+    """Make the viewport as high as the whole page at `width`."""
+    page.set_viewport_size({"width": width, "height": _HEIGHT})
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("scrollTo(0, 0)")
+
+
 def take_picture(of: Page | Locator, file: Path) -> None:
     """Write the visible content as a PNG with a palette, which suffices for the few colours of a page."""
     taken = Image.open(io.BytesIO(of.screenshot(animations="disabled", caret="hide"))).convert("RGB")

@@ -9,11 +9,14 @@ from base64 import b64encode
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from loan_api.adapters.keys.file import add_key
 from loan_api.home import Home
 from loan_api.secrets import read_or_make_password
+from loan_api.settings import PROJECT_ROOT
 from prometheus.local.configuration import USER
 from prometheus.local.programs import answers
 from tools.screenshots.processes import StartError, finished, free_ports, running, wait_until
@@ -24,6 +27,8 @@ _TRAININGS = (
     (),
     ("--wrong-approval-cost", "4"),
 )
+_POLICY = PROJECT_ROOT / "docs" / "examples" / "policy.toml"
+_DESK_SECONDS = 60.0
 _START_SECONDS = 120.0
 _STEADY_SECONDS = 120.0
 _FIRING = 'count(ALERTS{alertname="LoanModelFeatureDrift", window="1h", alertstate="firing"}) >= 3'
@@ -39,6 +44,14 @@ class Credentials:
     password: str
 
 
+@dataclass(frozen=True)
+class Desk:
+    """Address of a service with a policy, and a key for its desk."""
+
+    url: str
+    key: str
+
+
 class System:
     """The addresses of the running parts, which start on first access. `say` reports slow steps."""
 
@@ -46,8 +59,8 @@ class System:
         self._home = home
         self._stack = stack
         self._say = say
-        # Consecutive ports: the service, the MLflow UI, Prometheus and Alertmanager.
-        self._port = free_ports(4)
+        # Consecutive ports: the service, the MLflow UI, Prometheus, Alertmanager and the service with a desk.
+        self._port = free_ports(5)
         monitor = Home(home).monitor
         monitor.mkdir()
         self.credentials = Credentials(USER, read_or_make_password(monitor / "password"))
@@ -67,6 +80,25 @@ class System:
         url = f"http://localhost:{self._port}"
         self._start("service", ("-m", "loan_api", "serve", "--announce"), f"{url}/health/ready")
         return url
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Return a second service, which has keys, a policy and decisions of a minute."""
+        self._trained  # noqa: B018  # comes first
+        keys = self._home / "keys.json"
+        key = add_key(keys, "jane", ("score", "audit", "review"), datetime.now(UTC))
+        url = f"http://localhost:{self._port + 4}"
+        environ = self._environ | {
+            "PORT": str(self._port + 4),
+            "API_KEYS_FILE": str(keys),
+            "POLICY_PATH": str(_POLICY),
+            "DATABASE_URL": f"sqlite:///{self._home}/desk.db",
+        }
+        self._start("desk", ("-m", "loan_api", "serve"), f"{url}/health/ready", environ)
+        self._say(f"Traffic for the desk for {_DESK_SECONDS / 60:g} minutes.")
+        traffic = self._traffic("steady", "--url", url, "--seconds", str(_DESK_SECONDS))
+        finished(traffic, environ | {"LOAN_API_KEY": key}, self._log("desk-traffic"))
+        return Desk(url, key)
 
     @cached_property
     def prometheus(self) -> str:
@@ -116,9 +148,15 @@ class System:
     def _traffic(self, scenario: str, *options: str) -> tuple[str, ...]:
         return ("-m", "loan_api", "simulate", "--scenario", scenario, *options)
 
-    def _start(self, name: str, arguments: tuple[str, ...], url: str | None = None) -> subprocess.Popen[bytes]:
+    def _start(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        url: str | None = None,
+        environ: dict[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
         """Start a process and wait until it answers at `url`."""
-        process = self._stack.enter_context(running(arguments, self._environ, self._log(name)))
+        process = self._stack.enter_context(running(arguments, environ or self._environ, self._log(name)))
         if url is not None:
             self._wait(name, process, lambda: answers(url), _START_SECONDS)
         return process
