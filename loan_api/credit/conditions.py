@@ -2,7 +2,8 @@
 
 A condition is read as alternatives (`or`) of limits (`and`) on subjects: a number lies between two limits, a category
 is one of some values, and anything else is true or not. A later condition is covered if each of its alternatives lies
-within an alternative of an earlier one. The reading is cautious: what it calls covered is covered.
+within an alternative of an earlier one. The analysis is conservative: it may miss a covered condition, but never
+reports one that is not.
 """
 
 import ast
@@ -39,7 +40,7 @@ def alternatives(source: str) -> Sequence[Alternative]:
 
 
 def covers(earlier: Sequence[Alternative], later: Sequence[Alternative]) -> bool:
-    """Return whether an alternative in `earlier` is true whenever one of `later` is."""
+    """Return whether some alternative in `earlier` is true whenever one in `later` is."""
     return all(any(_contains(one, other) for one in earlier) for other in later)
 
 
@@ -87,7 +88,7 @@ def _limit(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> tuple[str, _
         return ast.dump(left), texts
     number = _constant(right)
     if isinstance(number, float):
-        # Two neighbouring float64 have nothing between them.
+        # No float64 lies between two neighbours, so a strict limit excludes exactly the number itself.
         between: Mapping[type[ast.cmpop], _Limit] = {
             ast.Lt: (-math.inf, math.nextafter(number, -math.inf)),
             ast.LtE: (-math.inf, number),

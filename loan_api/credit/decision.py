@@ -1,4 +1,4 @@
-"""The model's prediction, and what is decided: without a policy, the same."""
+"""The model's prediction and the decision. Without a policy, the decision follows from the prediction."""
 
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -16,7 +16,7 @@ APPROVE, REFER, DECLINE = range(3)
 
 
 class Verdict(NamedTuple):
-    """A decision, and the code of the rule that made it; None if the probability did."""
+    """A decision and the code of the rule that made it; None if the probability decided."""
 
     decision: Decision
     rule: str | None
@@ -28,7 +28,7 @@ def decide(probability: float, threshold: float) -> int:
 
 
 def verdict_of(prediction: int) -> Verdict:
-    """Return the verdict without a policy."""
+    """Return the verdict on a prediction without a policy."""
     return Verdict("approve" if prediction == APPROVED else "decline", None)
 
 

@@ -22,11 +22,11 @@ from loan_api.credit.expressions import Expression, ExpressionError, FirstMatch,
 from loan_api.credit.form import Form
 from loan_api.credit.toml_tables import WORD, Problem, Table, TomlError, parse_toml, read_text
 
-# The rules' positions are int8, and each rule is a label of metrics.
+# Positions of rules are int8, and every rule adds time series to the metrics.
 _MOST_RULES = 100
 _MOST_CHARACTERS = 30_000
 _LONGEST_CODE = 64
-# It is also the value of a header.
+# The version is also sent in a header.
 _VERSION = re.compile(r"[!-~]([ -~]*[!-~])?")
 _PROBABILITY = "probability"
 _NAN = float("nan")
@@ -48,9 +48,10 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """A policy for applications of `form`. `text` is its source; `reviewers` decide on a referral.
+    """A policy for applications of `form`. `text` is its source; `reviewers` must agree on a referral.
 
-    From the probability `approve_from` on it approves, from `refer_from` on it refers, and below it declines.
+    If no rule applies, it approves from the probability `approve_from` up, refers from `refer_from` up, and declines
+    below.
     """
 
     form: Form
@@ -97,7 +98,7 @@ class Policy:
     def decide_columns(
         self, applications: Mapping[str, NDArray[Any]], probabilities: NDArray[np.float64]
     ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        """Return positions in `DECISIONS` and in `rules` (-1 is none) for n applications as columns."""
+        """Return positions in `DECISIONS` (n) and in `rules` (n; -1 if no rule applies) for n applications."""
         rows = len(probabilities)
         values: dict[str, NDArray[Any]] = {**applications, _PROBABILITY: probabilities}
         for name, formula in self._formulas:
@@ -147,7 +148,7 @@ def parse_policy(text: str, form: Form) -> Policy:
     content = parse_toml(text, _MOST_CHARACTERS, PolicyError)
     problems: list[Problem] = []
     root = Table(content, "", problems)
-    version = root.text("version", pattern=_VERSION, expected="letters, digits and punctuation of ASCII")
+    version = root.text("version", pattern=_VERSION, expected="ASCII letters, digits and punctuation")
     if len(version) > _LONGEST_CODE:
         root.wrong("version", f"must have at most {_LONGEST_CODE} characters")
     reviewers = root.take("reviewers")
@@ -163,7 +164,7 @@ def parse_policy(text: str, form: Form) -> Policy:
 
 @lru_cache(maxsize=8)
 def parsed_policy(text: str, form: Form) -> Policy:
-    """Return what `parse_policy` does, the same object for the same text and form."""
+    """Parse a policy as `parse_policy` does, but return the same object for the same text and form."""
     return parse_policy(text, form)
 
 
@@ -242,12 +243,12 @@ def _is_always(condition: Expression) -> bool:
 
 
 def _never(condition: Expression, found: list[Alternative], earlier: Mapping[str, list[Alternative]]) -> str | None:
-    """Return the reason why a condition never decides, if there is one."""
+    """Return why a condition can never decide, or None if it can."""
     if condition.maximum == 0 or not found:
         return "no valid application meets the condition"
     for code, one in earlier.items():
         if covers(one, found):
-            return f"the rule {code} before it applies whenever this one would"
+            return f"the earlier rule {code} applies whenever this one would"
     if covers([each for one in earlier.values() for each in one], found):
-        return "one of the rules before it applies whenever this one would"
+        return "one of the earlier rules applies whenever this one would"
     return None

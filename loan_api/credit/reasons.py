@@ -9,7 +9,7 @@ from loan_api.credit.policy import Policy
 
 # More than four are unlikely to help an applicant (comment 9(b)(2)-1 to Regulation B).
 MOST_REASONS = 4
-# Smaller contributions are not principal ones.
+# A smaller contribution is not a principal reason.
 FLOOR = 0.01
 
 
@@ -40,7 +40,7 @@ def principal_reasons(groups: Sequence[Group], contributions: Mapping[str, float
 
 
 def reason_of_rule(policy: Policy, verdict: Verdict) -> Reason | None:
-    """Return the only reason if a rule declined; None if the probability did, or a person will."""
+    """Return the reason of the rule that declined, which is the only one; None if no rule declined."""
     if verdict.rule is None or verdict.decision != "decline":
         return None
     rule = policy.rules_by_code[verdict.rule]

@@ -11,7 +11,7 @@ WORD = re.compile(r"[A-Za-z0-9_]+")
 _LONGEST_TEXT = 500
 # Trees compare numbers in float32, whose limit is 3e38, and derived features may be products.
 _LARGEST_NUMBER = 1e30
-# Beyond, not every whole number is a float64.
+# Above this limit, float64 cannot represent every whole number.
 _LARGEST_WHOLE = 2**53
 
 
@@ -116,7 +116,7 @@ class Table:
         return default or ""
 
     def texts(self, name: str, default: Sequence[str] | None = None, *, one_is_enough: bool = False) -> tuple[str, ...]:
-        """Take a list of distinct texts, or a single one if that is enough. Empty texts are accepted in it."""
+        """Take a list of distinct texts, or a single one if that is enough. Empty texts are allowed in it."""
         value = self._rest.pop(name, default)
         if one_is_enough and not isinstance(value, list) and value is not None:
             value = [value]
@@ -172,7 +172,7 @@ class Table:
         return self._rest.pop(name, None)
 
     def end(self) -> None:
-        """Report the keys that nothing has taken."""
+        """Report every key that was not taken."""
         for name in self._rest:
             self.wrong(name, "is not known")
 

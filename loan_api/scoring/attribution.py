@@ -5,8 +5,8 @@ Shapley value of a group is its fair share of the difference: the mean change of
 values are taken from the application instead of the profile, over all orders in which groups can be taken.
 
 With the profiles as baselines this is Baseline Shapley (Sundararajan and Najmi, arXiv 1908.08474; for adverse action
-letters Nair et al., arXiv 2204.12365). Features in a group are taken together, and derived features are computed from
-every mixture anew, so the value function is that of the served model itself.
+letters Nair et al., arXiv 2204.12365). Features in a group are taken together, and derived features are recomputed for
+every mixture, so the value function is that of the served model itself.
 """
 
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from loan_api.scoring.scorer import Scorer
 
 # With more groups, Shapley values are estimated: there are 2**groups coalitions.
 MOST_EXACT_GROUPS = 12
-# The standard error at which an estimate is good enough.
+# Sampling stops once the standard error is below this.
 ENOUGH_ERROR = 0.005
 _PAIRS_PER_ROUND = 8
 _MOST_ROUNDS = 16
 _SEED = 20240313
-# The most mixtures at a time, so that they fit into the processor's cache.
+# Mixtures are scored in portions of this size, which fit into the processor's cache.
 _MIXTURES = 20_000
 _MOST_CODES = 2**62
 
-# Booleans (coalitions, groups): the groups whose values come from the application.
+# A matrix (coalitions, groups): true for the groups whose values come from the application.
 Coalitions = NDArray[np.bool_]
 
 
@@ -49,7 +49,7 @@ class Attributions:
     standard_error: NDArray[np.float64] | None = None
 
     def picked(self, rows: NDArray[np.bool_]) -> "Attributions":
-        """Return those of some of the applications."""
+        """Return the attributions of the applications that the mask `rows` (n) selects."""
         errors = None if self.standard_error is None else self.standard_error[rows]
         return Attributions(self.baseline, self.probabilities[rows], self.contributions[rows], errors)
 
@@ -74,7 +74,7 @@ class Attributor:
             self._shapley = shapley_weights(self._groups)
 
     def attribute(self, applications: Columns) -> Attributions:
-        """Attribute the probabilities of n applications."""
+        """Attribute the probabilities of n applications: exactly, or estimated above `MOST_EXACT_GROUPS` groups."""
         if not self.is_exact:
             return self._estimate(applications)
         step = max(1, _MIXTURES // (len(self._coalitions) * len(self._weights)))
@@ -99,7 +99,7 @@ class Attributor:
     def _sampled(self, application: Columns) -> Attributions:
         """Average over random orders of the groups, each with its reverse, until the standard error is small enough.
 
-        Pairs of opposite orders cancel much of the variance (Mitchell et al., JMLR 23, 2022). The seed is fixed, so
+        Opposite orders cancel much of each other's variance (Mitchell et al., JMLR 23, 2022). The seed is fixed, so
         that the same application always gets the same answer.
         """
         groups = self._groups
@@ -153,7 +153,7 @@ class Attributor:
         return np.array([applications[name] for name in self._names], dtype=np.float64)
 
     def _same_as_profile(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the first profile with the same values of each group (groups, n), or else the number of profiles."""
+        """Return the first profile with the same values (groups, n); the number of profiles if none has them."""
         mine, theirs = values[:, :, None], self._profiles[:, None, :]
         # Missing numbers are NaN.
         same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
@@ -167,10 +167,10 @@ def all_coalitions(groups: int) -> Coalitions:
 
 
 def shapley_weights(groups: int) -> NDArray[np.float64]:
-    """Return the matrix (groups, coalitions) by which the values of all coalitions become Shapley values.
+    """Return the matrix (groups, coalitions) that turns the values of all coalitions into Shapley values.
 
-    A coalition S without the group counts |S|! (G - |S| - 1)! / G! times negatively, with the group added positively
-    (Shapley, 1953).
+    A coalition S without the group has the weight -|S|! (G - |S| - 1)! / G!; S with the group has the same weight, but
+    positive (Shapley, 1953).
     """
     coalitions = all_coalitions(groups)
     sizes = coalitions.sum(axis=1)
@@ -181,7 +181,7 @@ def shapley_weights(groups: int) -> NDArray[np.float64]:
 
 
 def prefixes(orders: NDArray[np.int64]) -> Coalitions:
-    """Return the coalitions that arise when groups join in these orders (k, groups), k (groups + 1) in sequence."""
+    """Return the coalitions that arise as groups join in these orders (k, groups): groups + 1 for each order."""
     count, groups = orders.shape
     ranks = np.argsort(orders, axis=1)
     joined: Coalitions = ranks[:, None, :] < np.arange(groups + 1)[None, :, None]
@@ -191,7 +191,7 @@ def prefixes(orders: NDArray[np.int64]) -> Coalitions:
 def _appended(
     codes: NDArray[np.int64], count: int, digits: NDArray[np.int64], base: int
 ) -> tuple[NDArray[np.int64], int]:
-    """Append a digit to codes below `count` and return them with their new limit; shortens them if they get long."""
+    """Append a digit below `base` to codes below `count`, renumbered if too long; return codes and new limit."""
     if count > _MOST_CODES // base:
         known, places = np.unique(codes, return_inverse=True)
         codes, count = places.reshape(codes.shape), len(known)

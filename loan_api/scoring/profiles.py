@@ -24,7 +24,7 @@ class ReferenceProfiles:
     profiles: Sequence[Application]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the profiles as values for JSON."""
         return {"weights": list(self.weights), "profiles": [dict(profile) for profile in self.profiles]}
 
     @classmethod
@@ -45,7 +45,7 @@ class ReferenceProfiles:
                 raise ValueError("a reference profile does not have the features of the form")
             for feature in form.features:
                 if not _is_valid(feature, profile[feature.name]):
-                    raise ValueError(f"a reference profile has an invalid value of {feature.name}")
+                    raise ValueError(f"a reference profile has an invalid value for {feature.name}")
         return columns_of(form, self.profiles)
 
     @property

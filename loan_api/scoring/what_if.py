@@ -26,7 +26,7 @@ Approves = Callable[[Columns, NDArray[np.float64]], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Change:
-    """A feature's value in the application and the value to change it to, with the probability that results."""
+    """The change of one feature from its value in the application, and the resulting probability."""
 
     feature: str
     old: Any
@@ -36,14 +36,14 @@ class Change:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """Changes that would each reverse the decision or, `together`, a pair that must be made at once. May be empty."""
+    """Changes that would each reverse the decision or, if `together`, a pair needed at once. May be empty."""
 
     changes: Sequence[Change]
     together: bool = False
 
 
 class WhatIfSearch:
-    """Searches the values that the training data has seen of the features that an applicant can change."""
+    """Searches the features that an applicant can change, within the values that occur in the training data."""
 
     def __init__(self, form: Form, scorer: Scorer, reference: ReferenceDistribution) -> None:
         self._form = form
@@ -51,10 +51,10 @@ class WhatIfSearch:
         self._axes = [_Axis(feature, reference) for feature in form.features if feature.actionable]
 
     def search(self, application: Application, approves: Approves) -> WhatIf:
-        """Return the smallest change of each feature that reverses the decision, or else the smallest pair of changes.
+        """Return the smallest change of each feature that reverses the decision; if there is none, the smallest pair.
 
-        A change is measured as a share of the feature's range; between categories all are equally large. Between
-        equally large ones, the most probable is chosen.
+        A change is measured as a share of the feature's range; all changes of a category have the same size. Among
+        changes of the same size, the one with the highest probability is chosen.
         """
         singles = [
             found
@@ -102,7 +102,7 @@ class WhatIfSearch:
         for row in sorted(reversing, key=lambda row: (sizes[row], -probabilities[row])):
             picked = [tried[place[row]] for tried, place in zip(values, places, strict=True)]
             changed = {**application, **{axis.name: value for axis, value in zip(axes, picked, strict=True)}}
-            # The service would score it singly, which may round differently.
+            # The service would score the application alone, which may round differently.
             probability = self._scorer.probability(changed)
             if approves(columns_of(self._form, [changed]), np.array([probability]))[0]:
                 changes = [
@@ -134,14 +134,14 @@ class _Axis:
             self._seen = [value for value in feature.trained_values if counts[value]]
 
     def values(self, application: Application, steps: int) -> list[Any]:
-        """Return the values other than the application's, numbers in about that many steps that a person would use."""
+        """Return the values to try, other than the application's own; numbers in about `steps` round steps."""
         own = application[self.name]
         if isinstance(self._feature, CategoryFeature):
             return [value for value in self._seen if value != own]
         return [value for value in self._numbers(self._feature, self._low, self._high, steps) if value != own]
 
     def between(self, application: Application, value: Any) -> list[Any]:
-        """Return the values between the application's and a coarse step, in fine steps."""
+        """Return the values within a coarse step of `value`, towards the application's own, in fine steps."""
         own = application[self.name]
         if own is None or not isinstance(self._feature, NumberFeature):
             return []

@@ -62,7 +62,7 @@ def rule(when: str, code: str = "late", lines: str = 'decision = "refer"') -> Ch
     return added(f'[[rules]]\ncode = "{code}"\nwhen = "{when}"\n{lines}')
 
 
-COVERED = "can never apply: the rule too_much before it applies whenever this one would"
+COVERED = "can never apply: the earlier rule too_much applies whenever this one would"
 IMPOSSIBLE = "can never apply: no valid application meets the condition"
 
 INVALID: list[tuple[Change, str]] = [
@@ -116,7 +116,7 @@ INVALID: list[tuple[Change, str]] = [
     (rule("amount > 40_000 and age < 30"), "rules.late.when: " + COVERED),
     (
         lambda text: rule("income > 9 or age < 20", "two")(rule("age < 30", "one")(rule("income > 8", "zero")(text))),
-        "rules.two.when: can never apply: one of the rules before it applies whenever this one would",
+        "rules.two.when: can never apply: one of the earlier rules applies whenever this one would",
     ),
     (lambda text: text + "#" * 30_000, "has 30"),
     (replaced("[bands]", "[bands"), "is not valid TOML: "),
