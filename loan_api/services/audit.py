@@ -190,7 +190,7 @@ class Archive(Protocol):
         """Return every outcome reported for one decision, the latest last."""
 
     def policy(self, digest: str) -> Policy | None:
-        """Return the recorded policy with that digest, or None if its text is missing or does not suit the form."""
+        """Return the recorded policy with that digest, or None if its text is missing or does not fit the form."""
 
 
 class OutcomeObserver(Protocol):
@@ -233,7 +233,7 @@ class AuditService:
         return found
 
     def policy_of(self, decision: RecordedDecision) -> Policy | None:
-        """Return the policy that decided; None without one, or if its text is not recorded or unsuitable by now."""
+        """Return the policy that decided; None without one, or if it is not recorded or no longer fits the form."""
         return None if decision.policy is None else self._archive.policy(decision.policy.digest)
 
     def search(self, search: Search, start: DecisionName | None, limit: int) -> Page:

@@ -21,7 +21,7 @@ from loan_api.services.decision_log import Decider
 class ExplainedChunk:
     """The refused decisions of a chunk with their contributions and principal reasons.
 
-    `examined` decisions were read for them; `last_id` is that of the last record among these.
+    `examined` is the number of decisions read for the chunk, and `last_id` the id of the last record among them.
     """
 
     refused: DecisionChunk
@@ -33,7 +33,7 @@ class ExplainedChunk:
 
 @dataclass
 class Unexplained:
-    """The numbers of refused decisions that could not be explained, by reason."""
+    """The numbers of refused decisions that could not be explained, by cause."""
 
     counts: Counter[str] = field(default_factory=Counter)
 

@@ -1,4 +1,4 @@
-"""Explanations of decisions: what a batch process is asked for, and how it answers."""
+"""Explanations of decisions: the jobs that batch processes are given, and their results."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ class ContributionsJob(msgspec.Struct, frozen=True, tag=True):
 
 
 class WhatIfJob(msgspec.Struct, frozen=True, tag=True):
-    """Find changes of an application that the policy would approve, given the model in `artifact`.
+    """Find changes that would lead to approval of an application by the policy and the model in `artifact`.
 
     `policy` is the text of the policy; without one, the threshold decides.
     """
@@ -71,20 +71,20 @@ class FoundChange(msgspec.Struct, frozen=True):
 
 
 class FoundChanges(msgspec.Struct, frozen=True, tag=True):
-    """The changes that would each reverse a decision or, `together`, a pair to be made at once."""
+    """The changes that would each reverse a decision or, if `together`, a pair needed at once."""
 
     changes: Sequence[FoundChange]
     together: bool
 
 
 class ExplainedModel:
-    """A model with all that explaining its decisions takes."""
+    """A model with everything needed to explain its decisions."""
 
     def __init__(self, form: Form, scorer: Scorer, package: ReferencePackage) -> None:
         self._form = form
         self._scorer = scorer
         self._search = WhatIfSearch(form, scorer, package.distribution)
-        # Groups and texts are the service's: they may change without another training.
+        # Groups and texts come from the service's form, where they may change without retraining.
         self._attributor = None if package.profiles is None else Attributor(form, scorer, package.profiles)
 
     def contributions(self, job: ContributionsJob) -> Contributions:
@@ -101,7 +101,7 @@ class ExplainedModel:
         probability = float(found.probabilities[0])
         if not abs(probability - job.probability) <= TOLERANCE:
             raise ReasonsUnavailableError("The model that decided no longer reproduces this decision.")
-        # Rounding distinguishes scoring a batch from scoring one; the sum must be the recorded probability.
+        # Scoring a batch rounds differently from scoring one application; the sum must be the recorded probability.
         contributions = found.contributions[0] + (job.probability - probability) / len(self._form.groups)
         return Contributions(
             job.probability,

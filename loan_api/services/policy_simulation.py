@@ -1,4 +1,4 @@
-"""Simulation of a policy: what it would have decided in the past, compared with what was decided."""
+"""Simulation of a policy on past applications: its decisions compared with the recorded ones."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from loan_api.credit.features import CategoryFeature
 from loan_api.credit.policy import Policy
 from loan_api.scoring.columns import Columns
 
-# The last positions of outcomes, and the names of their counts.
+# Names of the counts by outcome: 0 is bad, 1 is good, and -1, the last position, is unknown.
 OUTCOMES = ("bad", "good", "unknown")
-# Recorded decision, decision of the policy, outcome.
+# Axes: recorded decision, decision of the policy, outcome.
 _CELLS = (len(DECISIONS), len(DECISIONS), len(OUTCOMES))
 
 
@@ -51,12 +51,12 @@ class Simulation:
     def __init__(self, policy: Policy, by: Sequence[CategoryFeature]) -> None:
         self.policy = policy
         self._by = by
-        # The last position is for decisions without a rule, or for missing values.
+        # The last position counts decisions without a rule, or missing values.
         self._rules = np.zeros((len(policy.rules) + 1, *_CELLS), np.int64)
         self._segments = {each.name: np.zeros((len(each.values) + 1, *_CELLS), np.int64) for each in by}
 
     def add(self, past: PastDecisions) -> None:
-        """Decide these applications by the policy, and count."""
+        """Decide past applications by the policy and count the results."""
         decisions, rules = self.policy.decide_columns(past.applications, past.probabilities)
         cells = (past.decisions, decisions, past.outcomes)
         self._rules += _counted(self._rules.shape, rules, *cells)
@@ -70,7 +70,7 @@ class Simulation:
 
     @property
     def changed(self) -> int:
-        """The number of decisions that the policy would have made otherwise."""
+        """The number of decisions that the policy would have made differently."""
         return sum(each.total for each in self.transitions() if each.before != each.after)
 
     def transitions(self) -> Sequence[Transition]:
@@ -78,7 +78,7 @@ class Simulation:
         return list(_transitions(self._rules.sum(axis=0)))
 
     def by_rule(self) -> Sequence[tuple[str | None, Sequence[Transition]]]:
-        """Return the transitions that occur for each rule, and for None those that the probability decides."""
+        """Return the transitions that occur for each rule; None stands for decisions by the probability."""
         return list(zip((*self.policy.codes, None), map(_occurring, self._rules), strict=True))
 
     def by_segment(self) -> Mapping[str, Sequence[tuple[str | None, Sequence[Transition]]]]:
@@ -94,7 +94,7 @@ class Simulation:
 
 
 def simulate(policy: Policy, chunks: Iterable[PastDecisions], by: Sequence[CategoryFeature] = ()) -> Simulation:
-    """Decide recorded applications by the policy, given their recorded probabilities."""
+    """Decide recorded applications by the policy, using their recorded probabilities."""
     simulation = Simulation(policy, by)
     for chunk in chunks:
         simulation.add(chunk)
@@ -102,7 +102,7 @@ def simulate(policy: Policy, chunks: Iterable[PastDecisions], by: Sequence[Categ
 
 
 def _counted(shape: tuple[int, ...], *places: NDArray[Any]) -> NDArray[np.int64]:
-    """Count the occurrences of each combination of places, where -1 is the last place."""
+    """Count each combination of places; -1 is the last place."""
     each = [np.where(column < 0, size - 1, column) for column, size in zip(places, shape, strict=True)]
     return np.bincount(np.ravel_multi_index(each, shape), minlength=int(np.prod(shape))).reshape(shape)
 

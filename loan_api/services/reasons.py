@@ -31,7 +31,7 @@ from loan_api.services.model_registry import ModelRegistry
 
 
 class Explainer(Protocol):
-    """Explains decisions without delaying others. Both methods raise SaturatedError if that takes too long."""
+    """Explains decisions without delaying others. All methods raise SaturatedError if that takes too long."""
 
     def contributions(self, job: ContributionsJob) -> Contributions:
         """Return the contribution of every group. Raises ReasonsUnavailableError."""
@@ -80,7 +80,7 @@ class ReplayedDecision:
 
     @property
     def difference(self) -> float:
-        """Return by how much the probability differs from the recorded one; 0 if every bit agrees."""
+        """Return the probability minus the recorded one; 0 if every bit agrees."""
         return self.probability - self.decision.probability
 
     @property
@@ -118,13 +118,18 @@ class ReasonsService:
         return self._principal(self.contributions_for(application, probability, artifact))
 
     def contributions_for(self, application: Application, probability: float, artifact: Path) -> Contributions:
-        """Return the contribution of every group to a probability of the model in `artifact`. Raises the same."""
+        """Return the contribution of every group to a probability of the model in `artifact`.
+
+        Raises as `reasons_for` does.
+        """
         return self._contributions(ContributionsJob(str(artifact), application, probability))
 
     def changes_for(
         self, application: Application, threshold: float, policy: Policy | None, artifact: Path
     ) -> FoundChanges:
-        """Return the changes that the model in `artifact` and the policy, or the threshold without one, would approve.
+        """Return the changes that would lead to approval by the model in `artifact`.
+
+        The policy approves or, without one, the threshold.
 
         Raises SaturatedError.
         """
@@ -152,7 +157,7 @@ class ReasonsService:
         return ReversedDecision(decision, found)
 
     def replay(self, decision_id: str) -> ReplayedDecision:
-        """Score a recorded application again, by the version and threshold that decided. Raises as `reasons_of`."""
+        """Score a recorded application again with the deciding version and threshold. Raises as `reasons_of` does."""
         decision = self._decision(decision_id)
         job = ReplayJob(str(self._artifact(decision.decider)), decision.features)
         with self._places.taken():
@@ -174,9 +179,7 @@ class ReasonsService:
             return None
         policy = self._policy_of(decision.policy.digest)
         if policy is None:
-            raise ReasonsUnavailableError(
-                "The policy that decided is not recorded, or does not suit the form any more."
-            )
+            raise ReasonsUnavailableError("The policy that decided is not recorded, or no longer fits the form.")
         return policy
 
     def _reasons(self, decision: RecordedDecision, contributions: Contributions) -> list[Reason]:

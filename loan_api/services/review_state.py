@@ -1,6 +1,6 @@
-"""The life of a review: open → claimed → decided, derived from its steps, of which none is ever changed.
+"""The life of a review: open → claimed → decided, derived from its steps, which never change.
 
-A claim is a lease in the name of an API key. With one reviewer, the first decision settles the review. With two, a
+A claim is a lease that an API key holds. With one reviewer, the first decision settles the review. With two, a
 second key must agree; if the two disagree, the review stays open until a third one overrides them. A settled review
 changes only by an override.
 """
@@ -34,13 +34,13 @@ def is_reason(text: str) -> bool:
 
 def is_note(text: str) -> bool:
     """Return whether a text can be a note."""
-    # PostgreSQL cannot store NUL in a text, and nothing can store half of a character.
+    # PostgreSQL cannot store NUL in a text, and half of a surrogate pair is not UTF-8.
     return len(text) <= LONGEST_NOTE and "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """A reviewer's decision with its reason code and note. An override replaces what others have decided."""
+    """A reviewer's decision with its reason code and note. An override replaces earlier decisions."""
 
     decision: ReviewDecision
     reason: str
@@ -104,11 +104,11 @@ class Review:
         now = self._not_before(now)
         state = self.state(now)
         if state.status == "decided":
-            raise ReviewConflictError("The referral is decided already.")
+            raise ReviewConflictError("The referral has already been decided.")
         if state.claimed_by not in (None, by):
             raise ReviewConflictError(f"The referral is claimed by {state.claimed_by}.")
         if any(step.by == by for step in self.decisions):
-            raise ReviewConflictError("This API key has decided on the referral; another one must, too.")
+            raise ReviewConflictError("This API key has already decided on the referral; another one must decide next.")
         return ReviewStep("claim", by, now, expires_at=now + LEASE)
 
     def decided(self, by: str, opinion: Opinion, now: datetime) -> ReviewStep | None:
@@ -124,19 +124,19 @@ class Review:
         state = self.state(now)
         if state.status == "decided":
             if not opinion.override:
-                raise ReviewConflictError("The referral is decided already. An override would replace the decision.")
+                raise ReviewConflictError("The referral has already been decided. Override it to change the decision.")
             if self.reviewers > 1 and any(step.by == by for step in self.decisions):
-                raise ReviewConflictError("This API key has decided on the referral; another one must override it.")
+                raise ReviewConflictError("This API key has already decided on the referral; another must override it.")
         else:
             if state.claimed_by != by:
-                holder = f"claimed by {state.claimed_by}" if state.claimed_by else "not claimed, or the claim expired"
-                raise ReviewConflictError(f"The referral is {holder}. Claim it before deciding.")
+                claim = f"claimed by {state.claimed_by}" if state.claimed_by else "not claimed, or the claim expired"
+                raise ReviewConflictError(f"The referral is {claim}. Claim it before deciding.")
             if opinion.override and state.needs != "override":
                 raise ReviewConflictError("There is nothing to override.")
             if not opinion.override and state.needs == "override":
-                raise ReviewConflictError("Two reviewers disagree. Only an override decides.")
+                raise ReviewConflictError("Two reviewers disagree. Only an override can decide.")
         return ReviewStep("decide", by, now, opinion=opinion)
 
     def _not_before(self, now: datetime) -> datetime:
-        # Another host's clock may be ahead; steps are in order of time.
+        # Steps must be in order of time, but another host's clock may be ahead.
         return max(now, self.steps[-1].at) if self.steps else now

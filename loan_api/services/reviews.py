@@ -167,7 +167,7 @@ class ReviewService:
         note: str = "",
         override: bool = False,
     ) -> ReviewedReferral:
-        """Decide a referral that `by` has claimed, or override decisions. Repeating it changes nothing.
+        """Decide a referral that `by` has claimed, or override its decision. Idempotent.
 
         Raises as `find` does, and ValueError unless `is_reason(reason)` and `is_note(note)`.
         """

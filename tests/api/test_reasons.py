@@ -198,7 +198,7 @@ def test_a_rule_whose_policy_is_lost_cannot_be_explained(make_client: MakeClient
     client = auditor(make_client, archive)
     for what in ("reasons", "what-if"):
         body = get(client, what, status=409)
-        assert body["detail"] == "The policy that decided is not recorded, or does not suit the form any more."
+        assert body["detail"] == "The policy that decided is not recorded, or no longer fits the form."
 
 
 def test_a_recorded_rejection_is_explained(make_client: MakeClient) -> None:

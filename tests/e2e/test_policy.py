@@ -132,7 +132,7 @@ def test_a_broken_file_leaves_the_policy_in_force_also_for_a_new_worker(
 
     wait_until(lambda: checks()["status"] == "degraded", "the health to report the file", 30)
     assert checks()["policy"] == (
-        "the file of the policy is unusable, so the previous policy stays in force:"
+        "the policy file is unusable, so the previous policy stays in force:"
         " it has 2 errors (bands.approve_from, rules.score_too_low.when)"
     )
     victim = running.workers[0]

@@ -397,7 +397,7 @@ class TestReplay:
         environ = {**twice_trained_home.environ, "DATABASE_URL": recorded.url}
         result = run(recorded, "decisions", "replay", **environ)
         assert result.exit_code == 0
-        assert f"Warning: the policy {POLICY.digest} does not suit the form" in result.output
+        assert f"Warning: the policy {POLICY.digest} does not fit the form" in result.output
 
     def test_another_model_under_the_recorded_version_is_not_taken_for_it(
         self, recorded: Ledger, twice_trained_home: TrainedHome
@@ -480,7 +480,7 @@ class TestReasons:
         assert not file.exists()
         monkeypatch.setattr(ReasonsExport, "finish", finish)
         result = self.export(recorded, twice_trained_home, file)
-        assert "decisions that are explained already" in result.output
+        assert "decisions that are already explained" in result.output
         assert pq.read_table(file).equals(pq.read_table(whole))
         assert [path.name for path in tmp_path.glob(".reasons-*")] == []
 

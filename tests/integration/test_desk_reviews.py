@@ -202,7 +202,7 @@ def test_a_decision_in_force_is_overridden_and_stays_in_the_history(ann: Desk, b
     decision = ledger.single(FIRST, 0.7, policy=ONE)
     settle(ann, decision)
     page = act(bob, decision, "decline", reason="fraud")
-    assert (page.status, "The referral is decided already." in page.text) == (409, True)
+    assert (page.status, "The referral has already been decided." in page.text) == (409, True)
     assert act(bob, decision, "decline", reason="fraud", override="yes").status == 303
     text = bob.open(f"{QUEUE}/{decision}").text
     assert "Review Declined By bob: Fraud" in text

@@ -67,7 +67,7 @@ def test_the_history_is_printed(ledger: Ledger) -> None:
         assert result.exit_code == 0, result.output
         return result.output
 
-    assert printed() == "No policy was ever in force.\n"
+    assert printed() == "No policy has ever been in force.\n"
     for active in (ONE, None):
         ledger.activate(active)
     assert printed().splitlines() == [

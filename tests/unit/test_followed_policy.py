@@ -66,7 +66,7 @@ def test_a_broken_file_leaves_the_previous_policy_in_force(path: Path, caplog: p
         clock.seconds += 1.01
         assert followed.in_force().text == TEN_RULES
         assert followed.problem == (
-            "the file of the policy is unusable, so the previous policy stays in force:"
+            "the policy file is unusable, so the previous policy stays in force:"
             " it has 2 errors (bands.approve_from, rules.burden.when)"
         )
     (line,) = [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -80,10 +80,10 @@ def test_deciding_takes_a_claim_that_holds() -> None:
 
 def test_a_decided_referral_can_only_be_overridden() -> None:
     review = decided(Review(), "ann", YES)
-    with pytest.raises(ReviewConflictError, match="decided already"):
+    with pytest.raises(ReviewConflictError, match="already been decided"):
         review.claimed("bob", NOW)
     for by, opinion in (("bob", YES), ("ann", NO)):
-        with pytest.raises(ReviewConflictError, match="decided already"):
+        with pytest.raises(ReviewConflictError, match="already been decided"):
             review.decided(by, opinion, NOW)
     review = after(review, review.decided("bob", override("decline"), NOW))
     assert review.state(NOW).decision == "decline"
@@ -115,7 +115,7 @@ def test_two_reviewers_must_agree() -> None:
     first = decided(Review(2), "ann", YES)
     state = first.state(NOW)
     assert (state.status, state.decision, state.needs) == ("open", None, "second_decision")
-    with pytest.raises(ReviewConflictError, match="another one must"):
+    with pytest.raises(ReviewConflictError, match="another one must decide next"):
         first.claimed("ann", NOW)
     assert first.decided("ann", YES, NOW) is None
     state = decided(first, "bob", Opinion("approve", "guarantor")).state(NOW)
@@ -127,10 +127,10 @@ def test_two_who_disagree_are_overridden_by_a_third() -> None:
     state = review.state(NOW)
     assert (state.status, state.decision, state.needs) == ("open", None, "override")
     for by in ("ann", "bob"):
-        with pytest.raises(ReviewConflictError, match="another one must"):
+        with pytest.raises(ReviewConflictError, match="another one must decide next"):
             review.claimed(by, NOW)
     by_cid = claimed(review, "cid")
-    with pytest.raises(ReviewConflictError, match="Only an override decides"):
+    with pytest.raises(ReviewConflictError, match="Only an override can decide"):
         by_cid.decided("cid", NO, NOW)
     settled = after(by_cid, by_cid.decided("cid", override("decline"), NOW))
     assert settled.state(NOW).decision == "decline"
@@ -140,7 +140,7 @@ def test_two_who_disagree_are_overridden_by_a_third() -> None:
 def test_nobody_overrides_what_two_have_decided_but_a_third() -> None:
     review = decided(decided(Review(2), "ann", YES), "bob", YES)
     for by in ("ann", "bob"):
-        with pytest.raises(ReviewConflictError, match="another one must override"):
+        with pytest.raises(ReviewConflictError, match="another must override it"):
             review.decided(by, override("decline"), NOW)
     assert after(review, review.decided("cid", override("decline"), NOW)).state(NOW).decision == "decline"
 

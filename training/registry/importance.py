@@ -9,7 +9,7 @@ from loan_api.scoring.scorer import Scorer
 from training.data.split import Split
 
 _MOST_APPLICATIONS = 500
-# Mixtures to score in all. A forest takes about ten seconds for them.
+# Limit on the mixtures to score, for which a forest takes about ten seconds.
 _MIXTURES = 500_000
 _SEED = 0
 
@@ -17,7 +17,7 @@ _SEED = 0
 def group_importance(split: Split, scorer: Scorer, profiles: ReferenceProfiles) -> dict[str, float]:
     """Return the mean absolute contribution of every group over held-out applications, the largest first.
 
-    The applications are a random sample whose size depends on the number of mixtures that one takes.
+    The applications are a random sample; the more mixtures each one takes, the smaller the sample.
     """
     form = split.form
     coalitions = 2 ** min(len(form.groups), MOST_EXACT_GROUPS)

@@ -13,7 +13,7 @@ from loan_api.scoring.profiles import MOST_PROFILES, ReferenceProfiles
 from training.data.split import Split
 
 _LEAST_APPLICATIONS = 10
-# With fewer applications near the cut-off, profiles would describe a handful of applicants each.
+# With fewer applications near the threshold, each profile would describe only a handful of applicants.
 _NEAREST = 2 * _LEAST_APPLICATIONS * MOST_PROFILES
 _SEED = 0
 
@@ -25,7 +25,7 @@ def reference_profiles(split: Split, probabilities: NDArray[np.float64], thresho
     are divided into at most `MOST_PROFILES` sets of similar ones, at least ten each; a profile is the mean of a set's
     numbers and the mode of its categories, weighted by the set's share. If the score cannot tell which applications
     are nearest, all approved ones are used. A profile that equals an application of the dataset is left out. Returns
-    None if none remains, which takes a form with a handful of possible applications.
+    None if no profile remains, which only happens with a form that permits a handful of applications.
     """
     form = split.form
     nearest = _nearest(split, probabilities, threshold)
@@ -77,11 +77,11 @@ def _similar(form: Form, applications: pd.DataFrame, most: int) -> list[pd.DataF
 
 
 def _typical(feature: Feature, values: pd.Series) -> Any:
-    """Return the mean of a number and the mode of a category; missing if most values are."""
+    """Return the mean of a number or the mode of a category; None if most values are missing."""
     if values.isna().mean() > 0.5:  # noqa: PLR2004
         return None
     if isinstance(feature, CategoryFeature):
-        # The first in declared order among the most frequent.
+        # Among equally frequent values, the first in declared order wins.
         counts = values.value_counts()
         return max(feature.values, key=lambda value: counts.get(value, 0))
     mean = float(values.astype("float64").mean())
@@ -89,5 +89,5 @@ def _typical(feature: Feature, values: pd.Series) -> Any:
 
 
 def _plain(applications: pd.DataFrame) -> pd.DataFrame:
-    """Replace every kind of missing by None, so that applications can be compared."""
+    """Replace every kind of missing value with None, so that applications can be compared."""
     return applications.astype(object).where(applications.notna(), None)

@@ -1,4 +1,4 @@
-"""The credit policy of the service: the one in a file, which is followed."""
+"""The service's credit policy, reloaded when its file changes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,12 +21,12 @@ def check_policy_file(form: Form, path: Path) -> None:
 
 
 class FollowedPolicy:
-    """The policy in a file. A mistake in it should not change any decision."""
+    """The policy in a file. A mistake in the file does not change any decision."""
 
     def __init__(
         self, form: Form, path: Path, kept: Path | None = None, clock: Callable[[], float] = monotonic
     ) -> None:
-        """Load the policy. Raises SettingsError with every problem, if there are any and there is no valid copy."""
+        """Load the policy. Raises SettingsError with every problem if neither the file nor its copy is valid."""
         try:
             self._file = FollowedFile(path, partial(_parse, form), "policy", kept, clock)
         except UnusableFileError as error:
@@ -40,7 +40,7 @@ class FollowedPolicy:
     def problem(self) -> str | None:
         """The problem with the file, or None."""
         problem = self._file.problem
-        return problem and f"the file of the policy is unusable, so the previous policy stays in force: {problem}"
+        return problem and f"the policy file is unusable, so the previous policy stays in force: {problem}"
 
 
 def _parse(form: Form, text: str) -> Policy:
@@ -50,7 +50,7 @@ def _parse(form: Form, text: str) -> Policy:
     except PolicyError as error:
         keys = ", ".join(dict.fromkeys(problem.key for problem in error.problems if problem.key))
         problems = list(map(str, error.problems))
-        # Anyone can see the health: conditions and limits are nobody's business.
+        # Health is public, so it must not reveal conditions and limits.
         text = f"it has {len(problems)} {'error' if len(problems) == 1 else 'errors'}{f' ({keys})' if keys else ''}"
         raise UnusableFileError(text, problems) from error
 

@@ -97,7 +97,7 @@ class DatabaseArchive:
         return self._run(query)
 
     def policy(self, digest: str) -> Policy | None:
-        """Return the recorded policy with that digest, or None if its text is missing or does not suit the form."""
+        """Return the recorded policy with that digest, or None if its text is missing or does not fit the form."""
 
         def query(connection: "Connection") -> Policy | None:
             from loan_api.adapters.storage.policies import ReplayPolicies

@@ -1,4 +1,4 @@
-"""Past decisions for simulations: only the columns that one needs, a million within seconds."""
+"""Past decisions for simulations: only the columns needed, so that a million take seconds."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime

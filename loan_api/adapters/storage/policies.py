@@ -16,7 +16,7 @@ from loan_api.services.decision_log import PolicyActivation
 def write_activation(connection: Connection, activation: PolicyActivation) -> None:
     """Write an activation, unless it is known or its policy is in force already: each worker reports it.
 
-    The end of the policy is written only if there was one.
+    The end of a policy is written only if one was in force.
     """
     columns = policies.c
     before = (
@@ -40,7 +40,7 @@ def activations(connection: Connection) -> Sequence[PolicyActivation]:
     """Return the history, the oldest first."""
     rows = connection.execute(select(policies).order_by(policies.c.id))
     found = [PolicyActivation(row.id, row.activated_at, row.digest, row.version, row.text) for row in rows]
-    # One that waited in a journal may have arrived after its successor.
+    # An activation that waited in a journal may have arrived after its successor.
     return [next(same) for _, same in groupby(found, key=lambda activation: activation.digest)]
 
 
@@ -52,16 +52,16 @@ class RecordedPolicies:
         self._known: dict[str, PolicyActivation] = {}
 
     def version(self, digest: str | None) -> str | None:
-        """Return the version of the policy; None if there is none."""
+        """Return the version of the policy; None if no policy with that digest is recorded."""
         found = self._find(digest)
         return found.version if found else None
 
     def deciding(self, digest: str | None) -> DecidingPolicy | None:
-        """Return the policy with its version; None if there is none."""
+        """Return the policy with its version; None without a digest."""
         return None if digest is None else DecidingPolicy(digest, self.version(digest))
 
     def text(self, digest: str | None) -> str | None:
-        """Return the text of the policy; None if there is none."""
+        """Return the text of the policy; None if no policy with that digest is recorded."""
         found = self._find(digest)
         return found.text if found else None
 
@@ -77,7 +77,7 @@ class RecordedPolicies:
 
 
 class ReplayPolicies:
-    """Recorded policies for replays. `unusable` holds the digests of those without a text that suits the form."""
+    """Recorded policies for replays. `unusable` holds digests of those that are not recorded or do not fit the form."""
 
     def __init__(self, form: Form, connection: Connection) -> None:
         self._form = form

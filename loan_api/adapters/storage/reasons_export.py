@@ -1,4 +1,4 @@
-"""Export of reasons to a Parquet file, in parts, so that an interrupted export goes on where it ended."""
+"""Export of reasons to a Parquet file, in parts, so that an interrupted export resumes where it stopped."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ from loan_api.adapters.storage.export import draft_of
 from loan_api.errors import StorageError
 from loan_api.services.bulk_reasons import ExplainedChunk
 
-# Decisions in a part, so that little work is lost and files are few.
+# Decisions in a part: few enough that little work is lost, many enough that there are few files.
 _PART_ROWS = 5000
 _SCHEMA = pa.schema(
     [
@@ -43,7 +43,7 @@ _SCHEMA = pa.schema(
 
 
 class ReasonsExport:
-    """The export of one selection of decisions to one file, with its finished parts in a folder next to it."""
+    """Exports one selection of decisions to one file; finished parts wait in a folder next to it."""
 
     def __init__(self, file: Path, selection: str, groups: list[str]) -> None:
         digest = hashlib.sha256(f"{file.name}\n{selection}".encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Queries for the review queue. Their work depends on the size of a page and the queue, not of the decision log."""
+"""Queries for the review queue. Their cost depends on the sizes of page and queue, not on that of the decision log."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping

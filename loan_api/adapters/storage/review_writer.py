@@ -20,7 +20,7 @@ def append_step(
 ) -> Review | None:
     """Append the step after those recorded, and update the queue, in one transaction that excludes others.
 
-    Return the review, or None if the referral is not recorded. What `step_after` raises leaves everything unchanged.
+    Return the review, or None if the referral is not recorded. If `step_after` raises, nothing is changed.
     """
     name = referral.name
     required = RecordedPolicies(connection).reviewers(referral.policy_digest)

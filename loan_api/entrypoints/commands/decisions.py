@@ -15,7 +15,7 @@ from loan_api.entrypoints.commands.time_spans import chosen_decisions
 if TYPE_CHECKING:
     from loan_api.services.replay import Answer
 
-# A decision must be answerable for two years; the last month leaves time to purge.
+# Decisions must remain explainable for two years; the last month leaves time to purge.
 _KEPT_MONTHS = 25
 _MOST_MONTHS = 1200
 _PAUSE_SECONDS = 0.05
@@ -65,7 +65,7 @@ def replay(
 ) -> None:
     """Score and decide recorded applications again and list every difference; exit with code 1 if there are any.
 
-    Each is decided by the policy that was in force, if its rules suit the form.
+    Each is decided by the policy that was in force, if that policy fits the form.
     """
     from loan_api.adapters.registry.replay_models import ReplayModels
     from loan_api.adapters.storage.decision_reader import has_decided
@@ -93,7 +93,7 @@ def replay(
     if differing > _SHOWN_DIFFERENCES:
         click.echo(f"… and {differing - _SHOWN_DIFFERENCES} more.")
     for digest in sorted(policies.unusable):
-        click.echo(f"Warning: the policy {digest} does not suit the form; its decisions were not compared.", err=True)
+        click.echo(f"Warning: the policy {digest} does not fit the form; its decisions were not compared.", err=True)
     if scored:
         click.echo(f"{scored} decisions replayed, {differing} differences.")
     else:
@@ -116,8 +116,8 @@ def replay(
 def reasons(file: Path, since: datetime | None, until: datetime | None, model_version: str | None) -> None:
     """Write the reasons for all refused decisions to a Parquet file, the oldest first.
 
-    An interrupted export continues where it ended if it is started again with the same options. Exit with code 1 if
-    some decisions cannot be explained.
+    An interrupted export resumes where it stopped if you repeat the command with the same options. Exit with code 1
+    if some decisions cannot be explained.
     """
     from loan_api.adapters.registry.replay_models import ReplayModels
     from loan_api.adapters.storage.decision_stream import count_decisions, stream
@@ -133,7 +133,7 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
     unreadable: list[str] = []
     unexplained = Unexplained()
     if export.finished:
-        click.echo(f"Continuing after {export.rows} decisions that are explained already.")
+        click.echo(f"Resuming after {export.rows} decisions that are already explained.")
     with database() as connection:
         models = ReplayModels(form, settings)
         policies = ReplayPolicies(form, connection)
@@ -189,13 +189,13 @@ def purge(months: int, dry_run: bool) -> None:
     default=240,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time to wait.",
+    help="Wait at most this long.",
 )
 def settle(seconds: float) -> None:
     """Wait until the journals in LOAN_HOME are empty; exit with code 1 if they are not in time.
 
-    The running service moves their decisions into the database. Before it is stopped for good together with its disk,
-    they must be empty.
+    The running service moves their decisions into the database. They must be empty before the service is stopped for
+    good and its disk removed.
     """
     from loan_api.adapters.recording.journal import waiting_journals
 

@@ -1,4 +1,4 @@
-"""`policy check|simulate|history`: commands for the authors of credit policies."""
+"""`policy check|simulate|history`: commands for authors of credit policies."""
 
 import gc
 from datetime import datetime
@@ -15,7 +15,7 @@ from loan_api.formats.timestamps import utc_text
 
 @click.group()
 def policy() -> None:
-    """Check credit policies, try them on past decisions, and list those that were in force."""
+    """Check credit policies, try them on past decisions, and list those that have been in force."""
 
 
 @policy.command()
@@ -41,7 +41,7 @@ def simulate(
 ) -> None:
     """Count what the policy FILE would have decided about recorded applications, compared with what was decided.
 
-    The recorded probabilities are used. Counts are divided by known outcomes: good (1), bad (0) or unknown.
+    The recorded probabilities are used. Counts are broken down by outcome: good (1), bad (0) or unknown.
     """
     from loan_api.adapters.storage.past_decisions import past_decisions
     from loan_api.entrypoints.commands.policy_simulation import json_of, text_of
@@ -54,7 +54,7 @@ def simulate(
         raise click.BadParameter(f"{unknown[0]} is not a category of the form", param_hint="--by")
     by = [categories[name] for name in dict.fromkeys(features)]
     unreadable: list[str] = []
-    # Nothing here makes cycles, and looking for them in millions of rows takes a quarter of the time.
+    # Nothing here creates reference cycles, and searching millions of rows for them takes a quarter of the time.
     gc.disable()
     try:
         with database() as connection:
@@ -70,7 +70,7 @@ def simulate(
 
 @policy.command()
 def history() -> None:
-    """List when which policy came into force, the oldest first: time, version, and SHA-256 of the file's text."""
+    """List the policies in the order in which they came into force: time, version, and SHA-256 of the text."""
     from loan_api.adapters.storage.policies import activations
 
     with database() as connection:
@@ -79,7 +79,7 @@ def history() -> None:
         what = f"{each.version}  {each.digest}" if each.digest else "none: the model's threshold decides"
         click.echo(f"{utc_text(each.activated_at)}  {what}")
     if not found:
-        click.echo("No policy was ever in force.", err=True)
+        click.echo("No policy has ever been in force.", err=True)
 
 
 def policy_or_exit(file: Path) -> Policy:
