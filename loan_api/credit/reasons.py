@@ -27,7 +27,7 @@ class Reason:
 
 
 def principal_reasons(groups: Sequence[Group], contributions: Mapping[str, float]) -> list[Reason]:
-    """Return the groups that lowered the probability most, at most `MOST_REASONS`, the most adverse first.
+    """Return the groups that lowered the probability most, at most `MOST_REASONS`, most adverse first.
 
     Contributions above -`FLOOR` are left out, except for the most adverse one. Ties keep the order of the form.
     """

@@ -77,7 +77,7 @@ class RecordedDecision:
 
 @dataclass(frozen=True)
 class FoundDecision:
-    """A decision and every outcome reported for it, the latest last."""
+    """A decision and every outcome reported for it, latest last."""
 
     decision: RecordedDecision
     outcomes: Sequence[ReportedOutcome]
@@ -114,7 +114,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Page:
-    """Matching decisions, the newest first, and the start of the next page.
+    """Matching decisions, newest first, and the start of the next page.
 
     `following` names the last record examined, or the row of a batch to continue with; None at the end. The work for
     one page is bounded, so a page may be short. `unreadable` lists the ids of damaged records, decisions or batches,
@@ -187,7 +187,7 @@ class Archive(Protocol):
         """
 
     def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
-        """Return every outcome reported for one decision, the latest last."""
+        """Return every outcome reported for one decision, latest last."""
 
     def policy(self, digest: str) -> Policy | None:
         """Return the recorded policy with that digest, or None if its text is missing or does not fit the form."""

@@ -65,7 +65,7 @@ class ReviewedReferral:
 
 @dataclass(frozen=True)
 class ReviewPage:
-    """Referrals, the oldest first, and the start of the next page; None at the end. A page may be short.
+    """Referrals, oldest first, and the start of the next page; None at the end. A page may be short.
 
     `unreadable` lists the ids of damaged batches on the page.
     """
@@ -130,7 +130,7 @@ class ReviewService:
     def page(
         self, status: ReviewStatus = "open", cursor: DecisionName | None = None, limit: int = USUAL_ON_A_PAGE
     ) -> ReviewPage:
-        """Return a page of the referrals with this status, the oldest first."""
+        """Return a page of the referrals with this status, oldest first."""
         return self._store.page(status, cursor, limit, self._now())
 
     def of(self, decision: RecordedDecision) -> ReviewedReferral | None:

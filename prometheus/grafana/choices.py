@@ -13,7 +13,7 @@ INSTANCE = Variable(
 MODEL_VERSION = Variable(
     "model_version",
     "Model version",
-    "One that is served or was; the newest first.",
+    "A version that is or was served; newest first.",
     query='label_values(loan_model_info{job="$job"}, model_version)',
 )
 FEATURE = Variable(

@@ -276,7 +276,7 @@ def test_an_approval_has_contributions_but_no_reasons(desk: Desk) -> None:
     page = decided(desk, "simulate", fields(cibil_score="840"))
     assert "Contributions" in page.text
     assert "Principal reason" not in page.text
-    assert "What would change it" not in page.text
+    assert "What would change the decision" not in page.text
 
 
 def test_a_rule_that_declines_is_the_only_reason(make_client: MakeClient) -> None:

@@ -204,13 +204,13 @@ def test_a_refusal_by_the_served_version_is_explained_at_once(desk: Desk, ledger
     page = desk.open(f"{LIST}/{decision}")
     assert "Credit score too low" in page.text
     assert "Credit score −71.7" in page.text
-    assert "What would change it" in page.text
+    assert "What would change the decision" in page.text
 
 
 def test_a_decision_by_another_version_is_explained_on_request(desk: Desk, ledger: Ledger) -> None:
     decision = ledger.single(SECOND, 0.2, cibil_score=420)
     page = desk.open(f"{LIST}/{decision}")
-    assert "Version 1.1.0 decided, which is not served any more." in page.text
+    assert "Version 1.1.0, which made this decision, is no longer served." in page.text
     assert "Contributions" not in page.text
     (target,) = [target for target in page.targets if "explain" in target]
     explained = desk.open(urljoin(f"{LIST}/{decision}", target))

@@ -91,7 +91,7 @@ def listed(desk: Desk, status: str = "open") -> list[str]:
 
 
 def test_the_queue_holds_referrals_only_and_the_oldest_come_first(ann: Desk, ledger: Ledger) -> None:
-    assert "No referral waits for a reviewer." in ann.open(QUEUE).text
+    assert "No referral is waiting for a reviewer." in ann.open(QUEUE).text
     by_band = ledger.single(FIRST, 0.7, policy=ONE)
     ledger.single(FIRST, 0.9, policy=ONE)
     batch = ledger.batch(0.1, 0.6, policy=ONE)
@@ -109,7 +109,7 @@ def test_the_next_referral_is_claimed_and_decided_in_three_submissions(ann: Desk
     review = ann.open(f"{QUEUE}/{first}")
     assert "Claimed By ann until" in review.text
     assert "Contributions" in review.text
-    assert "This cannot be said: The policy that decided is not recorded" in review.text
+    assert "This cannot be determined: The policy that decided is not recorded" in review.text
     done = act(ann, first, "decline", reason="too risky", note="Line one\r\nline <two>")
     assert urljoin(f"{QUEUE}/{first}", done.location) == f"{QUEUE}?done={first}"
     assert "Your decision is recorded." in ann.open(f"{QUEUE}?done={first}").text
@@ -148,8 +148,8 @@ def test_a_referral_claimed_by_another_cannot_be_decided(ann: Desk, bob: Desk, l
     assert (page.status, "The referral is claimed by ann." in page.text) == (409, True)
     assert "ann is reviewing this referral" in bob.open(f"{QUEUE}/{decision}").text
     assert "There is nothing for you to review." in _followed(bob, bob.submit(f"{QUEUE}/next", {}, form=QUEUE)).text
-    assert "A referral is claimed by you." in ann.open(QUEUE).text
-    assert "claimed by you" not in bob.open(QUEUE).text
+    assert "You have claimed a referral." in ann.open(QUEUE).text
+    assert "You have claimed" not in bob.open(QUEUE).text
 
 
 def _followed(desk: Desk, page: Page) -> Page:
@@ -207,13 +207,13 @@ def test_a_decision_in_force_is_overridden_and_stays_in_the_history(ann: Desk, b
     text = bob.open(f"{QUEUE}/{decision}").text
     assert "Review Declined By bob: Fraud" in text
     assert "Approved by a reviewer: Income verified" in text
-    assert "Declined by a reviewer, overriding: Fraud" in text
+    assert "Declined by a reviewer, as an override: Fraud" in text
 
 
 def test_two_reviewers_must_agree_or_a_third_one_decides(ann: Desk, bob: Desk, visit: Open, ledger: Ledger) -> None:
     ledger.activate(TWO)
     decision = ledger.single(FIRST, 0.7, policy=TWO)
-    assert "The policy asks for 2 reviewers who agree." in ann.open(f"{QUEUE}/{decision}").text
+    assert "The policy requires 2 reviewers to agree." in ann.open(f"{QUEUE}/{decision}").text
     settle(ann, decision)
     assert "Second decision" in ann.open(QUEUE).text
     assert "Another reviewer must decide, too." in ann.open(f"{QUEUE}/{decision}").text
@@ -223,7 +223,7 @@ def test_two_reviewers_must_agree_or_a_third_one_decides(ann: Desk, bob: Desk, v
     cid = visit("cid")
     assert act(cid, decision, "claim").status == 303
     page = cid.open(f"{QUEUE}/{decision}")
-    assert "Two reviewers disagree. What you decide is final." in page.text
+    assert "Two reviewers disagree. Your decision settles the referral." in page.text
     assert page.inputs["override"] == "yes"
     assert act(cid, decision, "decline", reason="too_risky", override="yes").status == 303
     assert "Review Declined By cid" in cid.open(f"{QUEUE}/{decision}").text

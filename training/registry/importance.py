@@ -15,7 +15,7 @@ _SEED = 0
 
 
 def group_importance(split: Split, scorer: Scorer, profiles: ReferenceProfiles) -> dict[str, float]:
-    """Return the mean absolute contribution of every group over held-out applications, the largest first.
+    """Return the mean absolute contribution of every group over held-out applications, largest first.
 
     The applications are a random sample; the more mixtures each one takes, the smaller the sample.
     """

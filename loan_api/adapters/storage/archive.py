@@ -87,7 +87,7 @@ class DatabaseArchive:
         return self._run(query)
 
     def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:
-        """Return every outcome reported for one decision, the latest last."""
+        """Return every outcome reported for one decision, latest last."""
 
         def query(connection: "Connection") -> Sequence[ReportedOutcome]:
             from loan_api.adapters.storage.decision_reader import reported_outcomes

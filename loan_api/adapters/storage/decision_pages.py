@@ -1,4 +1,4 @@
-"""Pages of decisions from both tables, the newest first; batches appear row by row.
+"""Pages of decisions from both tables, newest first; batches appear row by row.
 
 The number of records examined for a page is bounded, not the number found: a selective filter must not read the whole
 log.

@@ -57,7 +57,7 @@ def find(form: Form, connection: Connection, name: DecisionName) -> FoundDecisio
 
 
 def reported_outcomes(connection: Connection, name: DecisionName) -> list[ReportedOutcome]:
-    """Return every outcome reported for one decision, the latest last."""
+    """Return every outcome reported for one decision, latest last."""
     rows = connection.execute(
         select(outcomes.c.outcome, outcomes.c.told_at, outcomes.c.told_by)
         .where(outcomes.c.decision_id == name.recorded_id, outcomes.c.row_id == (name.row or 0))

@@ -1,4 +1,4 @@
-"""Decisions of a time span, the oldest first, in chunks: the whole log can be read in constant memory."""
+"""Decisions of a time span, oldest first, in chunks: the whole log can be read in constant memory."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime

@@ -37,7 +37,7 @@ def write_activation(connection: Connection, activation: PolicyActivation) -> No
 
 
 def activations(connection: Connection) -> Sequence[PolicyActivation]:
-    """Return the history, the oldest first."""
+    """Return the history, oldest first."""
     rows = connection.execute(select(policies).order_by(policies.c.id))
     found = [PolicyActivation(row.id, row.activated_at, row.digest, row.version, row.text) for row in rows]
     # An activation that waited in a journal may have arrived after its successor.

@@ -24,7 +24,7 @@ _BATCHES = 20
 def read_review_page(
     connection: Connection, status: ReviewStatus, start: DecisionName | None, limit: int, now: datetime
 ) -> ReviewPage:
-    """Return at most `limit` referrals with this status from `start` on, the oldest first."""
+    """Return at most `limit` referrals with this status from `start` on, oldest first."""
     page = _Page(connection, limit)
     if status == "open":
         page.add_open(start, now)

@@ -32,7 +32,7 @@ def decisions() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @chosen_decisions
 def export(file: Path, since: datetime | None, until: datetime | None, model_version: str | None) -> None:
-    """Write decisions to FILE, .parquet or .csv: one row each, rows of batches included, the oldest first."""
+    """Write decisions to FILE, .parquet or .csv: one row each, rows of batches included, oldest first."""
     from loan_api.adapters.storage.decision_stream import stream
     from loan_api.adapters.storage.export import exporter_for
 
@@ -114,7 +114,7 @@ def replay(
 )
 @chosen_decisions
 def reasons(file: Path, since: datetime | None, until: datetime | None, model_version: str | None) -> None:
-    """Write the reasons for all refused decisions to a Parquet file, the oldest first.
+    """Write the reasons for all refused decisions to a Parquet file, oldest first.
 
     An interrupted export resumes where it stopped if you repeat the command with the same options. Exit with code 1
     if some decisions cannot be explained.

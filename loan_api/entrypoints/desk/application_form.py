@@ -14,7 +14,7 @@ from loan_api.formats.refusals import Refusals
 # Digits, possibly in groups as people write them: 1 200 000, 1,200,000, 12,00,000, 1'200'000.
 _NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{2,3})*,\d{3})(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 _SPACES = re.compile(r"[\s'\u2019]")
-# Fields of the page itself begin with something that no feature's name begins with.
+# Separates the fields of features from those of the page itself, such as the token.
 _PREFIX = "f-"
 
 

@@ -123,9 +123,9 @@ class DeskBlueprint(Blueprint):
 
 
 def _away_from_other_sites() -> AnyResponse | None:
-    """Return a page that requests itself again, for a visitor who follows a link on another site, such as a mail.
+    """Return a page that reloads itself, for a visitor who follows a link on another site, such as webmail.
 
-    Browsers withhold the cookie from the first request, so that the visitor would have to sign in again.
+    Browsers withhold the cookie from the first request, so the visitor would have to sign in again.
     """
     if request.method != "GET" or request.headers.get("Sec-Fetch-Site") != "cross-site":
         return None
@@ -164,5 +164,5 @@ def _http_error(error: HTTPException) -> AnyResponse:
 def _unexpected_error(error: Exception) -> AnyResponse:
     log_unexpected(error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    detail = "Something went wrong in the service. The request id below leads to the error in its log."
+    detail = "Something went wrong in the service. Its log has the error under the request id below."
     return _page("error.html", status, title=status.phrase, detail=detail)

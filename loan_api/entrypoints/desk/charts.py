@@ -1,4 +1,4 @@
-"""Numbers as positions in drawings, which templates render as SVG."""
+"""Numbers as positions in charts, which templates render as SVG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

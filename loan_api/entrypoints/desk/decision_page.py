@@ -12,7 +12,7 @@ from loan_api.services.reasons import ReasonsService, ReplayedDecision
 
 
 def add_decision(blueprint: DeskBlueprint, views: DecisionViews, reasons: ReasonsService) -> None:
-    """Add the page, which shows a batch as a whole, too."""
+    """Add the page, which also shows whole batches."""
 
     @blueprint.page("/desk/decisions/<decision_id>", "audit")
     def decision(decision_id: str) -> Any:
@@ -24,7 +24,7 @@ def add_decision(blueprint: DeskBlueprint, views: DecisionViews, reasons: Reason
 
     @blueprint.page("/desk/decisions/<decision_id>/replay", "audit")
     def replayed(decision_id: str) -> Any:
-        # The page after a replay has this address, and may be opened again.
+        # The result of a replay has this address, which a visitor may reload or bookmark.
         return redirect(link("decision", decision_id), 303)
 
     def _page(decision_id: str, replayed: ReplayedDecision | None = None) -> str:

@@ -1,4 +1,4 @@
-"""All that pages show of one decision: application, model, policy, explanation, review and history."""
+"""Everything that pages show about one decision: application, model, policy, explanation, review and history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class DecisionViews:
     def of(self, decision_id: str, *, explained: bool) -> Mapping[str, Any] | RecordedBatch:
         """Return the values for a template, or the batch with that id. Raises as `AuditService.find` does.
 
-        Decisions of another version than the served one are only explained if `explained`: that may take seconds.
+        Decisions of a version that is not served are explained only if `explained`, because that may take seconds.
         """
         found = self._audit.find(decision_id)
         if isinstance(found, RecordedBatch):
@@ -85,7 +85,7 @@ class DecisionViews:
 
 
 def rule_reason(policy: Policy | None, verdict: Verdict) -> str | None:
-    """Return the text of the rule that decided; None if none did, or the policy is not known."""
+    """Return the text of the rule that decided; None if no rule did, or if the policy is unknown."""
     rule = policy.rules_by_code.get(verdict.rule) if policy and verdict.rule else None
     return rule.reason if rule else None
 

@@ -1,4 +1,4 @@
-"""Decisions: search the recorded ones."""
+"""Decisions: search the decision log."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def add_decisions(blueprint: DeskBlueprint, audit: AuditService) -> None:
 
     @blueprint.page("/desk/decisions/find", "audit")
     def find() -> Any:
-        """Lead to the decision or batch with the entered id, otherwise to the decisions of that request."""
+        """Redirect to the decision or batch with the entered id, otherwise to the decisions of that request."""
         text = request.args.get("id", "").strip()
         if DecisionName.parse(text) is not None:
             try:

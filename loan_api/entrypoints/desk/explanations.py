@@ -1,4 +1,4 @@
-"""Explanations of a decision as templates draw them: contributions as bars, reasons, and what would change it."""
+"""Explanations of a decision as templates draw them: contributions as bars, reasons, and reversing changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class ProposedChange:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a decision was made and what would reverse it, or the `problem` if that cannot be said.
+    """Why a decision was made and what would reverse it, or the `problem` that prevents an explanation.
 
     `changes` is None if the application is approved, or if an `obstacle` prevents the search.
     """
@@ -54,7 +54,7 @@ class Explanation:
 
 
 class Explanations:
-    """Explains decisions on applications of a form. What goes wrong meanwhile never prevents a page."""
+    """Explains decisions on applications of a form. Failures are shown on the page; they never prevent it."""
 
     def __init__(self, form: Form, reasons: ReasonsService) -> None:
         self._form = form

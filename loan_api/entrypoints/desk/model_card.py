@@ -1,4 +1,4 @@
-"""The model card as HTML. It comes from the registry, so nothing in it may act on the page."""
+"""The model card as HTML. It comes from the registry, so it must not bring active content into the page."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ _DEEPEST = 6
 
 @lru_cache(maxsize=1)
 def as_html(markdown: str) -> Markup:
-    """Render Markdown; tags in it are shown as text, and neither images nor links are made."""
+    """Render Markdown without images and links; HTML tags in it are shown as text."""
     # Imported on use: most workers never show it.
     from markdown_it import MarkdownIt
 

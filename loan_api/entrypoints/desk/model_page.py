@@ -89,7 +89,7 @@ def _metrics(values: Mapping[str, float]) -> Sequence[Metric]:
 
 
 def _documents(artifact: Path) -> tuple[Markup | None, Reliability | None]:
-    """Return the model card and the reliability diagram; None for what the artifact lacks."""
+    """Return the model card and the reliability diagram; None for each that the artifact lacks."""
     try:
         package = ReferencePackage.read(artifact)
     except (OSError, ValueError, KeyError, TypeError):

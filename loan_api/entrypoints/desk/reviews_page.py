@@ -42,7 +42,7 @@ def add_reviews(blueprint: DeskBlueprint, reviews: ReviewService) -> None:
             try:
                 reviews.claim(decision_id, g.visitor.name)
             except (ReviewConflictError, UnknownDecisionError):
-                # Somebody else was faster, or the visitor has decided on it already.
+                # Somebody else was faster, or the visitor has already decided on it.
                 continue
             return redirect(link("review", decision_id), 303)
         return redirect(link("review_queue", empty=1), 303)

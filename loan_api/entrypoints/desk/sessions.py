@@ -1,6 +1,6 @@
 """Sign-ins to the desk: a signed cookie names an API key, which is checked again with every request.
 
-The cookie holds no key: it holds the key's name and a fingerprint of the key and its scopes.
+The cookie does not hold the key, only its name and a fingerprint of the key and its scopes.
 """
 
 import hmac
@@ -83,7 +83,7 @@ class SignIns:
     def begin(self, presented: str) -> Visitor:
         """Sign in with an API key. Raises NotAuthenticatedError if it is not in force."""
         key = self._access.identify(presented)
-        # A new token, so that nobody who knew the old one can act for the visitor.
+        # The token is new, so that nobody who knew the old one can act for the visitor.
         session.clear()
         session.update(
             {
@@ -110,7 +110,7 @@ class SignIns:
 
     @property
     def has_ended(self) -> bool:
-        """True if the visitor had signed in before, so that they should be told why they must do it again."""
+        """True if an earlier sign-in has ended, so that the page can explain why a new one is needed."""
         return _NAME in session and self.visitor() is None
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Sign-in, sign-out and the desk's start."""
+"""Sign-in, sign-out and the start page of the desk."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from loan_api.errors import NotAuthenticatedError
 
 
 def add_sign_in(blueprint: DeskBlueprint, sign_ins: SignIns) -> None:
-    """Add the pages that everyone may see, and the way to the first page of a visitor."""
+    """Add the pages that everyone may see, and the redirect to a visitor's first page."""
 
     @blueprint.public("/")
     def root() -> Any:
@@ -58,5 +58,5 @@ def add_sign_in(blueprint: DeskBlueprint, sign_ins: SignIns) -> None:
 
     @blueprint.page("/desk/<path:unknown>")
     def missing(unknown: str) -> Any:  # noqa: ARG001
-        detail = "There is no such page. Choose one in the navigation."
+        detail = "This page does not exist. Choose another in the navigation."
         return render_template("error.html", status=404, title="Not Found", detail=detail), HTTPStatus.NOT_FOUND

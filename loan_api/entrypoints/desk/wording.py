@@ -45,7 +45,7 @@ def points(difference: float) -> str:
 
 
 def time(moment: datetime) -> Markup:
-    """Format a time in UTC, with the exact one for programs and the script that adds the local time."""
+    """Format a time in UTC, with the exact time as an attribute, from which a script adds the local time."""
     utc = moment.astimezone(UTC)
     return Markup('<time datetime="{}">{}</time>').format(
         utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), utc.strftime("%-d %b %Y, %H:%M:%S UTC")
@@ -72,7 +72,7 @@ def words(name: str) -> str:
 
 
 def label_and_help(description: str) -> tuple[str, str]:
-    """Split a description into its first sentence, as a label without full stop, and the rest, as help."""
+    """Split a description into its first sentence, a label without its full stop, and the rest, a help text."""
     first, _, rest = description.partition(". ")
     return first.rstrip(". "), rest.strip()
 

@@ -86,7 +86,7 @@ class DecidedApplicationSchema(Schema):
         fields.Nested(ReasonSchema),
         metadata={
             "description": "With `reasons=true`: the principal reasons if the application was not approved, at most"
-            " four, the most adverse first. If a rule declined, its reason is the only one."
+            " four, most adverse first. If a rule declined, its reason is the only one."
         },
     )
 

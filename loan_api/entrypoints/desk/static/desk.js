@@ -1,12 +1,12 @@
-// Small conveniences. Every page works without them.
+// Conveniences: every page works without them.
 "use strict";
 
-// The local time appears when the pointer rests on a time in UTC.
+// Pointing at a time in UTC shows the local time.
 for (const time of document.querySelectorAll("time[datetime]")) {
   time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
 }
 
-// After a submission, readers and keyboard users start at the outcome.
+// After a submission, focus the result for users of screen readers and keyboards.
 const outcome = document.querySelector("#wrong, #result[tabindex]");
 if (outcome) {
   if (!outcome.hasAttribute("tabindex")) outcome.tabIndex = -1;
