@@ -1,4 +1,4 @@
-"""The principal reasons for a refusal, selected from the contributions of all groups."""
+"""The principal reasons against an application, selected from the contributions of all groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What-if: the smallest changes of an application that would reverse a refusal, found by scoring."""
+"""What-if: the smallest changes of an application that would lead to approval, found by scoring."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

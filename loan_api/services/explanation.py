@@ -115,7 +115,7 @@ class ExplainedModel:
         return Replayed(self._scorer.probability(job.application))
 
     def changes(self, job: WhatIfJob) -> FoundChanges:
-        """Return the smallest changes that would reverse the refusal."""
+        """Return the smallest changes that would lead to approval."""
         policy = None if job.policy is None else parsed_policy(job.policy, self._form)
 
         def approves(columns: Columns, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:

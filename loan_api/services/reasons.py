@@ -37,7 +37,7 @@ class Explainer(Protocol):
         """Return the contribution of every group. Raises ReasonsUnavailableError."""
 
     def changes(self, job: WhatIfJob) -> FoundChanges:
-        """Return the smallest changes that would reverse a refusal."""
+        """Return the smallest changes that would lead to approval."""
 
     def replayed(self, job: ReplayJob) -> Replayed:
         """Return the probability as the model computes it now."""
@@ -55,7 +55,7 @@ class ModelFiles(Protocol):
 
 @dataclass(frozen=True)
 class ExplainedDecision:
-    """A decision with the contribution of every group, and the principal reasons if it was refused."""
+    """A decision with the contribution of every group and, unless it was an approval, the principal reasons."""
 
     decision: RecordedDecision
     contributions: Contributions
@@ -148,7 +148,7 @@ class ReasonsService:
         return ExplainedDecision(decision, contributions, self._reasons(decision, contributions))
 
     def what_if(self, decision_id: str) -> ReversedDecision:
-        """Find the changes that would have reversed a refusal. Raises as `reasons_of` does."""
+        """Find the changes that would have led to approval. Raises as `reasons_of` does."""
         decision = self._decision(decision_id)
         if decision.verdict.decision == "approve":
             return ReversedDecision(decision, FoundChanges((), together=False))

@@ -106,7 +106,7 @@ _DECISIONS = Row(
         ),
         Panel(
             "Referral rate",
-            "Share of the decisions in the window that people make. If it rises, so does the work of the reviewers.",
+            "Share of the decisions in the window that are left to people. If it rises, reviewers have more work.",
             "percentunit",
             (Query(_share_of("refer"), "{{model_version}}"),),
             maximum=1,
@@ -114,7 +114,7 @@ _DECISIONS = Row(
         ),
         Panel(
             "Policy in force",
-            "Version of the credit policy. Two at a time mean that a worker has not followed the file yet.",
+            "Version of the credit policy. Two at a time mean that a worker has not loaded the new file yet.",
             "none",
             (Query(f"max by (version) (loan_policy_info{{{_HERE}}}) == 1", "{{version}}"),),
             "stat",
@@ -129,7 +129,7 @@ _REVIEWS = Row(
     (
         Panel(
             "Undecided referrals",
-            "Referrals without a decision of a reviewer, claimed ones included. If the number grows for days, the "
+            "Referrals that no reviewer has decided, including claimed ones. If the number grows for days, the "
             "policy refers more than the reviewers can decide.",
             "short",
             (Query('max(loan_reviews_undecided{job="$job"})', "undecided"),),
@@ -143,7 +143,7 @@ _REVIEWS = Row(
         ),
         Panel(
             "Decisions of reviewers",
-            "Decisions of reviewers in the window; an override replaces an earlier one.",
+            "Reviewers' decisions in the window; an override replaces an earlier decision.",
             "short",
             (
                 Query(
@@ -200,7 +200,7 @@ _DECISION_LOG = Row(
         ),
         Panel(
             "Refused: not recorded",
-            "Requests per second refused because their decisions could be recorded nowhere. None is "
+            "Requests per second refused because their decisions could not be recorded anywhere. None are "
             "expected; check the disk.",
             "reqps",
             (
@@ -250,7 +250,7 @@ _OUTCOMES = Row(
                     f'{share}, sum by (le) (increase(loan_outcome_lag_seconds_bucket{{job="$job"}}[$window])))',
                     name,
                 )
-                for share, name in ((0.1, "first tenth"), (0.5, "median"), (0.9, "last tenth"))
+                for share, name in ((0.1, "p10"), (0.5, "p50"), (0.9, "p90"))
             ),
             no_value="no outcomes",
         ),
@@ -260,7 +260,10 @@ _OUTCOMES = Row(
             "rejected: a loan that should not have been granted.",
             "short",
             tuple(
-                Query(_reported(f'predicted="{predicted}"', f'actual="{actual}"'), f"{predicted}, {actual} was right")
+                Query(
+                    _reported(f'predicted="{predicted}"', f'actual="{actual}"'),
+                    f"predicted {predicted}, actually {actual}",
+                )
                 for predicted in ("approved", "rejected")
                 for actual in ("approved", "rejected")
             ),
@@ -321,14 +324,14 @@ _PERFORMANCE = Row(
         ),
         Panel(
             "Realised below expected accuracy",
-            "The gap, and the size that chance alone exceeds once in a hundred for this number of "
+            "The gap, and the size that chance alone exceeds once in a hundred times for this number of "
             "outcomes. Investigate a gap that stays above it.",
             "percentunit",
             (
                 Query(f"({_EXPECTED_ACCURACY}) - ({_REALISED_ACCURACY})", "gap"),
                 Query(
                     f"2.326 * sqrt(({_EXPECTED_ACCURACY}) * (1 - ({_EXPECTED_ACCURACY})) / ({_reported()} > 0))",
-                    "by chance at most",
+                    "chance alone",
                 ),
             ),
             width=8,
@@ -355,11 +358,11 @@ _PERFORMANCE = Row(
                 Query(
                     f"{_by_bin('loan_outcome_expected_approvals_total')} "
                     f"/ ({_by_bin('loan_outcome_scores_total')} > 0)",
-                    "promised",
+                    "expected",
                 ),
                 Query(
                     f"{_by_bin('loan_outcome_scores_total', _ACTUAL)} / ({_by_bin('loan_outcome_scores_total')} > 0)",
-                    "came true",
+                    "realised",
                 ),
             ),
             "bars",

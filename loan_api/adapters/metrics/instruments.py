@@ -63,7 +63,7 @@ DECISIONS = MetricDeclaration(
 POLICY_INFO = MetricDeclaration(
     "loan_policy_info",
     "gauge",
-    "1 for the credit policy in force, 0 for those before.",
+    "1 for the credit policy in force, 0 for earlier ones.",
     ("version", "digest"),
     across_workers="livemax",
 )
@@ -214,7 +214,7 @@ REVIEWS_UNDECIDED = MetricDeclaration(
 REVIEWS_OLDEST = MetricDeclaration(
     "loan_reviews_oldest_age_seconds",
     "gauge",
-    "Time since the oldest undecided referral was made; 0 if there is none.",
+    "Age of the oldest undecided referral; 0 if every referral is decided.",
     across_workers="livemax",
 )
 REVIEW_DECISIONS = MetricDeclaration(

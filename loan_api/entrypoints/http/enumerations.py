@@ -11,7 +11,7 @@ from loan_api.services.health import HealthStatus
 from loan_api.services.review_state import ReviewDecision, ReviewNeed, ReviewStatus
 
 DECISION = Enumeration("Decision", "1 approved, 0 rejected.", {"REJECTED": 0, "APPROVED": 1})
-POLICY_DECISION = Enumeration.of("PolicyDecision", "What the policy decides; a person decides a referral.", *DECISIONS)
+POLICY_DECISION = Enumeration.of("PolicyDecision", "The policy's decision. A person decides a referral.", *DECISIONS)
 OUTCOME = Enumeration("Outcome", "The actual outcome of the loan: 1 good, 0 bad.", {"BAD": 0, "GOOD": 1})
 OUTCOME_FILTER = Enumeration(
     "OutcomeFilter",
@@ -30,10 +30,10 @@ REVIEW_STATUS = Enumeration.of(
     "`open`: anyone may claim the referral. `claimed`: a reviewer works on it. `decided`: reviewers have decided.",
     *get_args(ReviewStatus),
 )
-REVIEW_DECISION = Enumeration.of("ReviewDecision", "What reviewers decide on a referral.", *get_args(ReviewDecision))
+REVIEW_DECISION = Enumeration.of("ReviewDecision", "A reviewer's decision on a referral.", *get_args(ReviewDecision))
 REVIEW_NEED = Enumeration.of(
     "ReviewNeed",
-    "What settles a review: a decision, a second one by another API key, or an override of two that disagree.",
+    "What a review needs: a decision, a second one by another API key, or an override of two that disagree.",
     *get_args(ReviewNeed),
 )
 FEATURE_TYPE = Enumeration.of("FeatureType", "The type of a feature's values.", "integer", "number", "category")

@@ -38,12 +38,12 @@ class ExplainedDecisionSchema(_ExplanationSchema):
         },
     )
     exact = fields.Boolean(
-        required=True, metadata={"description": "Whether the contributions are exact, or estimated.", "example": True}
+        required=True, metadata={"description": "True if exact, false if estimated.", "example": True}
     )
     standard_error = fields.Float(
         required=True,
         allow_none=True,
-        metadata={"description": "Largest standard error of a contribution if they are estimated, else null."},
+        metadata={"description": "Largest standard error of the contributions if they are estimated, otherwise null."},
     )
     contributions = fields.Dict(
         keys=fields.String(),
@@ -75,7 +75,7 @@ class ChangeSchema(Schema):
         metadata={"description": "Value in the application: a number, a text, or null.", "example": 2500},
     )
     new = fields.Raw(
-        data_key="to", required=True, metadata={"description": "Value that would be approved.", "example": 3100}
+        data_key="to", required=True, metadata={"description": "Value that would lead to approval.", "example": 3100}
     )
     probability = fields.Float(required=True, metadata=PROBABILITY)
 
@@ -86,7 +86,7 @@ class WhatIfSchema(_ExplanationSchema):
     together = fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether all changes are needed at once. If not, each is sufficient.",
+            "description": "True if the changes are needed together; false if each of them is sufficient.",
             "example": False,
         },
     )

@@ -26,8 +26,8 @@ def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) ->
     def get_reasons(decision_id: str) -> dict[str, Any]:
         """Explain a decision.
 
-        Returns the contribution of every group of features to the probability, and the principal reasons if the
-        application was rejected. They are computed with the model version that decided.
+        Returns the contribution of every group of features to the probability and, unless the application was
+        approved, the principal reasons. They are computed with the model version that decided.
         """
         guard.require("audit")
         explained = reasons.reasons_of(decision_id)
@@ -51,11 +51,11 @@ def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) ->
     @blueprint.response(200, WhatIfSchema, description="The changes.")
     @blueprint.problems(404, 409, 500, 503)
     def get_what_if(decision_id: str) -> dict[str, Any]:
-        """Find changes that would reverse a rejection.
+        """Find changes that would lead to approval.
 
         Returns, for each feature that the applicant can change, the smallest change that would have led to approval,
-        within values that the training data contains. If no single change would, returns the smallest pair of changes.
-        Every change was verified by scoring it; nothing is recorded.
+        within the range of the training data. If no single change is enough, returns the smallest pair of changes.
+        Every change is verified by scoring it; nothing is recorded.
         """
         guard.require("audit")
         reversed_decision = reasons.what_if(decision_id)

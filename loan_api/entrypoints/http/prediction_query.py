@@ -16,7 +16,7 @@ class PredictionQuerySchema(Schema):
         metadata={
             "type": "boolean",
             "default": False,
-            "description": "Whether a rejection is explained by its principal reasons.",
+            "description": "Whether to return the principal reasons if the application is not approved.",
         }
     )
 

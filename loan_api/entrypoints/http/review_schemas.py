@@ -19,7 +19,7 @@ class ReviewerDecisionSchema(Schema):
     reason = fields.String(required=True, metadata=REASON)
     note = fields.String(required=True, metadata=NOTE)
     override = fields.Boolean(
-        required=True, metadata={"description": "Whether it replaces what was decided before.", "example": False}
+        required=True, metadata={"description": "Whether it replaces an earlier decision.", "example": False}
     )
 
 
@@ -51,7 +51,7 @@ class ReviewedDecisionSchema(Schema):
     )
     needs = fields.Raw(
         required=True,
-        metadata=REVIEW_NEED.or_null(description="What settles the review; null if it is decided.", example="decision"),
+        metadata=REVIEW_NEED.or_null(description="What the review needs; null if it is decided.", example="decision"),
     )
     decided_at = fields.String(required=True, metadata={"description": "Time of the referral, in UTC.", **_TIME})
     probability = fields.Float(required=True, metadata={**PROBABILITY, "example": 0.62})

@@ -28,7 +28,7 @@ def reviewed_referral(reviewed: ReviewedReferral) -> dict[str, Any]:
 
 
 def review_summary(reviewed: ReviewedReferral | None) -> dict[str, Any] | None:
-    """Return a review as a part of its decision; None if there is none."""
+    """Return a review as a part of its decision; None if the decision was not referred."""
     if reviewed is None:
         return None
     state = reviewed.state

@@ -1,4 +1,4 @@
-"""`/reviews`: the queue of referrals, claims and the decisions of reviewers."""
+"""`/reviews`: the queue of referrals, and claims and decisions of reviewers."""
 
 from typing import Any, get_args
 
@@ -99,7 +99,7 @@ class ReviewDecisionReportSchema(StrictSchema):
         metadata={
             "type": "boolean",
             "default": False,
-            "description": "True to replace decisions of reviewers, which are kept.",
+            "description": "True to replace the decision in force. Earlier decisions are kept.",
             "example": False,
         },
     )
@@ -124,8 +124,8 @@ def reviews_blueprint(reviews: ReviewService, guard: Guard) -> LoanBlueprint:
         """List the review queue.
 
         Returns the referrals with a status, oldest first, each with its review. To get the next page, pass
-        `next_cursor` as `cursor`, until it is null. A page can be short before the end: the work per request is
-        bounded.
+        `next_cursor` as `cursor`, until it is null. A page may be short before the end, because the work per request
+        is bounded.
         """
         guard.require("review")
         query = load_query(_queue, current_request().args.to_dict(flat=False))
@@ -144,9 +144,9 @@ def reviews_blueprint(reviews: ReviewService, guard: Guard) -> LoanBlueprint:
     def claim_review(decision_id: str) -> dict[str, Any]:
         """Claim a referral.
 
-        Reserves the referral for your API key for 15 minutes, so that no one else decides it meanwhile. Claiming it
-        again extends the claim. Responds with 409 if another key holds the claim, or if the decision was not referred
-        or is decided.
+        Reserves the referral for your API key for 15 minutes, so that no one else can decide it meanwhile. Claiming
+        it again extends the claim. Responds with 409 if another key holds the claim, if the decision was not referred,
+        or if it has already been decided.
         """
         reviewer = guard.require("review") or ""
         return reviewed_referral(reviews.claim(decision_id, reviewer))
@@ -160,9 +160,9 @@ def reviews_blueprint(reviews: ReviewService, guard: Guard) -> LoanBlueprint:
     def decide_review(decision_id: str) -> dict[str, Any]:
         """Decide a referral.
 
-        Records your decision; claim the referral first. If the policy requires two reviewers, the referral is open
-        again after the first decision, until another API key agrees. `override` replaces what was decided, which is
-        kept. Retrying is safe: a repeated decision is ignored.
+        Records your decision; claim the referral first. If the policy requires two reviewers, the referral reopens
+        after the first decision until another API key agrees. `override` replaces the decision in force; earlier
+        decisions are kept. Retrying is safe: a repeated decision is ignored.
         """
         reviewer = guard.require("review") or ""
         given = load(_decision, parse_json(read_json(current_request(), _BODY_BYTES)))

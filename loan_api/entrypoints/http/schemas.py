@@ -30,7 +30,7 @@ RULE_FIELD = {
     "example": "loan_too_large",
 }
 POLICY_VERSION_FIELD = {
-    "description": "Version of the policy, or null if there is none: then the model's threshold decides.",
+    "description": "Version of the policy, or null if no policy is configured and the model's threshold decides.",
     "nullable": True,
     "example": "2026-11",
 }
@@ -54,7 +54,7 @@ class ReasonSchema(Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Change of the probability of approval because of the group. Null for a rule.",
+            "description": "Contribution of the group to the probability of approval; null for a rule.",
             "example": -0.61,
         },
     )
