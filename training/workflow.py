@@ -155,7 +155,7 @@ def promote(
 def rollback(settings: Settings, console: TrainingConsole, interrupts: Interrupts) -> None:
     """Restore the previous Production version if it still loads and reproduces its golden rows.
 
-    Raises VersionError if there is none and GateRefusedError if it is broken.
+    Raises VersionError if there is no previous version and GateRefusedError if it is broken.
     """
     client = store.connect(settings)
     with registry_lock(settings.home.registry_lock, console.say):

@@ -176,7 +176,7 @@ class Archive(Protocol):
         """Return a decision or, for a name without a row, possibly a batch."""
 
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        """Return the page that begins at `start`, the `following` of another page, by default the first."""
+        """Return the page that begins at `start`, the `following` of the previous page; None for the first page."""
 
     def report(
         self, reports: Sequence[OutcomeReport], now: Callable[[], datetime], reported_by: str | None

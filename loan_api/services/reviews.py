@@ -87,7 +87,7 @@ class ReviewStore(Protocol):
     """The reviews in the database. Every method raises StorageError if it cannot be used."""
 
     def page(self, status: ReviewStatus, start: DecisionName | None, limit: int, now: datetime) -> ReviewPage:
-        """Return the page that begins at `start`, the `following` of another page, by default the first."""
+        """Return the page that begins at `start`, the `following` of the previous page; None for the first page."""
 
     def review(self, referral: Referral) -> Review:
         """Return the review of a referral."""

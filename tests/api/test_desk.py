@@ -201,7 +201,7 @@ class TestSession:
         assert desk.open("/desk/try").status == 303
 
     def test_a_visitor_from_another_site_keeps_the_sign_in(self, desk: Desk) -> None:
-        """Browsers withhold the cookie on the first request; the page asks for itself again."""
+        """Browsers withhold the cookie on the first request; the page reloads itself."""
         page = desk.open("/desk/try", Sec_Fetch_Site="cross-site")
         assert page.status == 200
         assert 'http-equiv="refresh"' in page.html

@@ -1,4 +1,4 @@
-"""The desk's review queue over both databases: claim, decide, override, and everything that stands against it."""
+"""The desk's review queue over both databases: claim, decide, override, and every conflict."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -52,7 +52,7 @@ def profiles_for(form: Form, count: int = 5) -> ReferenceProfiles:
 
 
 def by_the_formula(form: Form, scorer: Curved, profiles: ReferenceProfiles, application: Application) -> list[float]:
-    """Compute the Shapley values one mixture at a time, with nothing but the definition."""
+    """Compute the Shapley values one mixture at a time, directly from the definition."""
     groups = [group.features for group in form.groups]
 
     def value(coalition: frozenset[int]) -> float:

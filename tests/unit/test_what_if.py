@@ -60,7 +60,7 @@ def search(compute: Any, sent: Application = SENT) -> WhatIf:
 
 
 def test_the_smallest_change_of_each_feature_is_found() -> None:
-    """An approval takes an amount of at most 24,130, or at least 17 years, or a rate below 0.0204."""
+    """Approval requires an amount of at most 24,130, at least 17 years, or a rate below 0.0204."""
 
     def compute(columns: Columns) -> Any:
         return (columns["amount"] <= 24_130) | (columns["years"] >= 17) | (columns["rate"] < 0.0204)
@@ -119,7 +119,7 @@ def test_a_missing_value_can_be_supplied() -> None:
 
 
 def test_a_change_that_rounds_the_other_way_singly_is_not_proposed() -> None:
-    """Score 24,100 higher in batches than singly; the next smaller amount is proposed instead."""
+    """Score 24,100 higher in batches than alone; the next smaller amount is proposed instead."""
 
     class TwoMinds(Formula):
         def probability(self, application: Application) -> float:

@@ -63,7 +63,7 @@ class Tally:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the percentile (1 to 99) of `values`, or NaN if there are none."""
+    """Return the percentile (1 to 99) of `values`, or NaN if `values` is empty."""
     if not values:
         return float("nan")
     return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]

@@ -52,7 +52,7 @@ def _calibrated(graph: Graph, estimator: Any, inputs: str) -> str:
     inner = _only_calibrated(estimator)
     [calibrator] = inner.calibrators
     family = type(inner.estimator).__name__
-    # scikit-learn calibrates the decision function, or P(approved) if there is none.
+    # scikit-learn calibrates the decision function, or P(approved) of an estimator without one.
     if hasattr(inner.estimator, "decision_function") and family in _DECISIONS:
         return add_calibration(graph, calibrator, _DECISIONS[family](graph, inner.estimator, inputs))
     return add_calibration(graph, calibrator, add_probability(graph, inner.estimator, inputs))

@@ -110,7 +110,7 @@ def _rows_around(form: Form, bases: Columns, column: str, values: NDArray[np.flo
     """Return the n bases three times: with the feature just below its value (n), on it, and just above.
 
     A derived feature is moved by a number in its formula, to the closest values that it can take; applications for
-    which none reaches them are left out.
+    which no number reaches them are left out.
     """
     above = np.nextafter(values, np.inf)
     if column in form.names:

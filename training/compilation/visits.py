@@ -18,7 +18,7 @@ def split_points_of(
 ) -> Mapping[str, SplitPoints]:
     """Return, by number or derived feature, its split points, each with applications that reach the split.
 
-    `matrix` (n, inputs) are the applications as the model sees them. A split that none of them reaches gets any.
+    `matrix` (n, inputs) are the applications as the model sees them. A split that none reaches gets arbitrary ones.
     """
     splits = sum(len(tree.inputs) for tree in ensemble.trees)
     applications = max(1, _ROWS // (ROWS_PER_POINT * max(1, splits)))

@@ -133,7 +133,7 @@ def _read_table(form: Form, path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
 
 
 def _known_names(form: Form, header: Sequence[str]) -> list[str]:
-    """Replace the columns that only normalized, in either case, are the name of a column that the form knows."""
+    """Return the header; a column that matches a known one only when normalized, ignoring case, gets its name."""
     known = dict.fromkeys((*_columns(form), *form.dataset.ignored))
     keys = Counter(map(_key, known))
     by_key = {_key(name): name for name in known if _key(name) and keys[_key(name)] == 1}

@@ -179,7 +179,7 @@ def _number(column: _Column) -> Iterator[str]:
 
 
 def _range(low: float, high: float, *, is_whole: bool) -> tuple[float, float]:
-    """Return the range with room for new applications: twice the largest amount, and nothing negative if none is."""
+    """Return the range, widened for new applications; it stays non-negative if all values are."""
     margin = max(high - low, 1.0 if is_whole else abs(high) or 1.0)
     minimum = 0.0 if low >= 0 else low - margin
     return minimum, high + margin

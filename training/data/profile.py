@@ -25,7 +25,7 @@ def _transformations(form: Form) -> tuple[str, ...]:
     return (
         "Spaces around names and values are stripped.",
         "A duplicate, the same application and outcome under another identifier, is dropped.",
-        f"Columns that are not features are dropped: {', '.join(dropped) or 'there are none'}.",
+        f"Columns that are not features are dropped: {', '.join(dropped) or 'none'}.",
         f"The outcome is 1 for {', '.join(form.outcome.approved)} and 0 for {', '.join(form.outcome.rejected)}.",
         "Applications are sorted by their values, so that the order of the file has no effect.",
         RULE,

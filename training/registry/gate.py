@@ -232,7 +232,7 @@ def _seconds_of(scorer: CompiledScorer, applications: Columns) -> dict[str, floa
 
 
 def _check_latency(seconds: Mapping[str, float]) -> Iterator[Check]:
-    """Check the scorer that would serve: the compiled form, or the pipeline if there is none."""
+    """Check the scorer that would serve: the compiled form if it exists, otherwise the pipeline."""
     for name, budget in LATENCY_BUDGET_SECONDS.items():
         yield Check(
             f"latency, {name.removeprefix('seconds_').replace('_', ' ')}",

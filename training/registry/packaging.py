@@ -103,7 +103,7 @@ def log_artifact(
 def importance_of(
     winner: Evaluation, split: Split, compiled: CompiledForm | NotCompilableError, profiles: ReferenceProfiles | None
 ) -> dict[str, float]:
-    """Return the importance of every group, largest first; none without profiles."""
+    """Return the importance of every group, largest first; empty without profiles."""
     if profiles is None:
         return {}
     scorer: Scorer = PipelineScorer(split.form, winner.pipeline)

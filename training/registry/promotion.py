@@ -52,7 +52,7 @@ def put_into_production(client: MlflowClient, version: ModelVersion, action: Act
 def previous_version(client: MlflowClient, name: str) -> ModelVersion:
     """Return the version that a rollback restores: the last one before the current, not counting rolled-back ones.
 
-    Foreign versions are skipped. Raises VersionError if there is none.
+    Foreign versions are skipped. Raises VersionError if no version remains.
     """
     serving = production_version(client, name)
     if serving is None:

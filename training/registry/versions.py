@@ -89,7 +89,7 @@ def count_in_production(client: MlflowClient, name: str) -> int:
 def find_version(client: MlflowClient, name: str, wanted: str | None) -> ModelVersion:
     """Return the version from training that `wanted` names by semantic version or registry number, or the newest.
 
-    Raises VersionError if there is none.
+    Raises VersionError if no version matches.
     """
     versions = registered_versions(client, name)
     if not versions:

@@ -48,8 +48,8 @@ class Candidate:
 
     `build` makes the unfitted estimator from a seed, the direction in which the probability may move with each input,
     and the number of trees; cross-validation chooses that number from `rounds`, which is empty for algorithms without
-    it. A candidate that is not `constrained` could only follow the directions by chance, so it competes only if there
-    are none; every other one is probed after the fit. Those that do not `accept_missing` get the median and an
+    it. A candidate that is not `constrained` could only follow the directions by chance, so it competes only if the
+    form declares none; all others are probed after the fit. Those that do not `accept_missing` get the median and an
     indicator instead. `scaled` estimators compare magnitudes across features and get standardised numbers. `row_limit`
     is the size of the largest training part that it accepts, for algorithms whose cost grows faster than the rows.
     `keeps_applications` marks estimators whose fitted model contains training applications. A candidate that is not

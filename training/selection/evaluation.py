@@ -193,7 +193,7 @@ def _pipeline(candidate: Candidate, form: Form, estimator: Any) -> Pipeline:
 class _OutOfFold:
     """Score and probability of every training row (n) from a model that did not learn from it, and its rounds.
 
-    The score is the input of scikit-learn's calibration: the decision function, or the probability if there is none.
+    The score is the input of scikit-learn's calibration: the decision function or, without one, the probability.
     """
 
     scores: NDArray[np.float64]

@@ -44,7 +44,7 @@ def measure(outcomes: Outcomes, probabilities: Probabilities, threshold: float) 
 def _decision_metrics(outcomes: Outcomes, approved: NDArray[np.bool_]) -> dict[str, float]:
     """Return the metrics of n decisions, as scikit-learn defines them; a share of nothing is 0.
 
-    Its functions check their input again and again, which takes most of their time.
+    scikit-learn's own functions validate their input repeatedly, which takes most of their time.
     """
     good = outcomes == 1
     right_approvals, wrong_approvals = (float(np.count_nonzero(approved & actual)) for actual in (good, ~good))

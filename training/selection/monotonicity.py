@@ -21,7 +21,7 @@ Probabilities = Callable[[Columns], NDArray[np.float64]]
 def violations(
     form: Form, probabilities: Probabilities, applications: Columns, edges: Mapping[str, Sequence[float]]
 ) -> dict[str, float]:
-    """Return the largest move of the probability against the declared effect, by feature; empty if there is none.
+    """Return, for each feature that violates its declared effect, the largest move of the probability against it.
 
     Up to 300 of the n applications are scored with the feature moved over its whole range, all else equal; derived
     features follow. `edges` are the edges of each number's bins.

@@ -40,7 +40,7 @@ class RunComparison:
 def find_run(client: MlflowClient, name: str, experiment: str, wanted: str) -> Run:
     """Return the training run for a run id, the beginning of one, or a version of the model `name`.
 
-    A candidate's run stands for its parent. Raises RunNotFoundError if there is none, or more than one.
+    A candidate's run stands for its parent. Raises RunNotFoundError unless exactly one run matches.
     """
     for version in client.search_model_versions(f"name='{name}'"):
         if wanted == version.tags.get("semantic_version") and version.run_id:

@@ -1,4 +1,4 @@
-"""The driven side of the model registry: MLflow, and a local cache that survives its absence.
+"""The driven side of the model registry: MLflow, and a local cache for when MLflow is unavailable.
 
 - `mlflow_source` reads versions from MLflow. Only the follower process and replays import it.
 - `following` polls MLflow, fetches the desired version into the cache and publishes it there.

@@ -40,7 +40,7 @@ _REGISTRY_VERSION = re.compile("[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True)
 class _Published:
-    """A desired version, and the boot of the machine to whose clock its time refers."""
+    """A desired version, and the boot of the machine whose clock measured its time."""
 
     boot: str
     desired: DesiredVersion
@@ -50,7 +50,7 @@ class _Published:
 class VersionRequest:
     """A request to the follower for the files of a version, and its answer.
 
-    `problem` says why they cannot be had; they are `gone` if the registry does not have the version.
+    `problem` says why they are unavailable; `is_gone` means that the registry does not have the version.
     """
 
     is_answered: bool = False
@@ -142,7 +142,7 @@ class ModelCache:
         return self.path(key)
 
     def describe(self, version: ModelVersion) -> None:
-        """Keep the description of a version next to its files, so that `find` finds it."""
+        """Store the description of a version next to its files, where `find` looks for it."""
         self._write(f"{version.key}/{_VERSION}", version)
 
     def find(self, registry_version: str, semantic_version: str) -> ModelVersion | None:
@@ -161,7 +161,7 @@ class ModelCache:
             self._write(f"{_REQUESTS}/{registry_version}", VersionRequest())
 
     def requests(self) -> list[str]:
-        """Return the registry versions that were asked for and not answered yet."""
+        """Return the registry versions that were requested and not answered yet."""
         waiting = []
         for file in (self.folder / _REQUESTS).glob("*"):
             request = self._read(f"{_REQUESTS}/{file.name}", VersionRequest)

@@ -68,7 +68,7 @@ class CachedModelSource:
         return self._cache.read_good()
 
     def history(self) -> Sequence[Event]:
-        """Return the changes of Production, oldest first, as of the follower's last look."""
+        """Return the changes of Production, oldest first, as of the follower's last poll."""
         return self._cache.read_history()
 
     def files_of(self, version: ModelVersion) -> object:

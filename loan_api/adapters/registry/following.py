@@ -47,7 +47,7 @@ class Follower:
             _log.error("desired version not written", extra={"error": type(error).__name__})
 
     def answer_requests(self) -> None:
-        """Fetch the versions that workers have asked for, and say of each whether its files are in the cache."""
+        """Fetch the versions that workers have requested, and report whether the files of each are in the cache."""
         for registry_version in self._cache.requests():
             try:
                 answer = self._fetch_requested(registry_version)

@@ -54,7 +54,7 @@ class MlflowModels:
             ) from error
 
     def find_number(self, registry_version: str) -> RegistryEntry | None:
-        """Return the version with that number, or None if the registry has no such version (any more).
+        """Return the version with that number, or None if the registry does not have it.
 
         Raises ModelUnavailableError if the registry cannot be read.
         """

@@ -55,7 +55,7 @@ class DatabaseArchive:
         return self._run(query)
 
     def page(self, search: Search, start: DecisionName | None, limit: int) -> Page:
-        """Return the page that begins at `start`, the `following` of another page, by default the first."""
+        """Return the page that begins at `start`, the `following` of the previous page; None for the first page."""
 
         def query(connection: "Connection") -> Page:
             from loan_api.adapters.storage.decision_pages import read_page

@@ -134,7 +134,7 @@ def _json_or_none(text: str | bytes) -> Any:
 
 
 def _existing(url: URL) -> URL:
-    """Return the address by which SQLite opens an existing database, but creates none."""
+    """Return an address with which SQLite opens an existing database and never creates one."""
     if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
         return url
     return url.set(database=f"file:{quote(str(url.database))}", query={"mode": "rw", "uri": "true"})

@@ -21,7 +21,7 @@ from loan_api.errors import DatabaseBusyError, StorageError
 from loan_api.home import sqlite_path
 from loan_api.services.decision_log import BatchRecord, DecisionRecord, PolicyActivation
 
-# Another process's transaction takes a fraction of a millisecond, one with a batch some milliseconds.
+# Another process's transaction takes a fraction of a millisecond, or a few milliseconds with a batch.
 _PAUSE_SECONDS = 0.001
 
 

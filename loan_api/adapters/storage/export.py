@@ -71,7 +71,7 @@ def draft_of(file: Path) -> Iterator[Path]:
     try:
         made = TemporaryDirectory(dir=file.parent, prefix=".export-")
     except OSError as error:
-        # The error itself would name the draft.
+        # The original error would name the draft.
         raise StorageError(f"the folder cannot be written to: {file.parent} ({error.strerror})") from error
     with made as folder:
         draft = Path(folder, file.name)

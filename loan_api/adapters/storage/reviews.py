@@ -33,7 +33,7 @@ class DatabaseReviews:
         self._patience = patience
 
     def page(self, status: ReviewStatus, start: DecisionName | None, limit: int, now: datetime) -> ReviewPage:
-        """Return the page that begins at `start`, the `following` of another page, by default the first."""
+        """Return the page that begins at `start`, the `following` of the previous page; None for the first page."""
 
         def query(connection: "Connection") -> ReviewPage:
             from loan_api.adapters.storage.review_reader import read_review_page

@@ -20,7 +20,7 @@ _PREFIX = "f-"
 
 @dataclass(frozen=True)
 class Field:
-    """A field with its texts, the value to show in it, and what is wrong with that value."""
+    """A field with its texts, the value to show in it, and the error in that value."""
 
     name: str
     label: str

@@ -11,13 +11,13 @@ _DESK = "/desk/"
 
 
 def link(page: str, decision_id: str | None = None, /, **query: object) -> str:
-    """Return the link from the requested page to a page of the desk, possibly about a decision."""
+    """Return the link from the requested page to a page of the desk, optionally the page of a decision."""
     path = url_for(f"desk.{page}", decision_id=decision_id)
     return relative(path) + (f"?{urlencode(query)}" if query else "")
 
 
 def return_path() -> str:
-    """Return the requested page, relative to the desk, for returning to it after the sign-in."""
+    """Return the requested page, relative to the desk, as the target after the sign-in."""
     path = request.full_path.removesuffix("?")
     return path.removeprefix(_DESK) if request.method == "GET" and path.startswith(_DESK) else ""
 

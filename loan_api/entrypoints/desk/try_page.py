@@ -34,7 +34,7 @@ _RECORD = "record"
 
 @dataclass(frozen=True)
 class Result:
-    """A decision as the page shows it; `decision_id` is None for a simulation, `reason` without a rule that has one."""
+    """A decision as the page shows it; `decision_id` is None for a simulation, `reason` unless a rule decided."""
 
     verdict: Verdict
     reason: str | None
