@@ -124,7 +124,7 @@ class SearchSchema(StrictSchema):
     )
     model_version = Text(metadata={**_TEXT, "description": "Semantic version of the model."})
     prediction = OneOf("0", "1", metadata=DECISION.documented(description="1 approved, 0 rejected."))
-    decision = OneOf(*DECISIONS, metadata=POLICY_DECISION.documented(description="What the policy decided."))
+    decision = OneOf(*DECISIONS, metadata=POLICY_DECISION.documented(description="The decision of the policy."))
     endpoint = OneOf(
         "single",
         "batch",

@@ -49,7 +49,7 @@ class _DecidedSchema(Schema):
     policy_digest = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "SHA-256 of the policy's text, or null if there was none."},
+        metadata={"description": "SHA-256 of the policy's text, or null if the model's threshold decided."},
     )
 
 

@@ -88,8 +88,8 @@ def decisions_blueprint(
         """Search decisions.
 
         Returns the decisions that match all filters, newest first, with one entry for each row of a batch. To get the
-        next page, pass `next_cursor` as `cursor`, until it is null. A page can be short, or even empty, before the
-        end: the work per request is bounded.
+        next page, pass `next_cursor` as `cursor`, until it is null. A page may be short, or even empty, before the
+        end, because the work per request is bounded.
         """
         guard.require("audit")
         page = audit.search(*decode_search(current_request().args.to_dict(flat=False)))

@@ -83,8 +83,8 @@ def predictions_blueprint(
 
         Returns the decision, and the model's prediction and probability of approval behind it. The decision is recorded
         before the response is sent: use its `decision_id` to look it up, or to report the outcome of the loan. With
-        `reasons=true`, an application that is not approved gets its principal reasons; if they cannot be had, nothing
-        is decided.
+        `reasons=true`, an application that is not approved gets its principal reasons; if they are unavailable,
+        nothing is decided.
         """
         guard.require("score")
         try:
