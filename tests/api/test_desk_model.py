@@ -64,7 +64,7 @@ def test_the_reliability_diagram_has_its_numbers(make_client: MakeClient, source
     assert page.html.count("<circle") == 2
 
 
-def test_nothing_in_a_model_card_acts(make_client: MakeClient, source: FakeModelSource) -> None:
+def test_a_model_card_brings_no_active_content(make_client: MakeClient, source: FakeModelSource) -> None:
     page = signed_in(make_client(source, keys=KEYS), "auditor").open(PATH)
     assert "<h3>Card of &lt;b&gt;bold&lt;/b&gt;</h3>" in page.html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.html

@@ -68,7 +68,7 @@ def get(client: FlaskClient, what: str, status: int = 200, name: str = ID) -> An
     return answer.json
 
 
-def test_a_rejection_comes_with_reasons_if_they_are_asked_for(make_client: MakeClient) -> None:
+def test_a_rejection_comes_with_reasons_if_requested(make_client: MakeClient) -> None:
     log = FakeLog()
     client = make_client(log=log)
     answer: Any = client.post("/predict?reasons=true", json=SHIPPED.example() | {"cibil_score": 360}).json
@@ -92,7 +92,7 @@ def test_an_approval_has_no_reasons_and_needs_no_explanation(make_client: MakeCl
 
 
 @pytest.mark.parametrize("query", ["", "?reasons=false", "?other=1"])
-def test_without_asking_there_are_none(make_client: MakeClient, query: str) -> None:
+def test_there_are_no_reasons_unless_requested(make_client: MakeClient, query: str) -> None:
     explainer = InlineExplainer()
     answer: Any = make_client(explainer=explainer).post(f"/predict{query}", json=application(cibil_score=310)).json
     assert "reasons" not in answer
@@ -167,7 +167,7 @@ def test_a_rule_that_declines_is_the_only_reason(make_client: MakeClient) -> Non
         ({"cibil_score": 850}, "approve", None, []),
     ],
 )
-def test_whatever_else_is_not_approved_has_the_models_reasons(
+def test_every_other_decision_but_approval_has_the_models_reasons(
     make_client: MakeClient, changes: dict[str, Any], decision: str, rule: str | None, codes: list[str]
 ) -> None:
     """Even if the model alone would have approved: the lender's bands ask for more."""
@@ -252,7 +252,7 @@ def test_a_model_that_has_left_the_registry_is_named(make_client: MakeClient, wh
     assert body["detail"] == "It has left the registry."
 
 
-def test_a_model_that_answers_otherwise_explains_nothing(make_client: MakeClient) -> None:
+def test_a_model_that_no_longer_reproduces_the_decision_explains_nothing(make_client: MakeClient) -> None:
     archive = recorded(cibil_score=360)
     assert isinstance(archive.found, FoundDecision)
     object.__setattr__(archive.found.decision, "probability", 0.2)

@@ -193,7 +193,7 @@ class TestReviews:
             expect(page.get_by_role("blockquote")).to_have_text("<b>Slips</b> seen.")
             assert visit.errors == []
 
-    def test_of_two_reviewers_who_claim_at_once_one_is_told(self, browser: Browser, reviewers: Reviewers) -> None:
+    def test_one_of_two_reviewers_who_claim_at_once_is_refused(self, browser: Browser, reviewers: Reviewers) -> None:
         decision = reviewers.refer()
         joe = reviewers.key("joe")
         wait_until(lambda: _is_accepted(reviewers.service, joe), "the key to be in force", 20)
@@ -443,7 +443,7 @@ def test_every_page_is_accessible_and_fits(
 HOSTILE = '<img src=x onerror=\\"window.hacked=1\\"><script>window.hacked=1</script>\''
 
 
-def test_nothing_in_a_form_or_policy_acts_on_a_page(browser: Browser, tmp_path: Path) -> None:
+def test_no_text_of_a_form_or_policy_is_active_on_a_page(browser: Browser, tmp_path: Path) -> None:
     """Check texts that reach pages by a form and a policy; those of records are checked without a browser."""
     form = SHIPPED.text.replace("Loan approval", HOSTILE).replace('description = "', f'description = "{HOSTILE} ')
     form = form.replace('unit = "people"', f'unit = "{HOSTILE}"').replace('"Not Graduate"', f'"{HOSTILE}"')

@@ -117,7 +117,7 @@ def test_a_change_is_followed_by_every_worker_and_every_batch_process(
     ]
 
 
-def test_a_broken_file_leaves_the_policy_in_force_also_for_a_new_worker(
+def test_a_broken_file_leaves_the_policy_in_force_even_for_a_new_worker(
     running: Service, key: dict[str, str], file: Path
 ) -> None:
     good = file.read_text()

@@ -114,7 +114,7 @@ def test_an_export_takes_what_is_asked_for_and_is_whole_or_not_there(ledger: Led
 
 @pytest.mark.parametrize("earlier", ["2024-03-13", "2024-03-12T10:00:00Z"])
 @pytest.mark.parametrize("command", ["export", "replay"])
-def test_a_span_that_contains_no_time_is_an_error(tmp_path: Path, command: str, earlier: str) -> None:
+def test_an_empty_time_span_is_an_error(tmp_path: Path, command: str, earlier: str) -> None:
     arguments = [str(tmp_path / "none.csv")] if command == "export" else []
     result = CliRunner().invoke(cli, ["decisions", command, *arguments, "--to", earlier, "--from", "2024-03-13"])
     assert result.exit_code == 2

@@ -156,7 +156,7 @@ def test_people_get_tables(ledger: Ledger) -> None:
     ]
 
 
-def test_what_is_damaged_is_named_and_costs_no_other(history: Ledger) -> None:
+def test_damaged_records_are_named_and_skipped(history: Ledger) -> None:
     with open_engine(history.url).begin() as connection:
         first = connection.scalar(
             decisions.select().with_only_columns(decisions.c.id).order_by(decisions.c.id).limit(1)
@@ -174,7 +174,7 @@ def test_what_is_damaged_is_named_and_costs_no_other(history: Ledger) -> None:
     ]
 
 
-def test_only_categories_divide_and_policies_must_be_valid(ledger: Ledger) -> None:
+def test_only_categories_form_segments_and_policies_must_be_valid(ledger: Ledger) -> None:
     number = run(ledger, str(EXAMPLE), "--by", "cibil_score")
     assert (number.exit_code, "cibil_score is not a category of the form" in number.output) == (2, True)
     missing = run(ledger, "missing.toml")

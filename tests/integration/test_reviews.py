@@ -111,7 +111,7 @@ def steps(url: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in found]
 
 
-def test_referrals_are_queued_the_oldest_first_and_nothing_else_is(client: FlaskClient, ledger: Ledger) -> None:
+def test_only_referrals_are_queued_oldest_first(client: FlaskClient, ledger: Ledger) -> None:
     ledger.activate(ONE)
     ledger.single(FIRST, 0.7)
     first = ledger.single(FIRST, 0.6, policy=ONE)
@@ -181,7 +181,7 @@ def test_decided_and_claimed_referrals_are_listed_page_by_page(client: FlaskClie
     assert queue(client) == []
 
 
-def test_of_many_batches_a_page_examines_a_few(client: FlaskClient, ledger: Ledger) -> None:
+def test_a_page_examines_only_a_few_batches(client: FlaskClient, ledger: Ledger) -> None:
     ledger.activate(ONE)
     ids = [f"{ledger.batch(0.6, policy=ONE)}:0" for _ in range(25)]
     page = client.get("/reviews", headers=of("ann")).json
@@ -189,7 +189,7 @@ def test_of_many_batches_a_page_examines_a_few(client: FlaskClient, ledger: Ledg
     assert queue(client) == ids
 
 
-def test_a_damaged_batch_is_named_and_costs_no_other(client: FlaskClient, ledger: Ledger) -> None:
+def test_a_damaged_batch_is_named_and_skipped(client: FlaskClient, ledger: Ledger) -> None:
     ledger.activate(ONE)
     batch, single = ledger.batch(0.6, policy=ONE), ledger.single(FIRST, 0.6, policy=ONE)
     with open_engine(ledger.url).begin() as connection:
@@ -213,7 +213,7 @@ def test_a_claim_expires_and_is_extended(client: FlaskClient, ledger: Ledger, cl
     assert settle(client, decision_id, by="bob")["decision"] == "approve"
 
 
-def test_who_has_not_claimed_cannot_decide(client: FlaskClient, ledger: Ledger) -> None:
+def test_a_reviewer_without_a_claim_cannot_decide(client: FlaskClient, ledger: Ledger) -> None:
     ledger.activate(ONE)
     decision_id = ledger.single(FIRST, 0.6, policy=ONE)
     assert put(client, decision_id, APPROVAL).status_code == 409
@@ -309,7 +309,7 @@ def test_a_wrong_parameter_is_refused(client: FlaskClient, query: str) -> None:
     assert client.get(f"/reviews?{query}", headers=of("ann")).status_code == 422
 
 
-def test_reviewing_takes_the_scope_review(client: FlaskClient, ledger: Ledger) -> None:
+def test_reviewing_requires_the_scope_review(client: FlaskClient, ledger: Ledger) -> None:
     ledger.activate(ONE)
     decision_id = ledger.single(FIRST, 0.6, policy=ONE)
     assert client.get("/reviews", headers=of("auditor")).status_code == 403
@@ -357,7 +357,7 @@ def at_once(url: str, names: Sequence[str], act: Any) -> list[str]:
     return done
 
 
-def test_of_several_who_claim_at_once_one_succeeds(ledger: Ledger) -> None:
+def test_only_one_of_several_simultaneous_claims_succeeds(ledger: Ledger) -> None:
     ledger.activate(ONE)
     for _ in range(5):
         decision_id = ledger.single(FIRST, 0.6, policy=ONE)

@@ -69,7 +69,7 @@ def test_a_claim_is_extended_by_its_holder() -> None:
     assert len(review.steps) == 2
 
 
-def test_deciding_takes_a_claim_that_holds() -> None:
+def test_deciding_requires_a_claim_in_force() -> None:
     with pytest.raises(ReviewConflictError, match="not claimed, or the claim expired"):
         Review().decided("ann", YES, NOW)
     with pytest.raises(ReviewConflictError, match="not claimed, or the claim expired"):
@@ -137,7 +137,7 @@ def test_two_who_disagree_are_overridden_by_a_third() -> None:
     assert len(settled.decisions) == 3
 
 
-def test_nobody_overrides_what_two_have_decided_but_a_third() -> None:
+def test_only_a_third_key_overrides_what_two_have_decided() -> None:
     review = decided(decided(Review(2), "ann", YES), "bob", YES)
     for by in ("ann", "bob"):
         with pytest.raises(ReviewConflictError, match="another must override it"):

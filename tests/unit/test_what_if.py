@@ -118,7 +118,7 @@ def test_a_missing_value_can_be_supplied() -> None:
     assert [(change.feature, change.old) for change in found.changes] == [("rate", None)]
 
 
-def test_a_change_that_rounds_the_other_way_singly_is_not_proposed() -> None:
+def test_a_change_that_rounds_the_other_way_when_scored_alone_is_not_proposed() -> None:
     """Score 24,100 higher in batches than alone; the next smaller amount is proposed instead."""
 
     class TwoMinds(Formula):
