@@ -11,7 +11,7 @@ from loan_api.credit.reference import Histogram
 from loan_api.scoring.watched import CountLayout
 from loan_api.services.model_registry import ModelRegistry
 
-# As the alerts do, which look at the last hour and the last day.
+# The limits of the alerts, which measure the last hour and the last day.
 _MUCH = 0.25
 _LITTLE = 0.1
 _FEWEST = 500
@@ -46,7 +46,7 @@ class BinShares:
 
 @dataclass(frozen=True)
 class Drift:
-    """The distance of a distribution from its reference, and how large it gets by chance.
+    """The distance of a distribution from its reference, and its noise level.
 
     `name` is None for the approval probability.
     """

@@ -1,4 +1,4 @@
-"""Model: the served version, how good it is, and whether the applications still resemble its training data."""
+"""Model: the served version, its quality, and whether applications still resemble its training data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ class ReviewSchema(Schema):
     reviewers = fields.List(
         fields.Nested(ReviewerDecisionSchema),
         required=True,
-        metadata={"description": "The decisions of reviewers, oldest first. None is ever removed."},
+        metadata={"description": "The decisions of reviewers, oldest first. They are never removed."},
     )
 
 
@@ -72,7 +72,7 @@ class ReviewedDecisionSchema(Schema):
     decisions = fields.List(
         fields.Nested(ReviewerDecisionSchema),
         required=True,
-        metadata={"description": "The decisions of reviewers so far, oldest first. None is ever removed."},
+        metadata={"description": "The decisions of reviewers so far, oldest first. They are never removed."},
     )
 
 
