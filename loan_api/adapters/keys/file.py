@@ -16,7 +16,7 @@ from loan_api.adapters.files.text_file import UnusableFileError, read_file, repl
 from loan_api.formats.timestamps import TIME_EXAMPLES, parse_time, utc_text
 from loan_api.services.access import SCOPES, ApiKey, Scope, digest_of
 
-# Makes leaked keys recognizable in logs, chats and commits.
+# Makes leaked keys recognisable in logs, chats and commits.
 PREFIX = "loan_"
 _KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
