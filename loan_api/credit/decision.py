@@ -23,7 +23,7 @@ class Verdict(NamedTuple):
 
 
 def decide(probability: float, threshold: float) -> int:
-    """Return `APPROVED` if the approval probability reaches the threshold, else `REJECTED`."""
+    """Return `APPROVED` if the approval probability reaches the threshold, otherwise `REJECTED`."""
     return APPROVED if probability >= threshold else REJECTED
 
 

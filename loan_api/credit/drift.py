@@ -1,4 +1,4 @@
-"""The distance between two distributions, and how large it gets by chance."""
+"""The distance between two distributions, and the distance that chance alone explains."""
 
 import math
 
@@ -32,7 +32,7 @@ def population_stability_index(expected: ArrayLike, actual: ArrayLike) -> float:
 
 
 def noise_level(expected: ArrayLike, actual: ArrayLike) -> float:
-    """Compute the PSI that is exceeded once in a thousand times although nothing has changed; 0 for a single bin.
+    """Compute the PSI that chance alone exceeds once in a thousand times; 0 for a single bin.
 
     Both histograms hold counts. Without drift, PSI is approximately chi-square with B − 1 degrees of freedom, scaled by
     1/N + 1/M, for B non-empty bins of the expected one; Wilson and Hilferty (1931) approximate its quantile. Recording

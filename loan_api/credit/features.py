@@ -99,7 +99,7 @@ class DerivedFeature:
 
 @dataclass(frozen=True)
 class Group:
-    """Features that reasons mention together, and the text that tells the applicant so."""
+    """Features that share one reason, and its text for the applicant."""
 
     name: str
     features: tuple[str, ...]

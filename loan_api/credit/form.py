@@ -78,7 +78,7 @@ class Form:
     text: str
 
     def __reduce__(self) -> tuple[Callable[[str], "Form"], tuple[str]]:
-        """Support pickling by way of the text."""
+        """Support pickling by parsing the text again."""
         return parse_form, (self.text,)
 
     @cached_property
@@ -100,8 +100,8 @@ class Form:
     def groups(self) -> tuple[Group, ...]:
         """Return the groups of features, in the order of their first features.
 
-        The first reason text in a group stands for it, or else its name in words. Derived features are computed from
-        others, whose groups they belong to.
+        A group's reason is the first text among its features, otherwise its name in words. Derived features belong to
+        the groups of the features that they are computed from.
         """
         names = dict.fromkeys(feature.group for feature in self.features)
         members = {name: [feature for feature in self.features if feature.group == name] for name in names}
@@ -182,7 +182,7 @@ class Form:
         return {feature.name: feature.example for feature in self.features}
 
     def derivation(self) -> str:
-        """Return all that a pipeline needs to derive features, as JSON (see `loan_api.credit.derivation`)."""
+        """Return everything that a pipeline needs to derive features, as JSON (see `loan_api.credit.derivation`)."""
         numbers = {
             number.name: {"minimum": number.minimum, "maximum": number.maximum, "optional": number.optional}
             for number in self.numbers

@@ -1,4 +1,4 @@
-"""The credit policy: what a lender decides about an application, given the model's probability.
+"""The credit policy: the lender's decision on an application, given the model's probability.
 
 `parse_policy` reads it from the text of a `policy.toml` and reports every error by key. The first rule whose condition
 is true decides; otherwise the bands of the probability do. Columns and single applications are evaluated by the same

@@ -1,4 +1,4 @@
-"""Reliability: whether the share of approvals is what the probabilities promise."""
+"""Reliability: the agreement of approval probabilities with the actual shares of approvals."""
 
 import math
 from collections.abc import Mapping, Sequence

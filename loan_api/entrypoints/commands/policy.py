@@ -39,7 +39,7 @@ def simulate(
     until: datetime | None,
     model_version: str | None,
 ) -> None:
-    """Count what the policy FILE would have decided about recorded applications, compared with what was decided.
+    """Compare the decisions that the policy FILE would have made on recorded applications with the recorded ones.
 
     The recorded probabilities are used. Counts are broken down by outcome: good (1), bad (0) or unknown.
     """
