@@ -27,8 +27,10 @@ monitor: .venv/train  ## Watch the running service with Prometheus and Alertmana
 sdk: .venv/dev  ## Generate Python and TypeScript clients in LOAN_HOME/clients
 	@$(BIN)/python -m tools.clients
 
-# tests/conftest.py orders the files; xdist's own order would leave the longest to the end.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+# Much of the time tests wait for services, so there are more processes than cores. tests/conftest.py orders the files;
+# xdist's own order would leave the longest to the end.
+PROCESSES := $(shell echo $$(( $$(nproc) * 3 / 2 )))
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test: .venv/dev  ## Run the tests, except those that take minutes
 	@$(PYTEST) -m "not torture"

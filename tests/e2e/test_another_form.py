@@ -142,6 +142,7 @@ def test_its_features_are_watched(lender: Service) -> None:
         assert any(sample.startswith('loan_feature_reference_ratio{bin="') and name in sample for sample in samples)
 
 
+@pytest.mark.torture
 def test_changes_to_the_form_s_file_do_not_affect_a_running_service(german_home: TrainedHome, tmp_path: Path) -> None:
     """A service keeps the form it started with, even if all workers are killed or the service is reloaded."""
     home = copy_of(german_home, tmp_path / "home").settings.loan_home

@@ -47,7 +47,7 @@ class Auditor:
         return response.json()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.torture)])
 def auditor(request: pytest.FixtureRequest, home: Path) -> Iterator[Auditor]:
     if request.param == "sqlite":
         url = f"sqlite:///{home}/audited.db"

@@ -139,6 +139,7 @@ def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_d
         assert set(acknowledged.refusals) <= {NOT_RECORDED, TOO_BUSY}
 
 
+@pytest.mark.torture
 def test_a_full_disk_of_everything_kills_nobody(trained_home: TrainedHome, small_disk: Path, tmp_path: Path) -> None:
     """Fill the disk: even workers that start on it, as replacements of killed ones, survive."""
     subprocess.run(["mount", "-o", "remount,size=96m", str(small_disk)], check=True)

@@ -16,6 +16,7 @@ from tests.support.service import started_service
 from tests.support.waiting import wait_until
 
 
+@pytest.mark.torture
 def test_the_pipeline_serves_where_the_compiled_form_does_not_hold(own_home: TrainedHome) -> None:
     home = own_home.settings.loan_home
     with started_service(home) as service:

@@ -50,7 +50,7 @@ class Replicas:
         return [each["decision_id"] for each in response.json()["reviews"]]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.torture)])
 def replicas(request: pytest.FixtureRequest, trained_home: TrainedHome, tmp_path: Path) -> Iterator[Replicas]:
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/shared.db"

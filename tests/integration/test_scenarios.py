@@ -4,6 +4,7 @@ Response times are excluded, as they depend on the machine.
 """
 
 import base64
+import json
 import shutil
 import subprocess
 from collections import defaultdict
@@ -54,10 +55,9 @@ def scraped(home: TrainedHome, scenario: str) -> Scrapes:
 def scrape(client: FlaskClient, password_file: Path) -> Iterable[tuple[str, float]]:
     access = base64.b64encode(f"prometheus:{password_file.read_text(encoding='utf-8').strip()}".encode()).decode()
     text = client.get("/metrics", headers={"Authorization": f"Basic {access}"}).text
-    for family in text_string_to_metric_families(text):
+    chosen = (line for line in text.splitlines() if "loan_" in line and "duration_seconds" not in line)
+    for family in text_string_to_metric_families("\n".join(chosen)):
         for sample in family.samples:
-            if "duration_seconds" in sample.name or not sample.name.startswith("loan_"):
-                continue
             labels = {"job": "loan_api", "instance": "a", **sample.labels}
             described = ", ".join(f'{name}="{value}"' for name, value in labels.items())
             yield f"{sample.name}{{{described}}}", sample.value
@@ -85,7 +85,8 @@ def fails_unless(query: str, expected: list[str], scrapes: Scrapes, folder: Path
         ],
     }
     file = folder / "scenario.yml"
-    file.write_text(yaml.safe_dump(test), encoding="utf-8")
+    # JSON is YAML, and written in a fraction of the time.
+    file.write_text(json.dumps(test), encoding="utf-8")
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

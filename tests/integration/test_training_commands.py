@@ -201,7 +201,8 @@ def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert stderr.splitlines()[-1] == "Error: interrupted; the registry is unchanged"
+    # Python's own resource tracker may add a warning after it.
+    assert "Error: interrupted; the registry is unchanged" in stderr.splitlines()
     assert "Traceback" not in stderr
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     assert client.search_registered_models() == []
