@@ -1,16 +1,23 @@
 """The benchmark judges the median of the rounds, and its page keeps text outside the markers."""
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 
-from tools.benchmarks.pairs import SINGLE, START
+from tools.benchmarks import pairs
+from tools.benchmarks.home import Home
+from tools.benchmarks.pairs import BATCH, LOG, POLICY, SINGLE, START
+from tools.benchmarks.plan import Plan
 from tools.benchmarks.processes import MASTER, WEB_WORKER, Process
 from tools.benchmarks.promotion import seconds_until_followed
 from tools.benchmarks.report import PageError, with_results
-from tools.benchmarks.results import Batch, Pair, Results, Single
-from tools.benchmarks.servers import BARE, MLFLOW, MLFLOW_SAME_BODY, SERVICE
+from tools.benchmarks.results import Batch, Explained, Pair, Results, Single
+from tools.benchmarks.servers import BARE, MLFLOW, MLFLOW_SAME_BODY, SERVICE, Server, service
 from tools.benchmarks.tables import tables
 from tools.benchmarks.tally import Seen, Tally
 from tools.benchmarks.targets import judge
+from tools.benchmarks.throughput import Material
 from tools.benchmarks.wrk import read_result
 
 
@@ -50,6 +57,41 @@ def test_checkouts_are_judged_by_the_median_of_their_pairs() -> None:
     ]
     (shown,) = [table.rows for table in tables(results) if table.title == "In pairs"]
     assert [row[-2:] for row in shown] == [("0.98 times", "0.96 to 2.00"), ("0.75 times", "0.50 to 2.00")]
+
+
+def test_the_log_and_a_policy_have_their_own_targets() -> None:
+    measured = [Pair(LOG, SINGLE, 16, this=90, other=100), Pair(POLICY, SINGLE, 16, this=96, other=100)]
+    measured += [Pair(POLICY, BATCH, 4, this=96, other=100)]
+    assert [(target.wanted, target.is_met) for target in judge(Results({}, 2, "decision_tree", pairs=measured))] == [
+        ("at least 0.85 times", True),
+        ("at least 0.97 times", False),
+        ("at least 0.95 times", True),
+    ]
+
+
+@pytest.mark.parametrize(("candidate", "is_met"), [("decision_tree", [False]), ("random_forest", [True]), ("svc", [])])
+def test_reasons_have_a_target_for_trees_and_forests(candidate: str, is_met: list[bool]) -> None:
+    measured = [Explained(number, 0.5, p50, 9.0, failed=0) for number, p50 in enumerate((3.5, 2.0, 4.0))]
+    results = Results({}, 2, candidate, reasons=measured)
+    assert [target.is_met for target in judge(results)] == is_met
+    (shown,) = [table.rows for table in tables(results) if table.title == "Reasons"]
+    assert shown[0] == ("1", "0.50", "3.50", "9.00", "0")
+
+
+def test_two_services_of_one_home_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Measure the rate of each, though both write to the same log."""
+    home = Home(tmp_path)
+    this, other = service(home, 5001, 2), service(home, 5002, 2, DECISION_LOG="off")
+    assert this.log == other.log
+
+    def rate(material: Material, plan: Plan, server: Server) -> float:
+        return 100.0 if server.port == this.port else 200.0
+
+    monkeypatch.setitem(pairs._LOADS, SINGLE, pairs._Load(16, rate))
+    monkeypatch.setattr(pairs, "running", lambda server: nullcontext())
+    monkeypatch.setattr(pairs, "warm_up", lambda *_: None)
+    measured = pairs.measure_pairs(LOG, this, other, [SINGLE], Material((), ()), Plan(pairs=4))
+    assert {(pair.this, pair.other) for pair in measured} == {(100.0, 200.0)}
 
 
 def test_only_measured_results_are_reported() -> None:

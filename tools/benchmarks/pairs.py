@@ -1,6 +1,6 @@
 """Paired comparison of two services, measured seconds apart so that both see the same machine conditions.
 
-The pair is the service with and without its decision log, or this checkout and another one.
+The pair is the service with and without its decision log or a policy, or this checkout and another one.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from tools.benchmarks.wrk import run_wrk
 _BATCH_CONNECTIONS = 4
 SINGLE, BATCH = "single requests/s", f"rows/s of batches of {LARGEST_BATCH:,}"
 TAIL, START = "p99 ms of single requests under batches", "s from start to the first prediction"
-LOG = "the decision log"
+LOG, POLICY = "the decision log", "a policy of ten rules"
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def measure_pairs(
         for what in loads:
             load = _LOADS[what]
             for number in range(plan.rounds if what == TAIL else plan.pairs):
-                values = {server.log: load.measure(material, plan, server) for server in _in_turn(this, other, number)}
-                pair = Pair(compared, what, load.connections, values[this.log], values[other.log], load.is_time)
+                values = {server.port: load.measure(material, plan, server) for server in _in_turn(this, other, number)}
+                pair = Pair(compared, what, load.connections, values[this.port], values[other.port], load.is_time)
                 measured.append(pair)
     return measured
 
@@ -53,8 +53,8 @@ def measure_start_pairs(compared: str, this: Server, other: Server, plan: Plan) 
         seconds = {}
         for server in _in_turn(this, other, number):
             with running(server) as live:
-                seconds[server.log] = live.start_seconds
-        measured.append(Pair(compared, START, 1, seconds[this.log], seconds[other.log], is_time=True))
+                seconds[server.port] = live.start_seconds
+        measured.append(Pair(compared, START, 1, seconds[this.port], seconds[other.port], is_time=True))
     return measured
 
 

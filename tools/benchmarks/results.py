@@ -69,6 +69,17 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """Refusals over one connection: p50 in milliseconds without and with reasons, and p99 with them."""
+
+    round: int
+    plain: float
+    explained: float
+    explained_p99: float
+    failed: int
+
+
+@dataclass(frozen=True)
 class Move:
     """A promotion or rollback under load.
 
@@ -114,6 +125,7 @@ class Results:
     batches: list[Batch] = field(default_factory=list)
     mixed: list[Mixed] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    reasons: list[Explained] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)

@@ -174,7 +174,7 @@ def check_workers(live: Running) -> None:
 
 def check_batch(server: Server, rows: Sequence[Application]) -> None:
     """Raise ServerError unless each of `rows` gets a prediction."""
-    status, answer = _ask(server, server.batch_path, server.batch(rows))
+    status, answer = ask(server, server.batch_path, server.batch(rows))
     if status != http.client.OK or len(json.loads(answer)["predictions"]) != len(rows):
         raise ServerError(f"{server.name} answers a batch of {len(rows)} with {status}")
 
@@ -189,11 +189,12 @@ def free_port() -> int:
 
 def _predicts(server: Server, body: bytes) -> bool:
     with suppress(OSError, http.client.HTTPException):
-        return _ask(server, server.single_path, body)[0] == http.client.OK
+        return ask(server, server.single_path, body)[0] == http.client.OK
     return False
 
 
-def _ask(server: Server, path: str, body: bytes) -> tuple[int, bytes]:
+def ask(server: Server, path: str, body: bytes) -> tuple[int, bytes]:
+    """Post `body` to the path and return status and body of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_START_SECONDS)
     try:
         connection.request("POST", path, body, {"Content-Type": JSON})

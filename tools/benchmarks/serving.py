@@ -18,9 +18,10 @@ from tools.benchmarks import wrk
 from tools.benchmarks.home import Home, HomeError
 from tools.benchmarks.machine import describe_machine
 from tools.benchmarks.mixed import measure_mixed
-from tools.benchmarks.pairs import BATCH, LOG, SINGLE, TAIL, measure_pairs, measure_start_pairs
+from tools.benchmarks.pairs import BATCH, LOG, POLICY, SINGLE, TAIL, measure_pairs, measure_start_pairs
 from tools.benchmarks.plan import Plan, quick
 from tools.benchmarks.promotion import measure_moves
+from tools.benchmarks.reasons import measure_reasons
 from tools.benchmarks.report import PageError, show, write_json, write_page
 from tools.benchmarks.results import Results
 from tools.benchmarks.servers import Server, ServerError, bare_flask, free_port, mlflow, service
@@ -28,6 +29,7 @@ from tools.benchmarks.start_up import measure_starts
 from tools.benchmarks.throughput import Material, measure_batches, measure_singles
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_TEN_RULES = Path(__file__).with_name("ten_rules.toml")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -42,6 +44,7 @@ class Benchmark:
         self._material = Material.make()
         self._service = service(home, port, results.workers)
         self._unrecorded = service(home, free_port(), results.workers, DECISION_LOG="off")
+        self._ruled = service(home, free_port(), results.workers, POLICY_PATH=str(_TEN_RULES))
         self._mlflow = mlflow(home, port, results.workers)
         self._bare = bare_flask(home, port, results.workers)
 
@@ -53,6 +56,8 @@ class Benchmark:
             "batch": self._measure_batches,
             "mixed": self._measure_mixed,
             "recording": self._measure_recording,
+            "policy": self._measure_policy,
+            "reasons": self._measure_reasons,
             "promotion": self._measure_moves,
             "start": self._measure_starts,
         }
@@ -81,6 +86,16 @@ class Benchmark:
             LOG, self._service, self._unrecorded, [SINGLE, BATCH], self._material, self._plan
         )
 
+    def _measure_policy(self) -> None:
+        self._say("service with and without a policy")
+        self._results.pairs += measure_pairs(
+            POLICY, self._ruled, self._service, [SINGLE, BATCH], self._material, self._plan
+        )
+
+    def _measure_reasons(self) -> None:
+        self._say("refusals without and with their reasons")
+        self._results.reasons += measure_reasons(self._service, self._material, self._plan)
+
     def measure_against(self, other: Server) -> None:
         """Compare with the service of another checkout."""
         self._say(f"this checkout and {other.folder} in turn")
@@ -102,7 +117,7 @@ class Benchmark:
         self._console.print(f"[dim]{what}[/dim]")
 
 
-PARTS = ("single", "batch", "mixed", "recording", "promotion", "start")
+PARTS = ("single", "batch", "mixed", "recording", "policy", "reasons", "promotion", "start")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -150,7 +165,7 @@ def main(  # noqa: PLR0917  # click passes them by name
         raise click.BadParameter(
             f"unknown parts: {', '.join(unknown)}; available: {', '.join(PARTS)}", param_hint="--only"
         )
-    if (against or {"single", "recording"} & set(wanted)) and not wrk.is_installed():
+    if (against or {"single", "recording", "policy", "reasons"} & set(wanted)) and not wrk.is_installed():
         raise click.ClickException(wrk.HOW_TO_INSTALL)
     # Exit normally on SIGTERM, so that started processes are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -28,6 +28,7 @@ def tables(results: Results) -> list[Table]:
         _batches,
         _mixed,
         _pairs,
+        _reasons,
         _moves,
         _memory,
         _starts,
@@ -111,9 +112,25 @@ def _pairs(results: Results) -> Table:
     head = ("", "measured", "connections", "this", "other", "ratio", "range of the pairs")
     note = (
         "Two services are measured alternately for a few seconds each. The ratio is the median over the pairs of this"
-        " service's speed relative to the other: one without a decision log, or one from another checkout."
+        " service's speed relative to the other: one without a decision log or policy, or one from another checkout."
     )
     return Table("In pairs", head, tuple(rows), note)
+
+
+def _reasons(results: Results) -> Table:
+    rows = [
+        (
+            str(r.round + 1),
+            _milliseconds(r.plain),
+            _milliseconds(r.explained),
+            _milliseconds(r.explained_p99),
+            str(r.failed),
+        )
+        for r in results.reasons
+    ]
+    head = ("round", "p50 ms without", "p50 ms with", "p99 ms with", "failed")
+    note = "Applications that the model refuses, in turn over one connection, without and with `?reasons=true`."
+    return Table("Reasons", head, tuple(rows), note)
 
 
 def _moves(results: Results) -> Table:

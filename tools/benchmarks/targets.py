@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from tools.benchmarks.pairs import BATCH, LOG, SINGLE
+from tools.benchmarks.pairs import BATCH, LOG, POLICY, SINGLE
 from tools.benchmarks.plan import COMPARED_CONNECTIONS, LARGEST_BATCH
 from tools.benchmarks.processes import WEB_WORKER
 from tools.benchmarks.results import Batch, Pair, Results, Single
 from tools.benchmarks.servers import BARE, MLFLOW, SERVICE
 
-_WITH_LOG = {SINGLE: 0.85, BATCH: 0.8}
+_WITH = {LOG: {SINGLE: 0.85, BATCH: 0.8}, POLICY: {SINGLE: 0.97, BATCH: 0.95}}
 _AGAINST_ANOTHER_CHECKOUT = 0.97
+_REASONS_MILLISECONDS = {"decision_tree": 3.0, "random_forest": 15.0}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ def judge(results: Results) -> list[Target]:
         _batches,
         _mixed,
         _pairs,
+        _reasons,
         _moves,
         _memory,
         _starts,
@@ -106,9 +108,15 @@ def pair_ratio(pairs: Iterable[Pair], compared: str, what: str) -> float:
 def _pairs(results: Results) -> Iterator[Target]:
     for compared, what in dict.fromkeys((pair.compared, pair.what) for pair in results.pairs):
         ratio = pair_ratio(results.pairs, compared, what)
-        wanted = _WITH_LOG[what] if compared == LOG else _AGAINST_ANOTHER_CHECKOUT
-        demand = f"{what} with {LOG} against without" if compared == LOG else f"{what}: {compared}"
+        wanted = _WITH[compared][what] if compared in _WITH else _AGAINST_ANOTHER_CHECKOUT
+        demand = f"{what} with {compared} against without" if compared in _WITH else f"{what}: {compared}"
         yield Target(demand, f"at least {wanted:g} times", f"{ratio:.2f} times", ratio >= wanted)
+
+
+def _reasons(results: Results) -> Iterator[Target]:
+    if results.reasons and results.candidate in _REASONS_MILLISECONDS:
+        most, p50 = _REASONS_MILLISECONDS[results.candidate], median(r.explained for r in results.reasons)
+        yield Target("p50 of a refusal with its reasons", f"at most {most:g} ms", f"{p50:.1f} ms", p50 <= most)
 
 
 def _moves(results: Results) -> Iterator[Target]:
