@@ -13,6 +13,8 @@ from tests.support.service import Service, started_service
 from tests.support.typed_programs import checked_python, checked_typescript, examples
 from tools.clients.programs import run
 
+pytestmark = pytest.mark.torture
+
 
 @pytest.fixture(scope="module")
 def lender(german_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:

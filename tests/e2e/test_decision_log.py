@@ -46,6 +46,7 @@ def test_kills_of_workers_batch_processes_and_recorders_lose_nothing(service: Se
     assert {"429", "500"}.isdisjoint(refusal[:3] for refusal in acknowledged.refusals)
 
 
+@pytest.mark.torture
 def test_a_killed_master_and_all_that_goes_with_it_lose_nothing(kept_service: KeptService) -> None:
     service = kept_service.running()
     with load(service.port) as acknowledged:
@@ -96,6 +97,7 @@ def test_a_locked_database_stops_nobody(service: Service, seconds: int) -> None:
     assert set(acknowledged.refusals) <= {TOO_BUSY}
 
 
+@pytest.mark.torture
 def test_a_journal_outlives_everyone(kept_service: KeptService) -> None:
     """Kill all processes: decisions that only the journal has are in the database after the next start."""
     service = kept_service.running()
@@ -189,6 +191,7 @@ def own_service_home(trained_home: TrainedHome, tmp_path: Path) -> Path:
     return copy_of(trained_home, tmp_path / "home").settings.loan_home
 
 
+@pytest.mark.torture
 def test_it_starts_with_the_database_away_and_migrates_it_later(
     own_service_home: Path, postgresql_away: tuple[Server, str]
 ) -> None:
@@ -205,6 +208,7 @@ def test_it_starts_with_the_database_away_and_migrates_it_later(
     assert ids_in(url) == [answer["decision_id"] for answer in answers]
 
 
+@pytest.mark.torture
 def test_it_starts_where_its_file_cannot_be_made_yet(own_service_home: Path) -> None:
     place = own_service_home / "place"
     place.touch()

@@ -98,7 +98,10 @@ class TestGate:
         assert figures["f1_difference_low"] <= figures["f1_difference"] <= figures["f1_difference_high"] <= 0
         assert figures["seconds_1_row"] > 0
 
-    @pytest.mark.parametrize("damage", ["a changed file", "a lost file", "other golden rows", "slow"])
+    @pytest.mark.parametrize(
+        "damage",
+        ["a changed file", "a lost file", "other golden rows", pytest.param("slow", marks=pytest.mark.torture)],
+    )
     def test_a_damaged_challenger_is_refused(
         self, two_versions: TrainedHome, damage: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -132,6 +135,7 @@ class TestGate:
         assert in_production(two_versions) == "1.0.0"
         assert client.get_model_version(MODEL, challenger.version).tags["gate"] == "refused"
 
+    @pytest.mark.torture
     def test_a_champion_that_is_broken_lets_a_challenger_pass_on_request_only(self, two_versions: TrainedHome) -> None:
         champion = find_version(two_versions.client, MODEL, "1.0.1")
         (artifact_of(two_versions, champion) / "model.skops").unlink()
@@ -323,6 +327,7 @@ class TestForeignVersionInProduction:
         assert promoted.exit_code == 0, promoted.stderr
         assert in_production(two_versions) == "1.0.1"
 
+    @pytest.mark.torture
     def test_training_replaces_it(self, two_versions: TrainedHome) -> None:
         promote_foreign_version(two_versions, archiving_others=True)
         trained = command(two_versions, "run", "--candidates", "decision_tree", "--jobs", "1", "--unless-in-production")

@@ -102,7 +102,7 @@ def fails_unless(query: str, expected: list[str], scrapes: Scrapes, folder: Path
                 "LoanModelScoreDrift",
             ],
         ),
-        ("errors", ["LoanApiInputRefused"]),
+        pytest.param("errors", ["LoanApiInputRefused"], marks=pytest.mark.torture),
     ],
 )
 def test_what_fires_after_an_hour(scenario: str, alerts: list[str], trained_home: TrainedHome, tmp_path: Path) -> None:

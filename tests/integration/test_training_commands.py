@@ -190,7 +190,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], what
     assert condition(), process.stderr.read() if process.stderr else ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.torture), signal.SIGTERM])
 def test_an_interrupt_ends_the_run_as_killed_and_registers_nothing(
     environ: dict[str, str], number: signal.Signals
 ) -> None:
