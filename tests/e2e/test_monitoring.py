@@ -113,7 +113,7 @@ def send(service: Service) -> int:
 
 @pytest.fixture(scope="module")
 def refused(service: Service, monitor: Monitor) -> int:
-    """Get 5,000 answers in rounds and return the number of refusals; after each round, kill the older or newer worker.
+    """Get two thousand answers in rounds and return the number of refusals; after each round, kill the older or newer worker.
 
     Refusals are possible because a busy machine may need long to replace a worker.
     """
@@ -138,7 +138,6 @@ def test_metrics_are_for_prometheus_only(service: Service, monitor: Monitor) -> 
 
 
 def test_after_kills_prometheus_has_counted_what_was_sent(service: Service, monitor: Monitor, refused: int) -> None:
-    assert SINGLES + BATCHES == 5000
     assert len({line["process"] for line in service.log_lines if line.get("route") == "/predict"}) > 2
     decisions = SINGLES + BATCHES * ROWS
     wait_until(lambda: monitor.value("sum(loan_predictions_total)") == decisions, "the last scrape", seconds=30)

@@ -35,6 +35,8 @@ def set_height(page: Page, height: int) -> None:
 
 def fit_to_content(page: Page, width: int = _WIDTH) -> None:
     """Make the viewport as high as the whole page at `width`."""
+    # Without its style sheet the page is higher.
+    page.wait_for_load_state()
     page.set_viewport_size({"width": width, "height": _HEIGHT})
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": width, "height": height})

@@ -38,7 +38,6 @@ def reviews(page: Page, system: System) -> None:
     """Show the queue of referrals."""
     _open(page, system, "reviews")
     expect(page.get_by_role("button", name="Review next")).to_be_visible()
-    fit_to_content(page)
 
 
 def review(page: Page, system: System) -> None:
