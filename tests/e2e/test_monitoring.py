@@ -113,7 +113,7 @@ def send(service: Service) -> int:
 
 @pytest.fixture(scope="module")
 def refused(service: Service, monitor: Monitor) -> int:
-    """Get two thousand answers in rounds and return the number of refusals; after each round, kill the older or newer worker.
+    """Get answers in rounds and return the number of refusals; after each round, kill the older or newer worker.
 
     Refusals are possible because a busy machine may need long to replace a worker.
     """
