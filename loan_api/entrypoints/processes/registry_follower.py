@@ -3,7 +3,6 @@
 It is the only process of the service that imports MLflow.
 """
 
-import gc
 import logging.config
 import os
 import sys
@@ -31,8 +30,6 @@ def _follow(settings: Settings, cache: ModelCache) -> None:
     # A pooled connection keeps reading a deleted file. After the database was restored from a backup, it would see the
     # old content forever.
     os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
-    # Imported modules stay; looking for garbage in them takes a quarter of the time to the first answer.
-    gc.disable()
     from loan_api.adapters.registry.following import Follower
     from loan_api.adapters.registry.mlflow_source import MlflowModels
 
@@ -40,7 +37,6 @@ def _follow(settings: Settings, cache: ModelCache) -> None:
     follower = Follower(models, cache)
     while True:
         follower.poll()
-        gc.enable()
         next_poll = time.monotonic() + settings.model_poll_seconds
         while (left := next_poll - time.monotonic()) > 0:
             follower.answer_requests()
