@@ -11,6 +11,8 @@ from loan_api.credit.policy import Policy
 MOST_REASONS = 4
 # A smaller contribution is not a principal reason.
 FLOOR = 0.01
+# Sums of floats round. A contribution this small means that the model did not use the group.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class Reason:
 def principal_reasons(groups: Sequence[Group], contributions: Mapping[str, float]) -> list[Reason]:
     """Return the groups that lowered the probability most, at most `MOST_REASONS`, most adverse first.
 
-    Contributions above -`FLOOR` are left out, except for the most adverse one. Ties keep the order of the form.
+    Contributions above -`FLOOR` are left out, except for the most adverse one. Ties keep the order of the form. Without
+    an adverse group there are no reasons.
     """
-    adverse = sorted((group for group in groups if contributions[group.name] < 0), key=lambda g: contributions[g.name])
+    adverse = sorted(
+        (group for group in groups if contributions[group.name] < -_ROUNDING), key=lambda g: contributions[g.name]
+    )
     principal = [group for place, group in enumerate(adverse) if not place or contributions[group.name] <= -FLOOR]
     return [
         Reason(group.name, group.reason, group.features, contributions[group.name])
