@@ -20,10 +20,12 @@ from loan_api.credit.policy import Policy, parse_policy, read_policy
 from loan_api.entrypoints.commands import cli
 from loan_api.scoring.columns import applications_of
 from loan_api.services.audit import DecisionName, OutcomeReport
+from loan_api.services.decision_id import new_id
+from loan_api.services.decision_log import DecisionRecord
 from loan_api.services.policy_simulation import simulate
-from tests.support.forms import SHIPPED
-from tests.support.ledger import SECOND, START, Ledger
-from tests.support.policies import EXAMPLE
+from tests.support.forms import SHIPPED, SMALL
+from tests.support.ledger import FIRST, SECOND, START, Ledger
+from tests.support.policies import EXAMPLE, TEN_RULES
 
 OLD = parse_policy('version = "old"\n[bands]\napprove_from = 0.7\nrefer_from = 0.3', SHIPPED)
 NEW = read_policy(EXAMPLE, SHIPPED)
@@ -108,6 +110,21 @@ def test_pages_leave_nothing_out(history: Ledger) -> None:
             simulation = simulate(NEW, past)
         counts = {(each.before, each.after): each.total for each in simulation.transitions()}
         assert +Counter(counts) == Counter((before, after) for before, after, *_ in expected(history, NEW))
+
+
+def test_values_of_optional_features_may_be_missing(ledger: Ledger) -> None:
+    policy = parse_policy(TEN_RULES, SMALL)
+    known: dict[str, Any] = {**SMALL.example(), "amount": 45_000.0, "income": None, "housing": None}
+    absent = {name: value for name, value in known.items() if value is not None}
+    for place, application in enumerate([known, absent, SMALL.example()]):
+        at = START + timedelta(minutes=place)
+        features = json.dumps(application).encode()
+        ledger.write_records([DecisionRecord(new_id(at), "r-1", at, FIRST, features, 0.9, 1)], [])
+    with connected(ledger.url) as connection:
+        needed = {*policy.needs, "purpose"}
+        simulation = simulate(policy, past_decisions(SMALL, needed, connection, None, None, None, pytest.fail))
+    found = Counter({code: sum(each.total for each in cells) for code, cells in simulation.by_rule()})
+    assert +found == Counter(policy.decide(each, 0.9).rule for each in (known, known, SMALL.example()))
 
 
 def test_a_span_and_a_version_are_selected(history: Ledger) -> None:

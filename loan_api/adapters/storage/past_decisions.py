@@ -148,7 +148,8 @@ class _Decoder:
     def __init__(self, features: Sequence[Feature], codes: Mapping[str, Mapping[str | None, int]]) -> None:
         self._features = features
         self._codes = codes
-        application: Any = msgspec.defstruct("PastApplication", list(map(_field, features)), gc=False)
+        # Optional features may precede required ones, so the fields have no order.
+        application: Any = msgspec.defstruct("PastApplication", list(map(_field, features)), gc=False, kw_only=True)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[application])
 
     def columns(self, texts: Sequence[str | None]) -> dict[str, NDArray[Any]] | None:
