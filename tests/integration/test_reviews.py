@@ -181,6 +181,15 @@ def test_decided_and_claimed_referrals_are_listed_page_by_page(client: FlaskClie
     assert queue(client) == []
 
 
+def test_a_referral_is_on_one_page_even_if_earlier_ones_are_claimed(client: FlaskClient, ledger: Ledger) -> None:
+    ledger.activate(ONE)
+    ids = [ledger.single(FIRST, 0.6, policy=ONE) for _ in range(3)]
+    batch = ledger.batch(0.6, 0.9, 0.7, policy=ONE)
+    assert claim(client, ids[0]).status_code == 200
+    for limit in (1, 2, 3, 100):
+        assert queue(client, limit=limit) == [*ids[1:], f"{batch}:0", f"{batch}:2"]
+
+
 def test_a_page_examines_only_a_few_batches(client: FlaskClient, ledger: Ledger) -> None:
     ledger.activate(ONE)
     ids = [f"{ledger.batch(0.6, policy=ONE)}:0" for _ in range(25)]

@@ -99,7 +99,8 @@ class _Page:
             )
         }
         opened = 0
-        for record_id in ids:
+        # One more was read, to know whether the next page begins there.
+        for record_id in ids[: self._limit]:
             if record_id in singles:
                 row = singles[record_id]
                 candidates = iter([self._referral(DecisionName(record_id), row, row.probability, row.rule)])
@@ -118,7 +119,7 @@ class _Page:
                     return
                 self.found[referral.name] = referral
         if len(ids) > self._limit:
-            self.following = DecisionName(ids[-1])
+            self.following = DecisionName(ids[self._limit])
 
     def add_touched(self, start: DecisionName | None, now: datetime, *, is_decided: bool) -> None:
         """Add referrals that are decided, or those that are claimed."""
