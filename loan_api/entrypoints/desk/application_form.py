@@ -14,6 +14,8 @@ from loan_api.formats.refusals import Refusals
 # Digits, possibly in groups as people write them: 1 200 000, 1,200,000, 12,00,000, 1'200'000.
 _NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{2,3})*,\d{3})(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 _SPACES = re.compile(r"[\s'\u2019]")
+# Python refuses to convert thousands of digits to an integer. As a float, so long a number is infinite, thus refused.
+_MOST_DIGITS = 400
 # Separates the fields of features from those of the page itself, such as the token.
 _PREFIX = "f-"
 
@@ -110,4 +112,5 @@ def _value(feature: Feature, text: str) -> Any:
     if not _NUMBER.fullmatch(stripped):
         return text
     plain = stripped.replace(",", "")
-    return int(plain) if plain.lstrip("+-").isdigit() else float(plain)
+    is_whole = plain.lstrip("+-").isdigit() and len(plain) <= _MOST_DIGITS
+    return int(plain) if is_whole else float(plain)
