@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from msgspec import structs
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.registry.mlflow_source import MlflowModels
@@ -483,6 +483,35 @@ class TestReasons:
         assert "decisions that are already explained" in result.output
         assert pq.read_table(file).equals(pq.read_table(whole))
         assert [path.name for path in tmp_path.glob(".reasons-*")] == []
+
+    def test_an_export_that_resumes_reports_what_was_left_out_before(
+        self, recorded: Ledger, twice_trained_home: TrainedHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first single decision is damaged, and the model does not reproduce the others."""
+        file = tmp_path / "reasons.parquet"
+        with open_engine(recorded.url).begin() as connection:
+            first = connection.scalar(select(decisions.c.id).order_by(decisions.c.id).limit(1))
+            connection.execute(update(decisions).where(decisions.c.id == first).values(features={}))
+            connection.execute(update(decisions).where(decisions.c.id > first).values(probability=0.001))
+        monkeypatch.setattr(reasons_export, "_PART_ROWS", 150)
+        finish = ReasonsExport.finish
+
+        def finish_one(export: ReasonsExport, tables: Any, last_id: str) -> None:
+            if export.finished:
+                raise KeyboardInterrupt
+            finish(export, tables, last_id)
+
+        monkeypatch.setattr(ReasonsExport, "finish", finish_one)
+        assert self.export(recorded, twice_trained_home, file).exit_code != 0
+        monkeypatch.setattr(ReasonsExport, "finish", finish)
+        (folder,) = tmp_path.glob(".reasons-*")
+        # A kill while a part is written leaves its draft.
+        (folder / ".export-draft").mkdir()
+        result = self.export(recorded, twice_trained_home, file)
+        assert (result.exit_code, str(first) in result.output) == (1, True)
+        assert "were not explained: The model that decided no longer reproduces the decision." in result.output
+        assert file.exists()
+        assert list(tmp_path.glob(".reasons-*")) == []
 
     def test_decisions_of_a_version_that_has_left_are_counted(
         self, recorded: Ledger, twice_trained_home: TrainedHome, tmp_path: Path

@@ -1,7 +1,11 @@
 """Export of reasons to a Parquet file, in parts, so that an interrupted export resumes where it stopped."""
 
 import hashlib
+import json
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,9 @@ import pyarrow.parquet as pq
 
 from loan_api.adapters.storage.export import draft_of
 from loan_api.errors import StorageError
-from loan_api.services.bulk_reasons import ExplainedChunk
+from loan_api.services.bulk_reasons import ExplainedChunk, Unexplained
 
+_LEFT_OUT = b"left_out"
 # Decisions in a part: few enough that little work is lost, many enough that there are few files.
 _PART_ROWS = 5000
 _SCHEMA = pa.schema(
@@ -42,14 +47,26 @@ _SCHEMA = pa.schema(
 )
 
 
+@dataclass
+class LeftOut:
+    """Decisions that are not in the file: refusals that could not be explained, and ids of damaged records."""
+
+    unexplained: Unexplained = field(default_factory=Unexplained)
+    unreadable: list[str] = field(default_factory=list)
+
+
 class ReasonsExport:
-    """Exports one selection of decisions to one file; finished parts wait in a folder next to it."""
+    """Exports one selection of decisions to one file; finished parts wait in a folder next to it.
+
+    `left_out` is filled by the caller. Each part holds its state, so that an export that resumes reports everything.
+    """
 
     def __init__(self, file: Path, selection: str, groups: list[str]) -> None:
         digest = hashlib.sha256(f"{file.name}\n{selection}".encode()).hexdigest()[:12]
         self._file = file
         self._groups = groups
         self._folder = file.parent / f".reasons-{digest}"
+        self.left_out = self._left_out()
 
     @property
     def finished(self) -> str:
@@ -86,8 +103,18 @@ class ReasonsExport:
 
     def finish(self, tables: Sequence[pa.Table], last_id: str) -> None:
         """Write a part with all decisions after the previous one, up to that record."""
+        state = {"unexplained": self.left_out.unexplained.counts, "unreadable": self.left_out.unreadable}
+        part = pa.concat_tables(tables).replace_schema_metadata({_LEFT_OUT: json.dumps(state).encode()})
         with draft_of(self._folder / f"{last_id}.parquet") as draft:
-            pq.write_table(pa.concat_tables(tables), draft, compression="zstd")
+            pq.write_table(part, draft, compression="zstd")
+
+    def _left_out(self) -> LeftOut:
+        """Return what the finished parts left out."""
+        parts = self._parts
+        if not parts:
+            return LeftOut()
+        state = json.loads((pq.read_schema(parts[-1]).metadata or {}).get(_LEFT_OUT, b"{}"))
+        return LeftOut(Unexplained(Counter(state.get("unexplained", {}))), list(state.get("unreadable", [])))
 
     @property
     def _parts(self) -> list[Path]:
@@ -99,11 +126,13 @@ class ReasonsExport:
         with draft_of(self._file) as draft, pq.ParquetWriter(draft, _SCHEMA, compression="zstd") as writer:
             for part in self._parts:
                 table = pq.read_table(part)
-                writer.write_table(table)
+                writer.write_table(table.replace_schema_metadata())
                 rows += table.num_rows
-        for part in self._parts:
+        # The newest first: if this is interrupted, the rest is the beginning of an export, which can be resumed.
+        for part in reversed(self._parts):
             part.unlink()
-        self._folder.rmdir()
+        # A kill may have left a draft behind.
+        shutil.rmtree(self._folder)
         return rows
 
     def _table(self, chunk: ExplainedChunk) -> pa.Table:

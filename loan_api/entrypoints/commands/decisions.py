@@ -123,15 +123,14 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
     from loan_api.adapters.storage.decision_stream import count_decisions, stream
     from loan_api.adapters.storage.policies import ReplayPolicies
     from loan_api.adapters.storage.reasons_export import ReasonsExport
-    from loan_api.services.bulk_reasons import Unexplained, explain_refusals
+    from loan_api.services.bulk_reasons import explain_refusals
 
     if file.suffix.lower() != ".parquet":
         raise click.BadParameter("must end in .parquet", param_hint="--out")
     settings = settings_or_exit()
     form = form_or_exit(settings)
     export = ReasonsExport(file, f"{since} {until} {model_version} {form.text}", [group.name for group in form.groups])
-    unreadable: list[str] = []
-    unexplained = Unexplained()
+    unreadable, unexplained = export.left_out.unreadable, export.left_out.unexplained
     if export.finished:
         click.echo(f"Resuming after {export.rows} decisions that are already explained.")
     with database() as connection:
