@@ -106,6 +106,12 @@ def test_anything_but_true_and_false_is_refused(client: FlaskClient, value: str)
     assert answer.json["errors"] == [{"pointer": "/reasons", "detail": "Must be true or false."}]
 
 
+def test_a_repeated_parameter_is_refused(client: FlaskClient) -> None:
+    answer = client.post("/predict?reasons=false&reasons=true", json=application())
+    assert answer.status_code == 422
+    assert answer.json["errors"] == [{"pointer": "/reasons", "detail": "Must be given once."}]
+
+
 @pytest.mark.parametrize(
     ("problem", "status", "kind"),
     [

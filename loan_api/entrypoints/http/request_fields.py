@@ -13,7 +13,7 @@ from loan_api.services.audit import DecisionName
 MOST_ON_A_PAGE = 500
 USUAL_ON_A_PAGE = 100
 LONGEST_TEXT = 128
-_REPEATED = Refusal("Must be given once.", "not_allowed")
+REPEATED = Refusal("Must be given once.", "not_allowed")
 
 
 class Field(fields.Field[Any]):
@@ -111,7 +111,7 @@ def cursor_of(following: DecisionName | None) -> str | None:
 
 def load_query(schema: Schema, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Validate query parameters, each given at most once. Raises RequestRefusedError."""
-    repeated = {name: [_REPEATED] for name, values in query.items() if len(values) > 1}
+    repeated = {name: [REPEATED] for name, values in query.items() if len(values) > 1}
     if repeated:
         raise RequestRefusedError(Refusals.of(repeated, ()))
     return dict(load(schema, {name: value for name, (value,) in query.items()}))
