@@ -30,6 +30,8 @@ FUNCTIONS = ("min", "max", "abs", "missing")
 _LONGEST = 2000
 # Far from Python's own limit, so that an expression is valid wherever it is parsed.
 _DEEPEST = 200
+# A chained comparison compiles its inner sides twice, so nested chains would double the work with every level.
+_MOST_PARTS = 10_000
 _SHOWN_LENGTH = 40
 _FEW = 3
 _NAN = math.nan
@@ -71,7 +73,7 @@ class ExpressionError(ValueError):
 
 
 class _TooDeepError(Exception):
-    """The syntax tree is deeper than `_DEEPEST`."""
+    """The syntax tree is deeper than `_DEEPEST`, or compiling it takes more than `_MOST_PARTS` steps."""
 
 
 class Expression:
@@ -183,6 +185,7 @@ class _Compiler:
         self._source = source
         self._scope = scope
         self._depth = 0
+        self._parts = 0
         self.problems: list[ExpressionProblem] = []
         # The tables that the code looks values up in, for single applications and for columns.
         self.scalar: dict[str, tuple[float, ...]] = {}
@@ -198,6 +201,7 @@ class _Compiler:
 
     def compile(self) -> _Node:
         """Check the whole expression. Problems are collected."""
+        self._parts = 0
         if len(self._source) > _LONGEST:
             return self._wrong(None, f"is longer than {_LONGEST} characters")
         try:
@@ -230,7 +234,8 @@ class _Compiler:
 
     def _node(self, tree: ast.expr) -> _Node:
         self._depth += 1
-        if self._depth > _DEEPEST:
+        self._parts += 1
+        if self._depth > _DEEPEST or self._parts > _MOST_PARTS:
             raise _TooDeepError
         node = self._checked(tree)
         self._depth -= 1

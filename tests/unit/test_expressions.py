@@ -277,6 +277,14 @@ def test_deep_nesting_is_an_error_and_not_a_crash(source: str) -> None:
     assert "nested" in text or "not part of the language" in text
 
 
+def test_nested_chains_of_comparisons_are_refused_instead_of_taking_forever() -> None:
+    source = "young"
+    for _ in range(60):
+        source = f"young == ({source}) == young"
+    assert problems(source) == [(1, "is nested too deeply")]
+    assert value("young == (young == (amount > 1) == young) == young") == 1
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
