@@ -152,7 +152,8 @@ def parse_policy(text: str, form: Form) -> Policy:
     if len(version) > _LONGEST_CODE:
         root.wrong("version", f"must have at most {_LONGEST_CODE} characters")
     reviewers = root.take("reviewers")
-    if reviewers is not None and (isinstance(reviewers, bool) or reviewers not in (1, 2)):
+    # True and 1.0 equal 1.
+    if reviewers is not None and (type(reviewers) is not int or reviewers not in (1, 2)):
         root.wrong("reviewers", "must be 1 or 2")
     approve_from, refer_from = _bands(root.table("bands"))
     rules = _rules(root, form)

@@ -37,7 +37,8 @@ class TomlError(ValueError):
 def read_text(path: Path, failure: type[TomlError]) -> str:
     """Return the text of a file. Raises `failure` if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        # As bytes, because reading text would change the ends of lines, and thus the digest.
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise failure([Problem("", f"the file cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
@@ -52,6 +53,9 @@ def parse_toml(text: str, most_characters: int, failure: type[TomlError]) -> Map
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise failure([Problem("", f"is not valid TOML: {error}")]) from error
+    except ValueError as error:
+        # Python's limit on the digits of an integer, which tomllib does not turn into an error of its own.
+        raise failure([Problem("", "is not valid TOML: a number has too many digits")]) from error
 
 
 class Table:

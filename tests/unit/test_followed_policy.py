@@ -81,6 +81,15 @@ def test_a_broken_file_leaves_the_previous_policy_in_force(path: Path, caplog: p
     assert followed.problem is None
 
 
+def test_a_number_that_python_cannot_read_does_not_stop_the_service(path: Path) -> None:
+    clock = Clock()
+    followed = FollowedPolicy(SMALL, path, clock=clock)
+    path.write_text(TEN_RULES.replace("0.75", "9" * 5000))
+    clock.seconds += 1.01
+    assert followed.in_force().text == TEN_RULES
+    assert followed.problem is not None
+
+
 def test_it_does_not_start_with_a_broken_file_and_lists_every_problem(path: Path) -> None:
     path.write_text(BROKEN)
     for start in (FollowedPolicy, check_policy_file):

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from loan_api.adapters.policy.followed import FollowedPolicy
 from loan_api.credit.decision import DECISIONS
 from loan_api.credit.expressions import Operand
 from loan_api.credit.form import Form
@@ -78,6 +79,8 @@ INVALID: list[tuple[Change, str]] = [
     (replaced("0.8", "80"), "bands.approve_from: must lie between 0 and 1"),
     (replaced("0.5", "-0.1"), "bands.refer_from: must lie between 0 and 1"),
     (replaced("0.8", '"0.8"'), "bands.approve_from: must be a number from -1e30 to 1e30"),
+    (replaced("0.8", "9" * 5000), "is not valid TOML: a number has too many digits"),
+    (lambda text: f"reviewers = 2.0\n{text}", "reviewers: must be 1 or 2"),
     (replaced("0.8", "nan"), "bands.approve_from: must be a number from -1e30 to 1e30"),
     (replaced("0.5", "0.9"), "bands.refer_from: must be at most approve_from, 0.8"),
     (replaced("[bands]", "[bands]\ndecline_from = 0"), "bands.decline_from: is not known"),
@@ -303,6 +306,12 @@ def test_the_example_is_valid_for_the_shipped_form_only() -> None:
 def test_check_reports_a_valid_policy() -> None:
     result = CliRunner().invoke(cli, ["policy", "check", str(EXAMPLE)])
     assert (result.exit_code, result.output) == (0, f"{EXAMPLE} is valid: version 2026-11, 5 rules.\n")
+
+
+def test_the_digest_is_that_of_the_service_whatever_the_line_ends(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + BASE.replace("\n", "\r\n").encode())
+    assert read_policy(file, SMALL).digest == FollowedPolicy(SMALL, file).in_force().digest
 
 
 def test_check_lists_every_error_and_a_file_that_cannot_be_read(tmp_path: Path) -> None:
