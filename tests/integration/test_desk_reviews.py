@@ -230,6 +230,16 @@ def test_two_reviewers_must_agree_or_a_third_one_decides(ann: Desk, bob: Desk, v
     assert "only somebody else can override it" in ann.open(f"{QUEUE}/{decision}").text
 
 
+def test_a_form_that_is_submitted_twice_is_recorded_once(ann: Desk, ledger: Ledger) -> None:
+    ledger.activate(TWO)
+    decision = ledger.single(FIRST, 0.7, policy=TWO)
+    settle(ann, decision)
+    assert act(ann, decision, "approve", reason="income_verified").status == 303
+    changed = act(ann, decision, "decline", reason="income_verified")
+    assert (changed.status, "This API key has already decided" in changed.text) == (409, True)
+    assert ann.open(f"{QUEUE}/{decision}").text.count("Approved by a reviewer") == 1
+
+
 def test_pages_of_the_queue_follow_each_other(ann: Desk, ledger: Ledger) -> None:
     batch = ledger.batch(*[0.6] * 60, policy=ONE)
     first = ann.open(QUEUE)

@@ -64,17 +64,25 @@ def add_review(blueprint: DeskBlueprint, form: Form, views: DecisionViews, revie
 
 
 def _decide(reviews: ReviewService, decision_id: str, entered: Mapping[str, str]) -> None:
-    if reviews.find(decision_id).state.status == "open":
+    def decide() -> None:
+        reviews.decide(
+            decision_id,
+            g.visitor.name,
+            cast(ReviewDecision, entered["action"]),
+            _code(entered["reason"]),
+            entered["note"],
+            override=bool(entered["override"]),
+        )
+
+    try:
+        # Before claiming, because a form that is submitted twice repeats a decision, which is not an error.
+        decide()
+    except ReviewConflictError:
+        if reviews.find(decision_id).state.status != "open":
+            raise
         # The claim has expired, which does no harm as long as nobody else has claimed the referral.
         reviews.claim(decision_id, g.visitor.name)
-    reviews.decide(
-        decision_id,
-        g.visitor.name,
-        cast(ReviewDecision, entered["action"]),
-        _code(entered["reason"]),
-        entered["note"],
-        override=bool(entered["override"]),
-    )
+        decide()
 
 
 def _code(reason: str) -> str:
