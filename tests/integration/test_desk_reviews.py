@@ -240,6 +240,21 @@ def test_a_form_that_is_submitted_twice_is_recorded_once(ann: Desk, ledger: Ledg
     assert ann.open(f"{QUEUE}/{decision}").text.count("Approved by a reviewer") == 1
 
 
+def test_the_next_referral_is_found_behind_many_that_the_reviewer_has_decided(
+    app: Flask, ann: Desk, ledger: Ledger
+) -> None:
+    ledger.activate(TWO)
+    batch = ledger.batch(*[0.6] * 51, policy=TWO)
+    last = ledger.single(FIRST, 0.7, policy=TWO)
+    client, opinion = app.test_client(), {"decision": "approve", "reason": "income_verified"}
+    for row in range(51):
+        path = f"/reviews/{batch}:{row}"
+        assert client.post(f"{path}/claim", headers={"X-API-Key": "ann"}).status_code == 200
+        assert client.put(path, json=opinion, headers={"X-API-Key": "ann"}).status_code == 200
+    page = ann.submit(f"{QUEUE}/next", {}, form=QUEUE)
+    assert urljoin(f"{QUEUE}/next", page.location) == f"{QUEUE}/{last}"
+
+
 def test_pages_of_the_queue_follow_each_other(ann: Desk, ledger: Ledger) -> None:
     batch = ledger.batch(*[0.6] * 60, policy=ONE)
     first = ann.open(QUEUE)
