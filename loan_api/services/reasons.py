@@ -186,7 +186,9 @@ class ReasonsService:
         verdict = decision.verdict
         if verdict.decision == "approve":
             return []
-        policy = self._policy(decision) if verdict.rule is not None else None
+        # A rule that refers is no reason, so its text is not needed.
+        declined_by_rule = verdict.decision == "decline" and verdict.rule is not None
+        policy = self._policy(decision) if declined_by_rule else None
         rule = reason_of_rule(policy, verdict) if policy else None
         return [rule] if rule else self._principal(contributions)
 

@@ -198,6 +198,14 @@ def test_a_recorded_rule_is_the_only_reason_and_its_changes_satisfy_it(make_clie
         assert policy.decide(changed, change["probability"]).decision == "approve"
 
 
+def test_a_referral_by_a_rule_is_explained_even_if_its_policy_is_lost(make_client: MakeClient) -> None:
+    archive = recorded(policy=parse_policy(POLICY, SHIPPED), cibil_score=690, education="Post Graduate")
+    archive.in_force = None
+    body = get(auditor(make_client, archive, InlineExplainer()), "reasons")
+    assert (body["decision"], body["rule"]) == ("refer", "graduates")
+    assert [reason["code"] for reason in body["reasons"]] == ["credit_score"]
+
+
 def test_a_rule_whose_policy_is_lost_cannot_be_explained(make_client: MakeClient) -> None:
     archive = recorded(policy=parse_policy(POLICY, SHIPPED), loan_term=25, income_annum=100_000)
     archive.in_force = None
