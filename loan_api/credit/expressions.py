@@ -302,9 +302,12 @@ class _Compiler:
         if operand is None:
             return self._wrong(tree, f"{name} is not known here")
         slopes: Mapping[str, Slope] = {name: 1 if operand.kind != "text" else None}
+        code = ast.Name(name, ast.Load())
+        if operand.kind == "truth":
+            return _truth(code, operand.optional, slopes, (operand.minimum, operand.maximum))
         return _Node(
             operand.kind,
-            ast.Name(name, ast.Load()),
+            code,
             operand.minimum,
             operand.maximum,
             operand.optional,

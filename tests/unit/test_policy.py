@@ -16,7 +16,7 @@ from loan_api.credit.expressions import Operand
 from loan_api.credit.form import Form
 from loan_api.credit.policy import Policy, PolicyError, parse_policy, read_policy
 from loan_api.entrypoints.commands import cli
-from loan_api.scoring.columns import applications_of
+from loan_api.scoring.columns import applications_of, columns_of
 from tests.support.forms import GERMAN, SHIPPED, SMALL
 from tests.support.interpreter import Reference
 from tests.support.policies import EXAMPLE, TEN_RULES
@@ -192,6 +192,17 @@ def test_a_missing_condition_does_not_match() -> None:
 def test_the_bands_decide_if_no_rule_applies(probability: float, decision: str) -> None:
     policy = parse_policy(BASE, SMALL)
     assert policy.decide(SMALL.example() | {"housing": "own"}, probability) == (decision, None)
+
+
+@pytest.mark.parametrize(
+    ("when", "applies"), [("young_renter", [True, False, False]), ("not young_renter", [False, True, False])]
+)
+def test_a_derived_condition_can_be_a_rule_by_itself(when: str, applies: list[bool]) -> None:
+    policy = parse_policy(rule(when)(BASE.partition("[[rules]]")[0]), SMALL)
+    applications = [SMALL.example() | {"housing": "rent", "age": age} for age in (20, 60, None)]
+    assert [policy.decide(each, 0.9).rule == "late" for each in applications] == applies
+    columns = columns_of(SMALL, applications)
+    assert (policy.decide_columns(columns, np.full(3, 0.9))[1] == 0).tolist() == applies
 
 
 def test_the_first_rule_that_applies_decides() -> None:
