@@ -23,7 +23,8 @@ def policy() -> None:
 def check(file: Path) -> None:
     """Report every error in the policy FILE, by key. Names refer to the form of FEATURES_PATH."""
     checked = policy_or_exit(file)
-    click.echo(f"{file} is valid: version {checked.version}, {len(checked.rules)} rules.")
+    number = len(checked.rules)
+    click.echo(f"{file} is valid: version {checked.version}, {number} rule{'' if number == 1 else 's'}.")
 
 
 @policy.command()
