@@ -110,7 +110,7 @@ class Table:
             self.wrong(name, "is missing")
         elif not isinstance(value, str) or not value.strip() or not value.isprintable():
             if value != default:
-                self.wrong(name, "must be a text of printable characters")
+                self.wrong(name, "must be one line of printable text")
         elif len(value) > _LONGEST_TEXT:
             self.wrong(name, f"must have at most {_LONGEST_TEXT} characters")
         elif pattern is not None and value != default and not pattern.fullmatch(value):

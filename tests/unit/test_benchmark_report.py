@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from loan_api.credit.form import Form
+from loan_api.credit.policy import parse_policy
+from tests.support.forms import GERMAN, SHIPPED
 from tools.benchmarks import pairs
 from tools.benchmarks.home import Home
 from tools.benchmarks.pairs import BATCH, LOG, POLICY, SINGLE, START
@@ -17,6 +20,7 @@ from tools.benchmarks.servers import BARE, MLFLOW, MLFLOW_SAME_BODY, SERVICE, Se
 from tools.benchmarks.tables import tables
 from tools.benchmarks.tally import Seen, Tally
 from tools.benchmarks.targets import judge
+from tools.benchmarks.ten_rules import ten_rules
 from tools.benchmarks.throughput import Material
 from tools.benchmarks.wrk import read_result
 
@@ -76,6 +80,11 @@ def test_reasons_have_a_target_for_trees_and_forests(candidate: str, is_met: lis
     assert [target.is_met for target in judge(results)] == is_met
     (shown,) = [table.rows for table in tables(results) if table.title == "Reasons"]
     assert shown[0] == ("1", "0.50", "3.50", "9.00", "0")
+
+
+@pytest.mark.parametrize("form", [SHIPPED, GERMAN], ids=lambda form: form.name)
+def test_the_policy_of_the_benchmark_is_one_of_any_form(form: Form) -> None:
+    assert len(parse_policy(ten_rules(form), form).rules) == 10
 
 
 def test_two_services_of_one_home_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -89,10 +89,10 @@ def feature(name: str, lines: str = 'type = "integer"\ndescription = "It."\nmini
 INVALID: list[tuple[Change, str]] = [
     (replaced('name = "loans"\n', ""), "form.name: is missing"),
     (replaced('"loans"', '"my loans"'), "form.name: must consist of letters, digits and _"),
-    (replaced('"loans"', "7"), "form.name: must be a text of printable characters"),
-    (replaced('"loans"', '""'), "form.name: must be a text of printable characters"),
+    (replaced('"loans"', "7"), "form.name: must be one line of printable text"),
+    (replaced('"loans"', '""'), "form.name: must be one line of printable text"),
     (in_table("form", 'colour = "red"'), "form.colour: is not known"),
-    (in_table("form", 'title = "a\\u0007b"'), "form.title: must be a text of printable characters"),
+    (in_table("form", 'title = "a\\u0007b"'), "form.title: must be one line of printable text"),
     (in_table("form", f'title = "{"x" * 501}"'), "form.title: must have at most 500 characters"),
     (replaced('[form]\nname = "loans"\n', ""), "form: is missing"),
     (replaced('[form]\nname = "loans"\n', "form = 1\n"), "form: must be a table"),

@@ -68,7 +68,7 @@ IMPOSSIBLE = "can never apply: no valid application meets the condition"
 
 INVALID: list[tuple[Change, str]] = [
     (replaced('version = "1"\n', ""), "version: is missing"),
-    (replaced('version = "1"', "version = 1"), "version: must be a text of printable characters"),
+    (replaced('version = "1"', "version = 1"), "version: must be one line of printable text"),
     (replaced('version = "1"', f'version = "{"1" * 65}"'), "version: must have at most 64 characters"),
     (replaced('version = "1"', 'version = "1"\nowner = "me"'), "owner: is not known"),
     (replaced('version = "1"', 'version = "1"\nreviewers = 3'), "reviewers: must be 1 or 2"),
@@ -90,15 +90,15 @@ INVALID: list[tuple[Change, str]] = [
     ),
     (replaced('code = "too_much"\n', ""), "rules[1].code: is missing"),
     (replaced('"too_much"', '"too much"'), "rules[1].code: must consist of letters, digits and _"),
-    (replaced('"too_much"', "7"), "rules[1].code: must be a text of printable characters"),
+    (replaced('"too_much"', "7"), "rules[1].code: must be one line of printable text"),
     (replaced('"too_much"', f'"{"x" * 65}"'), f"rules.{'x' * 65}.code: must have at most 64 characters"),
     (replaced('"renters"', '"too_much"'), "rules.too_much.code: repeats the code of an earlier rule"),
     (replaced('when = "amount > 40_000"\n', ""), "rules.too_much.when: is missing"),
-    (replaced('"amount > 40_000"', "true"), "rules.too_much.when: must be a text of printable characters"),
+    (replaced('"amount > 40_000"', "true"), "rules.too_much.when: must be one line of printable text"),
     (replaced('decision = "decline"\n', ""), "rules.too_much.decision: is missing; it must be one of approve, refer"),
     (replaced('"decline"', '"reject"'), "rules.too_much.decision: must be one of approve, refer, decline"),
     (replaced('reason = "Amount too large"\n', ""), "rules.too_much.reason: is missing"),
-    (replaced('"Amount too large"', "1"), "rules.too_much.reason: must be a text of printable characters"),
+    (replaced('"Amount too large"', "1"), "rules.too_much.reason: must be one line of printable text"),
     (replaced('"refer"', '"refer"\npriority = 1'), "rules.renters.priority: is not known"),
     (condition("income > wealth"), "rules.too_much.when: column 10: wealth is not known here"),
     (condition("amount > '9'"), "rules.too_much.when: column 1: amount and '9' cannot be compared"),
@@ -331,7 +331,7 @@ def test_check_lists_every_error_and_a_file_that_cannot_be_read(tmp_path: Path) 
     result = CliRunner().invoke(cli, ["policy", "check", str(file)])
     assert result.exit_code == 1
     assert result.output.splitlines() == [
-        f"Error: {file}: version: must be a text of printable characters",
+        f"Error: {file}: version: must be one line of printable text",
         f"{file}: bands.approve_from: must lie between 0 and 1",
         f"{file}: bands.refer_from: is missing",
     ]

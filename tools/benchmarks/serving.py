@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 
-from loan_api.settings import PROJECT_ROOT
+from loan_api.credit.form import read_form
+from loan_api.settings import PROJECT_ROOT, SHIPPED_FORM
 from tools.benchmarks import wrk
 from tools.benchmarks.home import Home, HomeError
 from tools.benchmarks.machine import describe_machine
@@ -26,10 +27,10 @@ from tools.benchmarks.report import PageError, show, write_json, write_page
 from tools.benchmarks.results import Results
 from tools.benchmarks.servers import Server, ServerError, bare_flask, free_port, mlflow, service
 from tools.benchmarks.start_up import measure_starts
+from tools.benchmarks.ten_rules import ten_rules
 from tools.benchmarks.throughput import Material, measure_batches, measure_singles
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_TEN_RULES = Path(__file__).with_name("ten_rules.toml")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -44,7 +45,9 @@ class Benchmark:
         self._material = Material.make()
         self._service = service(home, port, results.workers)
         self._unrecorded = service(home, free_port(), results.workers, DECISION_LOG="off")
-        self._ruled = service(home, free_port(), results.workers, POLICY_PATH=str(_TEN_RULES))
+        policy = home.folder / "policy.toml"
+        policy.write_text(ten_rules(read_form(SHIPPED_FORM)), encoding="utf-8")
+        self._ruled = service(home, free_port(), results.workers, POLICY_PATH=str(policy))
         self._mlflow = mlflow(home, port, results.workers)
         self._bare = bare_flask(home, port, results.workers)
 

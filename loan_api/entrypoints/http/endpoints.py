@@ -70,7 +70,7 @@ def register_endpoints(
             limits.request_bytes,
         ),
         decisions_blueprint(codec, views.audit, views.reviews, guard, limits.request_bytes),
-        explanations_blueprint(codec.form, views.reasons, guard),
+        explanations_blueprint(views.reasons, guard),
         reviews_blueprint(views.reviews, guard),
         model_blueprint(codec.form, views.registry),
         health_blueprint(views.health),

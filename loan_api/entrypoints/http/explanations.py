@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-from loan_api.credit.form import Form
 from loan_api.entrypoints.http.access import Guard
 from loan_api.entrypoints.http.blueprint import LoanBlueprint
 from loan_api.entrypoints.http.decisions import ID_PARAMETER
@@ -13,9 +12,8 @@ from loan_api.services.audit import RecordedDecision
 from loan_api.services.reasons import ReasonsService
 
 
-def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) -> LoanBlueprint:
+def explanations_blueprint(reasons: ReasonsService, guard: Guard) -> LoanBlueprint:
     """Create the endpoints that explain recorded decisions."""
-    whole = {number.name for number in form.numbers if number.whole}
     blueprint = LoanBlueprint("explanations", __name__, description="Explain recorded decisions.")
 
     @blueprint.route("/decisions/<decision_id>/reasons", parameters=[ID_PARAMETER])
@@ -61,9 +59,6 @@ def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) ->
         reversed_decision = reasons.what_if(decision_id)
         decision, found = reversed_decision.decision, reversed_decision.found
 
-        def as_sent(feature: str, value: Any) -> Any:
-            return int(value) if feature in whole and value is not None else value
-
         return {
             **_head(decision),
             "prediction": decision.prediction,
@@ -72,8 +67,8 @@ def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) ->
             "changes": [
                 {
                     "feature": change.feature,
-                    "from": as_sent(change.feature, change.old),
-                    "to": as_sent(change.feature, change.new),
+                    "from": _plain(change.old),
+                    "to": _plain(change.new),
                     "probability": change.probability,
                 }
                 for change in found.changes
@@ -82,6 +77,11 @@ def explanations_blueprint(form: Form, reasons: ReasonsService, guard: Guard) ->
         }
 
     return blueprint
+
+
+def _plain(value: Any) -> Any:
+    """Return whole numbers without a decimal point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _head(decision: RecordedDecision) -> dict[str, Any]:
