@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loan_api.adapters.recording.protocol import Records, encode
+from loan_api.entrypoints.desk.application_form import example_values, groups_of
 from loan_api.formats.codecs import ARROW, CSV, JSON, NDJSON, PARQUET
 from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord
-from tests.support.forms import SHIPPED
+from tests.support.forms import GERMAN, SHIPPED
 from tests.support.policies import EXAMPLE, TEN_RULES
 
 # Stands in for an applicant's value and must never be returned.
@@ -54,6 +56,18 @@ def datasets() -> Sequence[bytes]:
         for number, (application, outcome) in enumerate(zip(applications(), outcomes, strict=True))
     ]
     return [_csv(list(rows[0]), rows[:2]), _csv(list(rows[0]), rows)]
+
+
+def forms() -> Sequence[bytes]:
+    """Return valid forms."""
+    return [form.text.encode() for form in (SHIPPED, GERMAN)]
+
+
+def submissions() -> Sequence[bytes]:
+    """Return forms of the desk as browsers submit them: valid, and with an error in every field."""
+    fields = groups_of(SHIPPED, example_values(SHIPPED), {})
+    named = {field.input: field.value for group in fields for field in group.fields}
+    return [urlencode(named).encode(), urlencode(dict.fromkeys(named, CANARY)).encode()]
 
 
 def policies() -> Sequence[bytes]:

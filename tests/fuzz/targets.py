@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import msgspec
 import numpy as np
@@ -15,14 +16,16 @@ import numpy as np
 from loan_api.adapters.recording.journal import Journal
 from loan_api.adapters.recording.protocol import decode_receipt, decode_records
 from loan_api.credit.decision import DECISIONS
+from loan_api.credit.form import FormError, parse_form
 from loan_api.credit.policy import PolicyError, parse_policy
+from loan_api.entrypoints.desk.application_form import application_of, entered_values, errors_by_field, groups_of
 from loan_api.errors import BatchTooLargeError
 from loan_api.formats.applications import ApplicationCodec
 from loan_api.formats.codecs import BatchFormat, format_of
 from loan_api.formats.refusals import MalformedBodyError, RequestRefusedError
 from loan_api.scoring.columns import columns_of
 from tests.fuzz import endpoints
-from tests.fuzz.seeds import CANARY, bodies, datasets, policies, recorded, single_bodies
+from tests.fuzz.seeds import CANARY, bodies, datasets, forms, policies, recorded, single_bodies, submissions
 from tests.support.forms import SHIPPED
 from training.data.dataset import read_dataset
 from training.errors import DatasetError
@@ -93,6 +96,35 @@ def _read_journal(content: bytes) -> None:
         journal.close()
 
 
+def _read_form(content: bytes) -> None:
+    """Parse a form. If it is valid, so is its example, and its formulas give the same alone and as columns."""
+    try:
+        form = parse_form(content.decode())
+    except (UnicodeDecodeError, FormError):
+        return
+    example = ApplicationCodec(form).decode(msgspec.json.encode(form.example()))
+    columns = dict(columns_of(form, [example]))
+    alone = {name: column[0].item() for name, column in columns.items()}
+    for derived in form.derived:
+        columns[derived.name] = derived.formula.of_columns(columns, 1)
+        alone[derived.name] = derived.formula.of_application(alone)
+        if repr(float(alone[derived.name])) != repr(float(columns[derived.name][0])):
+            raise AssertionError
+
+
+def _try_application(content: bytes) -> None:
+    """Read what a visitor of the desk has submitted, as its page does."""
+    submitted = dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
+    entered = entered_values(SHIPPED, submitted)
+    errors: Mapping[str, str] = {}
+    try:
+        _CODEC.explained(application_of(SHIPPED, entered))
+    except RequestRefusedError as refused:
+        errors = errors_by_field(refused.refusals)
+        _check(str(errors))
+    groups_of(SHIPPED, entered, errors)
+
+
 def _read_policy(content: bytes) -> None:
     """Parse a policy. If it is valid, both of its evaluations must agree."""
     try:
@@ -129,7 +161,9 @@ def targets() -> Mapping[str, Target]:
         "application": Target(partial(_refused, _CODEC.decode), single_bodies()),
         **formats,
         "dataset": Target(_read_dataset, datasets()),
+        "form": Target(_read_form, forms()),
         "policy": Target(_read_policy, policies()),
+        "desk": Target(_try_application, submissions()),
         "records": Target(_read_records, recorded()),
         "journal": Target(_read_journal, [*entries, b"".join(entries), entries[1] + b"damaged" + entries[2]]),
     }
