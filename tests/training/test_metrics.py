@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,25 +29,6 @@ def test_a_worked_example() -> None:
 def test_the_threshold_itself_approves() -> None:
     assert measure(OUTCOMES, PROBABILITIES, 0.3)["recall"] == 1
     assert measure(OUTCOMES, PROBABILITIES, 0.3000001)["recall"] == 4 / 5
-
-
-@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.99, 1.1])
-def test_metrics_equal_those_of_scikit_learn(threshold: float) -> None:
-    random = np.random.default_rng(5)
-    outcomes, probabilities = random.integers(0, 2, 200), random.random(200)
-    decisions = probabilities >= threshold
-    expected = {
-        "accuracy": sklearn.metrics.accuracy_score(outcomes, decisions),
-        "balanced_accuracy": sklearn.metrics.balanced_accuracy_score(outcomes, decisions),
-        "precision": sklearn.metrics.precision_score(outcomes, decisions, zero_division=0.0),
-        "recall": sklearn.metrics.recall_score(outcomes, decisions),
-        "f1": sklearn.metrics.f1_score(outcomes, decisions),
-        "mcc": sklearn.metrics.matthews_corrcoef(outcomes, decisions),
-        "brier": sklearn.metrics.brier_score_loss(outcomes, probabilities),
-        "log_loss": sklearn.metrics.log_loss(outcomes, probabilities),
-    }
-    found = measure(outcomes, probabilities, threshold)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
 def test_ks_is_the_largest_distance_of_the_two_score_distributions() -> None:
