@@ -51,7 +51,7 @@ class WhatIfSearch:
         self._axes = [_Axis(feature, reference) for feature in form.features if feature.actionable]
 
     def search(self, application: Application, approves: Approves) -> WhatIf:
-        """Return the smallest change of each feature that reverses the decision; if there is none, the smallest pair.
+        """Return the smallest change of each feature that reverses the decision, or else the smallest pair.
 
         A change is measured as a share of the feature's range; all changes of a category have the same size. Among
         changes of the same size, the one with the highest probability is chosen.
