@@ -29,7 +29,6 @@ _MOST_ROUNDS = 16
 _SEED = 20240313
 # Mixtures are scored in portions of this size, which fit into the processor's cache.
 _MIXTURES = 20_000
-_MOST_CODES = 2**62
 
 # A matrix (coalitions, groups): true for the groups whose values come from the application.
 Coalitions = NDArray[np.bool_]
@@ -67,23 +66,23 @@ class Attributor:
         self._starts = np.cumsum([0, *sizes[:-1]])
         self._group_of = np.repeat(np.arange(self._groups), sizes)
         self._profiles = self._matrix(profiles.columns(form))
-        self._profile_codes = self._same_as_profile(self._profiles)
         self.is_exact = self._groups <= MOST_EXACT_GROUPS
         if self.is_exact:
-            self._coalitions = all_coalitions(self._groups)
+            coalitions = all_coalitions(self._groups)
+            self._bits = 1 << np.arange(self._groups)
+            self._numbers = np.arange(len(coalitions))
+            self._taken = coalitions.T[self._group_of]
+            self._first_alike = self._first_profile_alike()
             self._shapley = shapley_weights(self._groups)
 
     def attribute(self, applications: Columns) -> Attributions:
         """Attribute the probabilities of n applications: exactly, or estimated above `MOST_EXACT_GROUPS` groups."""
         if not self.is_exact:
             return self._estimate(applications)
-        step = max(1, _MIXTURES // (len(self._coalitions) * len(self._weights)))
+        step = max(1, _MIXTURES // self._first_alike.size)
         rows = row_count(applications)
         values = np.concatenate(
-            [
-                self._values(rows_of(applications, start, start + step), self._coalitions)
-                for start in range(0, rows, step)
-            ]
+            [self._exact_values(rows_of(applications, start, start + step)) for start in range(0, rows, step)]
         )
         return Attributions(float(values[0, 0]), values[:, -1], values @ self._shapley.T)
 
@@ -108,7 +107,7 @@ class Attributor:
         while True:
             forward = [random.permutation(groups) for _ in range(_PAIRS_PER_ROUND)]
             orders = np.array([order for each in forward for order in (each, each[::-1])])
-            values = self._values(application, prefixes(orders))[0].reshape(len(orders), groups + 1)
+            values = self._coalition_values(application, prefixes(orders)).reshape(len(orders), groups + 1)
             gains = np.empty(orders.shape)
             np.put_along_axis(gains, orders, np.diff(values, axis=1), axis=1)
             pairs = np.concatenate([pairs, (gains[::2] + gains[1::2]) / 2])
@@ -116,49 +115,72 @@ class Attributor:
             if error < ENOUGH_ERROR or len(pairs) == _MOST_ROUNDS * _PAIRS_PER_ROUND:
                 return Attributions(float(values[0, 0]), values[:1, -1], pairs.mean(axis=0)[None], np.array([error]))
 
-    def _values(self, applications: Columns, coalitions: Coalitions) -> NDArray[np.float64]:
-        """Return the mean probability of each coalition for n applications (n, coalitions).
+    # A mixture has the values of a coalition's groups from the application and the rest from a profile. A group whose
+    # values are the same in both can join the coalition without changing the mixture: equal mixtures have the same
+    # coalition then, and are scored once.
 
-        A mixture has the values of the coalition's groups from the application and the rest from a profile. Equal
-        mixtures are scored once.
-        """
-        rows = row_count(applications)
-        shape = (rows, len(coalitions), len(self._weights))
+    def _exact_values(self, applications: Columns) -> NDArray[np.float64]:
+        """Return the mean probability of every coalition for n applications (n, coalitions)."""
+        rows, (coalitions, profiles) = row_count(applications), self._first_alike.shape
         own = self._matrix(applications)
-        own_codes = self._same_as_profile(own)
-        codes = np.zeros(shape, dtype=np.int64)
-        is_own = np.zeros(shape, dtype=np.bool_)
-        limit, unlike_any = 1, len(self._weights)
-        for group in range(self._groups):
-            code = np.where(
-                coalitions[None, :, group, None], own_codes[group][:, None, None], self._profile_codes[group]
-            )
-            is_own |= code == unlike_any
-            codes, limit = _appended(codes, limit, code, unlike_any + 1)
-        application = np.where(is_own, np.arange(1, rows + 1)[:, None, None], 0)
-        codes, _ = _appended(codes, limit, application, rows + 1)
-        _, firsts, places = np.unique(codes, return_index=True, return_inverse=True)
-        row, coalition, profile = np.unravel_index(firsts, shape)
-        taken = coalitions.T[self._group_of][:, coalition]
-        mixtures = np.where(taken, own[:, row], self._profiles[:, profile])
+        alike = self._bits @ self._same(own, self._profiles).reshape(self._groups, -1)
+        joined = self._numbers[None, :, None] | alike.reshape(rows, 1, profiles)
+        mixtures = joined * profiles + self._first_alike[joined, np.arange(profiles)]
+        mixtures += (np.arange(rows) * (coalitions * profiles))[:, None, None]
+        needed = np.zeros(mixtures.size, dtype=np.bool_)
+        needed[mixtures] = True
+        row, coalition, profile = np.unravel_index(np.flatnonzero(needed), mixtures.shape)
+        probabilities = self._scored(self._taken[:, coalition], own[:, row], profile)
+        places = np.cumsum(needed) - 1
+        means: NDArray[np.float64] = probabilities[places[mixtures]] @ self._weights
+        return means
+
+    def _coalition_values(self, application: Columns, coalitions: Coalitions) -> NDArray[np.float64]:
+        """Return the mean probability of each coalition for one application (coalitions)."""
+        own = self._matrix(application)
+        alike = self._same(own, self._profiles)[:, 0].T
+        joined = coalitions[:, None, :] | alike
+        profile = np.where(joined.all(axis=2), 0, np.arange(len(alike)))
+        # Bytes, because there may be more groups than an integer has bits.
+        packed = np.concatenate([np.packbits(joined, axis=2), profile[:, :, None].astype(np.uint8)], axis=2)
+        _, firsts, places = np.unique(
+            packed.reshape(-1, packed.shape[2]), axis=0, return_index=True, return_inverse=True
+        )
+        taken = joined.reshape(-1, self._groups)[firsts].T[self._group_of]
+        probabilities = self._scored(taken, own, profile.reshape(-1)[firsts])
+        means: NDArray[np.float64] = probabilities[places].reshape(profile.shape) @ self._weights
+        return means
+
+    def _scored(
+        self, taken: NDArray[np.bool_], own: NDArray[np.float64], profile: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Score n mixtures that take some features (features, n) from `own` and the others from a profile (n)."""
+        mixtures = np.where(taken, own, self._profiles[:, profile])
         columns = {
             name: values.astype(kind, copy=False)
             for name, kind, values in zip(self._names, self._kinds, mixtures, strict=True)
         }
-        means: NDArray[np.float64] = self._scorer.probabilities(columns)[places].reshape(shape) @ self._weights
-        return means
+        return self._scorer.probabilities(columns)
+
+    def _first_profile_alike(self) -> NDArray[np.intp]:
+        """Return, for every coalition, the first profile that makes the same mixtures as each (coalitions, profiles).
+
+        Profiles make the same mixtures if they agree in all other groups.
+        """
+        alike = np.tensordot(self._bits, self._same(self._profiles, self._profiles), axes=1)
+        first: NDArray[np.intp] = ((self._numbers[:, None, None] | alike) == self._numbers[-1]).argmax(axis=2)
+        return first
 
     def _matrix(self, applications: Columns) -> NDArray[np.float64]:
         """Return the values of n applications (features, n), the features of a group next to each other."""
         return np.array([applications[name] for name in self._names], dtype=np.float64)
 
-    def _same_as_profile(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the first profile with the same values (groups, n); the number of profiles if none has them."""
-        mine, theirs = values[:, :, None], self._profiles[:, None, :]
+    def _same(self, these: NDArray[np.float64], those: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether two matrices agree in all features of a group (groups, n, m)."""
+        one, other = these[:, :, None], those[:, None, :]
         # Missing numbers are NaN.
-        same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
-        same = np.logical_and.reduceat(same, self._starts, axis=0)
-        return np.where(same.any(axis=2), same.argmax(axis=2), len(self._weights))
+        same = (one == other) | (np.isnan(one) & np.isnan(other))
+        return np.logical_and.reduceat(same, self._starts, axis=0)
 
 
 def all_coalitions(groups: int) -> Coalitions:
@@ -186,13 +208,3 @@ def prefixes(orders: NDArray[np.int64]) -> Coalitions:
     ranks = np.argsort(orders, axis=1)
     joined: Coalitions = ranks[:, None, :] < np.arange(groups + 1)[None, :, None]
     return joined.reshape(count * (groups + 1), groups)
-
-
-def _appended(
-    codes: NDArray[np.int64], count: int, digits: NDArray[np.int64], base: int
-) -> tuple[NDArray[np.int64], int]:
-    """Append a digit below `base` to codes below `count`, renumbered if too long; return codes and new limit."""
-    if count > _MOST_CODES // base:
-        known, places = np.unique(codes, return_inverse=True)
-        codes, count = places.reshape(codes.shape), len(known)
-    return codes * base + digits, count * base

@@ -344,8 +344,10 @@ def test_where_no_process_can_be_had_the_batch_may_come_again(bench: Bench) -> N
             while taken is None and time.monotonic() < deadline:
                 taken = take_with_file(queue.receiving)
             if taken is not None:
-                for each in taken:
-                    each.close()
+                connection, body = taken
+                assert body is not None
+                connection.close()
+                body.close()
 
     with pytest.raises(SaturatedError):
         BatchProcesses(CODEC, queue, Killer(), FakeLog().record).run(

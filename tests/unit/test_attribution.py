@@ -140,20 +140,21 @@ def test_many_applications_get_the_same_answers_as_each_alone(form: Form) -> Non
         assert together[33 * row] == pytest.approx(alone, abs=1e-12)
 
 
-def test_equal_mixtures_are_scored_once() -> None:
-    """The application itself is a mixture with every profile, and a profile with itself is always the same."""
-    form, profiles = SHIPPED, profiles_for(SHIPPED, 20)
-    coalitions = 2 ** len(form.groups)
+@FORMS
+def test_equal_mixtures_are_scored_once(form: Form) -> None:
+    profiles = profiles_for(form, 20)
     scorer = Curved(form)
     attributor = Attributor(form, scorer, profiles)
-    attributor.attribute(columns_of(form, applications_for(form, 1, start=50)))
-    assert 0 < scorer.scored <= (coalitions - 1) * 20 + 1
-    scorer.scored = 0
-    attributor.attribute(columns_of(form, profiles.profiles[:1]))
-    of_a_profile = scorer.scored
-    scorer.scored = 0
-    attributor.attribute(columns_of(form, [profiles.profiles[0]] * 10))
-    assert scorer.scored == of_a_profile
+    for application in [profiles.profiles[0], *applications_for(form, 5, start=50)]:
+        mixtures = {
+            tuple((application if name in taken else profile)[name] for name in form.names)
+            for coalition in all_coalitions(len(form.groups))
+            for taken in [{name for place in np.flatnonzero(coalition) for name in form.groups[place].features}]
+            for profile in profiles.profiles
+        }
+        scorer.scored = 0
+        attributor.attribute(columns_of(form, [application]))
+        assert scorer.scored == len(mixtures)
 
 
 def test_values_that_do_not_matter_contribute_nothing() -> None:

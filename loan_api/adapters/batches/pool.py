@@ -146,11 +146,11 @@ class BatchProcesses:
         raise _error_of(reply)
 
     def _explain(self, job: ExplanationJob) -> Reply:
-        with _descriptors(), in_memory_file() as nothing:
-            return self._hand_over(job, nothing, _EXPLANATION_SECONDS, is_gone=lambda: False)[0]
+        with _descriptors():
+            return self._hand_over(job, None, _EXPLANATION_SECONDS, is_gone=lambda: False)[0]
 
     def _hand_over(
-        self, job: Job, body: IO[bytes], seconds: float, is_gone: Callable[[], bool]
+        self, job: Job, body: IO[bytes] | None, seconds: float, is_gone: Callable[[], bool]
     ) -> tuple[Reply, Iterable[bytes]]:
         for _ in range(_ATTEMPTS):
             self._own.ensure_running()
@@ -160,8 +160,9 @@ class BatchProcesses:
                 connection.settimeout(_STEP_SECONDS)
                 try:
                     with theirs:
+                        # The job fits into the socket's buffer, so the process finds it there.
+                        send_job(connection, job)
                         put(self._queue.sending, theirs, body)
-                    send_job(connection, job)
                     reply = self._await_reply(connection, seconds, is_gone)
                     # Receive the whole answer first, because a slow client must not occupy a process.
                     return reply, list(receive_pieces(connection)) if isinstance(reply, Decided) else ()

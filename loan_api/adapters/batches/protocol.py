@@ -1,8 +1,7 @@
 """Protocol between a web worker and a batch process, on one socket per job: a batch to decide or a decision to explain.
 
 The worker sends the job. The process sends one reply and, if it decided a batch, the pieces of the answer. Messages are
-MessagePack or raw bytes, prefixed by their length. A batch itself is a file that is passed with the socket; the file is
-empty for explanations.
+MessagePack or raw bytes, prefixed by their length. A batch itself is a file that is passed with the socket.
 """
 
 import socket

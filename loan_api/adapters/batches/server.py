@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import IO
 
 from loan_api.adapters.batches.protocol import (
@@ -75,56 +76,36 @@ class BatchServer:
         self._explained = explained
         self._record = record
         self._cpu_seconds = cpu_seconds
-        self._abort = abort
+        self._watchdog = _Watchdog(abort)
 
     def serve(self) -> None:
         """Run batches until the parent is gone; a batch in progress is finished first."""
-        while True:
-            readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
-            if self._parent in readable:
-                return
-            taken = take_with_file(self._receiving)
-            if taken is not None:
-                connection, body = taken
-                with connection, body:
-                    self._handle(connection, body)
+        with self._watchdog.watching():
+            while True:
+                readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
+                if self._parent in readable:
+                    return
+                taken = take_with_file(self._receiving)
+                if taken is not None:
+                    connection, body = taken
+                    with connection, body or nullcontext():
+                        self._handle(connection, body)
 
-    def _handle(self, connection: socket.socket, body: IO[bytes]) -> None:
+    def _handle(self, connection: socket.socket, body: IO[bytes] | None) -> None:
         connection.settimeout(_HANDOVER_SECONDS)
         try:
             job = receive_job(connection)
-            body.seek(0)
-            done = threading.Event()
-            watchdog = threading.Thread(target=self._watch, args=(done, connection, job), daemon=True)
-            watchdog.start()
-            try:
+            with self._watchdog.limiting(connection, self._cpu_seconds(job)):
                 if isinstance(job, BatchJob):
-                    reply, pieces = self._run(connection, job, body.read())
+                    reply, pieces = self._run(connection, job, _content(body))
                 else:
                     reply, pieces = self._explain(job), None
-            finally:
-                done.set()
             send_reply(connection, reply)
             if pieces is not None:
                 send_pieces(connection, pieces)
         except (OSError, ClientGoneError):
             # Nobody is waiting for the answer.
             return
-
-    def _watch(self, done: threading.Event, connection: socket.socket, job: Job) -> None:
-        """Refuse the job and end the process once it has taken too much CPU time.
-
-        This takes a thread, because Arrow may unpack terabytes in one call that nothing else can interrupt.
-        """
-        deadline = time.process_time() + self._cpu_seconds(job)
-        while not done.wait(_CHECK_CPU_EVERY_SECONDS):
-            if time.process_time() > deadline:
-                _log.warning("batch process replaced", extra={"reason": "a job took too much CPU time"})
-                try:
-                    send_reply(connection, NotDone("too_large", "The batch takes too long to decode."))
-                finally:
-                    self._abort(1)
-                return
 
     def _explain(self, job: ExplanationJob) -> Reply:
         try:
@@ -166,3 +147,58 @@ class BatchServer:
             _log.error("batch failed", extra={"batch_id": job.batch_id, **location})
             return NotDone("failed", location["error"]), None
         return Decided(summary), pieces
+
+
+def _content(body: IO[bytes] | None) -> bytes:
+    """Read the batch, wherever the worker left the file's position."""
+    if body is None:
+        raise ConnectionError("a batch came without a body")
+    body.seek(0)
+    return body.read()
+
+
+class _Watchdog:
+    """Refuses a job that takes too much CPU time, and ends the process with `abort`.
+
+    This takes a thread, because Arrow may unpack terabytes in one call that nothing else can interrupt.
+    """
+
+    def __init__(self, abort: Callable[[int], object]) -> None:
+        self._abort = abort
+        self._lock = threading.Lock()
+        # The connection of the job in progress, and the CPU time of the process at which the job has taken too much.
+        self._limit: tuple[socket.socket, float] | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Run the thread for the duration of the block."""
+        done = threading.Event()
+        threading.Thread(target=self._watch, args=(done,), daemon=True).start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    @contextmanager
+    def limiting(self, connection: socket.socket, cpu_seconds: float) -> Iterator[None]:
+        """Limit the CPU time of the block, which does the job of `connection`."""
+        with self._lock:
+            self._limit = connection, time.process_time() + cpu_seconds
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._limit = None
+
+    def _watch(self, done: threading.Event) -> None:
+        while not done.wait(_CHECK_CPU_EVERY_SECONDS):
+            with self._lock:
+                if self._limit is not None and time.process_time() > self._limit[1]:
+                    self._end(self._limit[0])
+
+    def _end(self, connection: socket.socket) -> None:
+        _log.warning("batch process replaced", extra={"reason": "a job took too much CPU time"})
+        try:
+            send_reply(connection, NotDone("too_large", "The batch takes too long to decode."))
+        finally:
+            self._abort(1)

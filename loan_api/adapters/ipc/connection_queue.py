@@ -63,10 +63,13 @@ def take(receiving: socket.socket) -> socket.socket | None:
     return None if taken is None else socket.socket(fileno=taken[0])
 
 
-def take_with_file(receiving: socket.socket) -> tuple[socket.socket, IO[bytes]] | None:
-    """Return the oldest socket in the queue and its file; None if the queue is empty."""
+def take_with_file(receiving: socket.socket) -> tuple[socket.socket, IO[bytes] | None] | None:
+    """Return the oldest socket in the queue and its file, if it has one; None if the queue is empty."""
     taken = _take(receiving)
-    return None if taken is None else (socket.socket(fileno=taken[0]), os.fdopen(taken[1], "rb"))
+    if taken is None:
+        return None
+    connection, *files = taken
+    return socket.socket(fileno=connection), os.fdopen(files[0], "rb") if files else None
 
 
 def _take(receiving: socket.socket) -> list[int] | None:
