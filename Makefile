@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # uv leaves compiling to the first import, which must be able to save its work.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run train monitor sdk test torture check audit bench screenshots format ui boosters lock outdated licences sbom clean
+.PHONY: help run train monitor sdk test test-all torture check audit bench screenshots format ui boosters lock outdated licences sbom clean
 
 BIN := .venv/bin
 # uv has an environment of its own: it runs on Pythons that the service does not support.
@@ -12,7 +12,7 @@ UV := .venv/uv/bin/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/train  ## Serve on http://localhost:5000; first train a model if none is in Production
 	@$(BIN)/python -m training run --unless-in-production
@@ -32,7 +32,10 @@ sdk: .venv/dev  ## Generate Python and TypeScript clients in LOAN_HOME/clients
 PROCESSES := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
-test: .venv/dev  ## Run the tests, except those that take minutes
+test: .venv/dev  ## Run the quick tests (5 minutes)
+	@$(PYTEST) -m "not slow and not torture"
+
+test-all: .venv/dev  ## Run the tests, except those that take minutes each (15 minutes)
 	@$(PYTEST) -m "not torture"
 
 # Latency is measured on an otherwise idle machine.

@@ -26,6 +26,14 @@ def test_any_other_request_id_is_replaced(client: FlaskClient, given: str) -> No
     assert uuid.UUID(made).version == 7
 
 
+@pytest.mark.parametrize(
+    ("query", "status"), [("batc\x9f", 200), ("reasons=\xff", 422), ("reasons=true&\xc3\xbc=1", 200)]
+)
+def test_a_query_that_is_not_encoded_is_read_as_if_it_were(client: FlaskClient, query: str, status: int) -> None:
+    response = client.post("/predict", json=application(), environ_overrides={"QUERY_STRING": query})
+    assert response.status_code == status
+
+
 def test_a_request_is_one_log_line_with_what_is_needed_to_find_it(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,6 +14,8 @@ from tests.support.applications import application
 from tests.support.service import WORKERS, Service, run_command, started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 _numbers = itertools.count()
 
 

@@ -14,6 +14,8 @@ from tests.support.service import Service, run_command, started_service
 from tests.support.waiting import wait_until
 from tools.benchmarks.requests_made import applications
 
+pytestmark = pytest.mark.slow
+
 # Large enough to be passed to a batch process.
 BATCH_ROWS = 400
 

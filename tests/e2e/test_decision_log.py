@@ -22,6 +22,8 @@ from tests.support.processes import checks_of, commands_of, kill, locked, proces
 from tests.support.service import WORKERS, KeptService, Service, run_command, started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 KILLS = 8
 NOT_RECORDED = "503 urn:loan-api:problem:not-recorded"
 # Load shedding, which a busy machine may cause at any time.

@@ -21,6 +21,8 @@ from tests.support.prefix_proxy import PREFIX
 from tests.support.service import Service, started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 POLICY = PROJECT_ROOT / "docs" / "examples" / "policy.toml"
 SIGN_IN = "/desk/sign-in"
 # A rule of the policy refers it.

@@ -21,6 +21,8 @@ from tests.support.documents import PAGES, Command, blocks, name
 from tests.support.homes import TrainedHome, copy_of
 from tests.support.service import Service, environment, run_command, started_service
 
+pytestmark = pytest.mark.slow
+
 # Substitutions in documented commands; everything else is run unchanged.
 REWRITTEN = {
     r"\bmake (?=[a-z])": "make --dry-run ",  # the target exists; other tests cover its effect

@@ -11,6 +11,8 @@ import requests
 from tests.support.applications import application
 from tests.support.service import ClosedService, Service
 
+pytestmark = pytest.mark.slow
+
 REPEATS = 20
 
 

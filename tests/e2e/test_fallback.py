@@ -15,6 +15,8 @@ from tests.support.homes import TrainedHome, artifact_of, damage
 from tests.support.service import started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.torture
 def test_the_pipeline_serves_where_the_compiled_form_does_not_hold(own_home: TrainedHome) -> None:

@@ -9,6 +9,8 @@ import requests
 from tests.support.applications import application
 from tests.support.service import WORKERS, Service
 
+pytestmark = pytest.mark.slow
+
 HEAD = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{}\r\n\r\n"
 
 

@@ -15,6 +15,8 @@ from tests.support.figures import Figure, record_figures
 from tests.support.hostile_requests import CANARY, CLOSED, Attack, Documented, catalogue, drawn
 from tests.support.service import ClosedService, Service
 
+pytestmark = pytest.mark.slow
+
 ANSWER_SECONDS = 20
 PATIENCE_SECONDS = 0.3
 CLIENT_GONE = 499

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import pytest
 import requests
 from mlflow import MlflowClient
 
@@ -21,6 +22,8 @@ from tests.support.service import Service
 from tests.support.waiting import wait_until
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
+
+pytestmark = pytest.mark.slow
 
 BODY = json.dumps(application())
 BATCH = json.dumps({"instances": [application()] * 2000})

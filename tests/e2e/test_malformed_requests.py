@@ -9,6 +9,8 @@ import requests
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hunter2"
 HOST = "Host: x\r\n"
 

@@ -23,6 +23,8 @@ from tests.support.patient_client import PatientClient
 from tests.support.service import Service, environment, free_port, started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 TURNS, CONNECTIONS = 4, 4
 # Each connection sends this mix twice per round.
 ROWS, SINGLES_FOR_EACH_BATCH = 10, 24

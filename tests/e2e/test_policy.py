@@ -20,6 +20,8 @@ from tests.support.policies import EXAMPLE
 from tests.support.service import Service, environment, free_port, run_command, started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 # More than a worker decides itself.
 BATCH_ROWS = 400
 TOO_LARGE = {"loan_amount": 30_000_000, "income_annum": 1_000_000}

@@ -22,6 +22,8 @@ from tests.support.processes import kill
 from tests.support.service import Service, started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 REVIEWERS = ("ann", "bob", "cid", "dan")
 REFERRALS = 24
 KILLS = 4

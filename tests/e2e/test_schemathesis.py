@@ -11,6 +11,8 @@ import pytest
 from loan_api.settings import PROJECT_ROOT
 from tests.support.service import ClosedService
 
+pytestmark = pytest.mark.slow
+
 CONFIGURATION = Path(__file__).parent / "conformance" / "schemathesis.toml"
 
 

@@ -16,6 +16,8 @@ from tests.support.homes import TrainedHome, copy_of
 from tests.support.service import Service, environment, started_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def running(trained_home: TrainedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:

@@ -20,6 +20,8 @@ from tests.support.patient_client import PatientClient
 from tests.support.service import ClosedService
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 # The limits in docs/security.md, and an allowance for a busy machine.
 HEAD_SECONDS, BODY_SECONDS, TAKING_SECONDS = 75, 30, 60
 LATE_SECONDS = 10

@@ -13,6 +13,8 @@ from tests.support.browsing import Visit
 from tests.support.prefix_proxy import PREFIX
 from tests.support.service import Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def visit(browser: Browser, service: Service) -> Iterator[Visit]:

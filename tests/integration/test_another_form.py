@@ -25,6 +25,8 @@ from training.registry.gate import Contestant, judge
 from training.registry.promotion import put_into_production
 from training.registry.versions import find_version
 
+pytestmark = pytest.mark.slow
+
 MODEL = "loan_approval_model"
 
 

@@ -240,6 +240,7 @@ def test_a_form_that_is_submitted_twice_is_recorded_once(ann: Desk, ledger: Ledg
     assert ann.open(f"{QUEUE}/{decision}").text.count("Approved by a reviewer") == 1
 
 
+@pytest.mark.slow
 def test_the_next_referral_is_found_behind_many_that_the_reviewer_has_decided(
     app: Flask, ann: Desk, ledger: Ledger
 ) -> None:

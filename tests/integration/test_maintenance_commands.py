@@ -21,6 +21,8 @@ from tests.support.forms import SHIPPED
 from tests.support.ledger import Ledger
 from tests.support.postgresql import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:

@@ -31,6 +31,8 @@ from training.selection.evaluation import Conditions
 from training.tracking.store import training_runs
 from training.workflow import train
 
+pytestmark = pytest.mark.slow
+
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 MODEL = "loan_approval_model"
 

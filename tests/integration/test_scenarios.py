@@ -25,9 +25,10 @@ from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
 from tests.support.services import client_of
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"),
+]
 
 RULES = sorted((PROJECT_ROOT / "prometheus" / "rules").glob("*.yml"))
 MINUTES = 60

@@ -23,6 +23,8 @@ from training.data.sample import write_sample
 from training.registry.history import read_events
 from training.tracking.store import training_runs
 
+pytestmark = pytest.mark.slow
+
 MODEL = "loan_approval_model"
 Change = Callable[[list[list[str]]], list[list[str]]]
 

@@ -3,8 +3,10 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from string import printable
 from time import perf_counter
 from typing import Any, Protocol
+from urllib.parse import quote_from_bytes
 
 import uuid_utils
 from flask import Flask, Request, Response, g, request
@@ -79,8 +81,12 @@ def observe_requests(app: Flask, observer: HttpObserver) -> None:
     """Give every request an id, a log line without applicant data, and metrics."""
 
     def start() -> None:
+        current = current_request()
+        if not current.query_string.isascii():
+            # Clients should encode other characters. Reading these as they are would fail unless they are UTF-8.
+            current.query_string = quote_from_bytes(current.query_string, safe=printable).encode()
         g.started = perf_counter()
-        g.request_id = _request_id(request.environ.get(_REQUEST_ID_VARIABLE, ""))
+        g.request_id = _request_id(current.environ.get(_REQUEST_ID_VARIABLE, ""))
         observer.request_started()
 
     def finish(response: Response) -> Response:
