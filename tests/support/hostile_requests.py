@@ -284,10 +284,11 @@ def _paths_and_methods(documented: Documented) -> Iterator[Attack]:
         "/docs/..%5c..%5capp.py", "/docs//etc/passwd", "/\\..\\..", "/;/metrics", "/predict/", "/HEALTH", "/docs/",
         "/" + "a" * 3_900, "/" + CANARY * 10_000, "/health?" + "a=1&" * 900, "/decisions/%ff%fe",
         "/decisions/" + "9" * 3_000, "/decisions/%2e%2e", "/decisions/..%2fkeys", f"/decisions/{CANARY}",
-        "/decisions?cursor=" + "A" * 3_000, "/decisions?cursor=%ff", "/decisions?cursor=\xff", "/decisions?limit=-1", "/decisions?limit=%D9%A3",
+        "/decisions?cursor=" + "A" * 3_000, "/decisions?cursor=%ff", "/decisions?limit=-1", "/decisions?limit=%D9%A3",
         "/decisions?limit=" + "9" * 4_000, "/decisions?limit=1&limit=2", f"/decisions?limit={CANARY}",
         "/decisions?from=" + "0" * 999, "/decisions?from=9999-12-31T23:59:59-24:00", f"/decisions?from={CANARY}",
-        "/decisions?from=0001-01-01T00:00:00%2B23:59", "/decisions?x=1", "/desk/decisions?id=\xff",
+        "/decisions?from=0001-01-01T00:00:00%2B23:59", "/decisions?x=1", "/decisions?cursor=\xff",
+        "/desk/decisions?id=\xff",
     ):  # fmt: skip
         yield Attack(f"GET {target[:40]}", [request("GET", target)], documented.of("GET", target) | NO_OPERATION)
     for header in ("SCRIPT_NAME: /x", "PATH_INFO: /keys"):
