@@ -34,6 +34,7 @@ PICTURES: Mapping[str, Callable[[Page, System], Locator | None]] = {
     "desk-decision-dark": desk.dark(desk.decision),
     "desk-model": desk.model,
     "desk-model-dark": desk.dark(desk.model),
+    "forms-try": desk.another_form,
     "prometheus-requests": prometheus.requests,
     "prometheus-latency": prometheus.latency,
     "prometheus-decisions": prometheus.decisions,

@@ -6,7 +6,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Desk:
-    """Address of a service with a policy, and a key for its desk."""
+    """Address of a service, and a key for its desk."""
 
     url: str
     key: str
@@ -59,8 +59,8 @@ class System:
         self._home = home
         self._stack = stack
         self._say = say
-        # Consecutive ports: the service, the MLflow UI, Prometheus, Alertmanager and the service with a desk.
-        self._port = free_ports(5)
+        # Consecutive ports: the service, the MLflow UI, Prometheus, Alertmanager and two services with a desk.
+        self._port = free_ports(6)
         monitor = Home(home).monitor
         monitor.mkdir()
         self.credentials = Credentials(USER, read_or_make_password(monitor / "password"))
@@ -85,19 +85,33 @@ class System:
     def desk(self) -> Desk:
         """Return a second service, which has keys, a policy and decisions of a minute."""
         self._trained  # noqa: B018  # comes first
-        keys = self._home / "keys.json"
-        key = add_key(keys, "jane", ("score", "audit", "review"), datetime.now(UTC))
-        url = f"http://localhost:{self._port + 4}"
-        environ = self._environ | {
-            "PORT": str(self._port + 4),
-            "API_KEYS_FILE": str(keys),
-            "POLICY_PATH": str(_POLICY),
-            "DATABASE_URL": f"sqlite:///{self._home}/desk.db",
-        }
-        self._start("desk", ("-m", "loan_api", "serve"), f"{url}/health/ready", environ)
+        environ = self._environ | {"POLICY_PATH": str(_POLICY), "DATABASE_URL": f"sqlite:///{self._home}/desk.db"}
+        desk = self._desk("desk", self._port + 4, environ)
         self._say(f"Traffic for the desk for {_DESK_SECONDS / 60:g} minutes.")
-        traffic = self._traffic("steady", "--url", url, "--seconds", str(_DESK_SECONDS))
-        finished(traffic, environ | {"LOAN_API_KEY": key}, self._log("desk-traffic"))
+        traffic = self._traffic("steady", "--url", desk.url, "--seconds", str(_DESK_SECONDS))
+        finished(traffic, environ | {"LOAN_API_KEY": desk.key}, self._log("desk-traffic"))
+        return desk
+
+    @cached_property
+    def german_desk(self) -> Desk:
+        """Return a service for the form of another lender."""
+        example = PROJECT_ROOT / "dataset" / "german_credit"
+        environ = self._environ | {
+            "LOAN_HOME": str(self._home / "german_credit"),
+            "FEATURES_PATH": str(example.with_suffix(".toml")),
+            "DATASET_PATH": str(example.with_suffix(".csv")),
+        }
+        self._say("python -m training run, for the form of another lender")
+        finished(("-m", "training", "run"), environ, self._log("german-training"))
+        return self._desk("german-desk", self._port + 5, environ)
+
+    def _desk(self, name: str, port: int, environ: Mapping[str, str]) -> Desk:
+        """Start a service with API keys."""
+        keys = self._home / f"{name}-keys.json"
+        key = add_key(keys, "jane", ("score", "audit", "review"), datetime.now(UTC))
+        url = f"http://localhost:{port}"
+        started = {**environ, "PORT": str(port), "API_KEYS_FILE": str(keys)}
+        self._start(name, ("-m", "loan_api", "serve"), f"{url}/health/ready", started)
         return Desk(url, key)
 
     @cached_property
@@ -153,7 +167,7 @@ class System:
         name: str,
         arguments: tuple[str, ...],
         url: str | None = None,
-        environ: dict[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a process and wait until it answers at `url`."""
         process = self._stack.enter_context(running(arguments, environ or self._environ, self._log(name)))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tools.screenshots.camera import fit_to_content
-from tools.screenshots.system import System
+from tools.screenshots.system import Desk, System
 
 _PHONE_WIDTH = 390
 # The score is too low for the model, and the rest is like the example of the form.
@@ -36,13 +36,13 @@ def on_phone(shot: Shot) -> Shot:
 
 def reviews(page: Page, system: System) -> None:
     """Show the queue of referrals."""
-    _open(page, system, "reviews")
+    _open(page, system.desk, "reviews")
     expect(page.get_by_role("button", name="Review next")).to_be_visible()
 
 
 def review(page: Page, system: System) -> None:
     """Claim the next referral and enter a reason."""
-    _open(page, system, "reviews")
+    _open(page, system.desk, "reviews")
     page.get_by_role("button", name="Review next").click()
     page.get_by_label("Reason").fill("income_verified")
     page.get_by_label("Note").fill("Salary slips of the last six months seen.")
@@ -51,7 +51,7 @@ def review(page: Page, system: System) -> None:
 
 def attempt(page: Page, system: System) -> None:
     """Try an application that is declined, with the reasons and what would change the decision."""
-    _open(page, system, "try")
+    _open(page, system.desk, "try")
     page.get_by_label("CIBIL credit score").fill(_DECLINED_SCORE)
     page.get_by_role("button", name="Simulate").click()
     expect(page.locator("#result")).to_contain_text("Contributions")
@@ -60,13 +60,13 @@ def attempt(page: Page, system: System) -> None:
 
 def decisions(page: Page, system: System) -> None:
     """Show the latest decisions."""
-    _open(page, system, "decisions")
+    _open(page, system.desk, "decisions")
     expect(page.get_by_role("row").nth(1)).to_be_visible()
 
 
 def decision(page: Page, system: System) -> None:
     """Show the life of a declined decision, replayed."""
-    _open(page, system, "decisions")
+    _open(page, system.desk, "decisions")
     page.get_by_role("row").filter(has_text="Declined").first.get_by_role("link").first.click()
     page.get_by_role("button", name="Replay now").click()
     expect(page.get_by_text("The same to the last bit.")).to_be_visible()
@@ -75,12 +75,19 @@ def decision(page: Page, system: System) -> None:
 
 def model(page: Page, system: System) -> None:
     """Show the served model with its reliability and drift."""
-    _open(page, system, "model")
+    _open(page, system.desk, "model")
     expect(page.get_by_role("img", name="Reliability diagram")).to_be_visible()
 
 
-def _open(page: Page, system: System, name: str) -> None:
-    desk = system.desk
+def another_form(page: Page, system: System) -> None:
+    """Try the example application of another form."""
+    _open(page, system.german_desk, "try")
+    page.get_by_role("button", name="Simulate").click()
+    expect(page.locator("#result")).to_contain_text("Contributions")
+    fit_to_content(page)
+
+
+def _open(page: Page, desk: Desk, name: str) -> None:
     page.goto(f"{desk.url}/desk/{name}")
     page.get_by_label("API key").fill(desk.key)
     page.get_by_role("button", name="Sign in").click()
