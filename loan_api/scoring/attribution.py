@@ -68,12 +68,16 @@ class Attributor:
         self._profiles = self._matrix(profiles.columns(form))
         self.is_exact = self._groups <= MOST_EXACT_GROUPS
         if self.is_exact:
-            coalitions = all_coalitions(self._groups)
-            self._bits = 1 << np.arange(self._groups)
+            self._relevant = self._relevant_groups()
+            count = len(self._relevant)
+            coalitions = np.zeros((2**count, self._groups), dtype=np.bool_)
+            coalitions[:, self._relevant] = all_coalitions(count)
+            self._bits = 1 << np.arange(count)
             self._numbers = np.arange(len(coalitions))
             self._taken = coalitions.T[self._group_of]
             self._first_alike = self._first_profile_alike()
-            self._shapley = shapley_weights(self._groups)
+            self._shapley = np.zeros((self._groups, len(coalitions)))
+            self._shapley[self._relevant] = shapley_weights(count)
 
     def attribute(self, applications: Columns) -> Attributions:
         """Attribute the probabilities of n applications: exactly, or estimated above `MOST_EXACT_GROUPS` groups."""
@@ -123,7 +127,8 @@ class Attributor:
         """Return the mean probability of every coalition for n applications (n, coalitions)."""
         rows, (coalitions, profiles) = row_count(applications), self._first_alike.shape
         own = self._matrix(applications)
-        alike = self._bits @ self._same(own, self._profiles).reshape(self._groups, -1)
+        same = self._same(own, self._profiles)[self._relevant]
+        alike = self._bits @ same.reshape(len(same), -1)
         joined = self._numbers[None, :, None] | alike.reshape(rows, 1, profiles)
         mixtures = joined * profiles + self._first_alike[joined, np.arange(profiles)]
         mixtures += (np.arange(rows) * (coalitions * profiles))[:, None, None]
@@ -162,12 +167,19 @@ class Attributor:
         }
         return self._scorer.probabilities(columns)
 
+    def _relevant_groups(self) -> NDArray[np.intp]:
+        """Return the groups that can contribute. The others contribute 0, so they need not be mixed."""
+        relevant = self._scorer.relevant_features
+        if not relevant:
+            return np.arange(self._groups)
+        return np.unique(self._group_of[[name in relevant for name in self._names]])
+
     def _first_profile_alike(self) -> NDArray[np.intp]:
         """Return, for every coalition, the first profile that makes the same mixtures as each (coalitions, profiles).
 
         Profiles make the same mixtures if they agree in all other groups.
         """
-        alike = np.tensordot(self._bits, self._same(self._profiles, self._profiles), axes=1)
+        alike = np.tensordot(self._bits, self._same(self._profiles, self._profiles)[self._relevant], axes=1)
         first: NDArray[np.intp] = ((self._numbers[:, None, None] | alike) == self._numbers[-1]).argmax(axis=2)
         return first
 

@@ -22,6 +22,8 @@ from loan_api.scoring.columns import Application, Columns, row_count
 COMPILED_FOLDER = "compiled"
 # Each graph has one input, float64 (n, number of inputs), and one output, float64 (n, 1).
 GRAPH_INPUT = "inputs"
+# Metadata of a graph: the positions of the inputs that can influence the output, separated by spaces.
+GRAPH_RELEVANT = "relevant_inputs"
 _DESCRIPTION = "compiled.json"
 _GRAPH = "model.onnx"
 _ORDER = "order.onnx"
@@ -130,6 +132,17 @@ class CompiledScorer:
         self._row_inputs = [(column, None if flags is None else flags.tolist()) for column, flags in self._inputs]
         self._fills = [(place, given.fill) for place, given in enumerate(inputs) if given.fill is not None]
         self._missing = [place for place, given in enumerate(inputs) if given.is_missing]
+        self.relevant_features = self._relevant_features(form)
+
+    def _relevant_features(self, form: Form) -> frozenset[str] | None:
+        places = self._probability.relevant_inputs()
+        if places is None:
+            return None
+        names = {self._inputs[place][0] for place in places}
+        for name, formula in reversed(self._formulas):
+            if name in names:
+                names |= formula.slopes.keys()
+        return frozenset(names.intersection(form.names))
 
     def probability(self, application: Application) -> float:
         """Return the approval probability of one valid application."""
@@ -178,6 +191,11 @@ class _Graph:
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 4
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def relevant_inputs(self) -> list[int] | None:
+        """Return the positions of the inputs that can influence the output; None if the graph does not say."""
+        known = self._session.get_modelmeta().custom_metadata_map.get(GRAPH_RELEVANT)
+        return None if known is None else [int(place) for place in known.split()]
 
     def run(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate the graph for each row of the matrix (n)."""

@@ -21,6 +21,7 @@ class PipelineScorer:
     """Scores with a scikit-learn pipeline. Requires pandas and the pipeline's own libraries."""
 
     name = "pipeline"
+    relevant_features = None
 
     def __init__(self, form: Form, pipeline: Any) -> None:
         self._form = form

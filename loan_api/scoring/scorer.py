@@ -13,6 +13,10 @@ class Scorer(Protocol):
 
     name: str
 
+    @property
+    def relevant_features(self) -> frozenset[str] | None:
+        """Return the features that can influence a probability; None if that is not known."""
+
     def probability(self, application: Application) -> float:
         """Return the approval probability of one valid application."""
 

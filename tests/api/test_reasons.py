@@ -300,6 +300,7 @@ def test_contributions_are_ordered_and_cut(make_client: MakeClient) -> None:
 
     class ManyGroups:
         name = "many"
+        relevant_features = None
 
         def probability(self, sent: Any) -> float:
             raise AssertionError("explanations score batches")

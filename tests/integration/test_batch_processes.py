@@ -100,6 +100,7 @@ class HalfScorer:
     """Scorer with a constant probability of one half."""
 
     name = "half"
+    relevant_features = None
 
     def probability(self, _: object) -> float:
         return 0.5

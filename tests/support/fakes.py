@@ -77,6 +77,7 @@ class ScoreByCreditScore:
     """Scorer whose approval probability rises linearly from 0 at a credit score of 300 to 1 at 900."""
 
     name = "fake"
+    relevant_features = None
 
     def probability(self, application: Application) -> float:
         return float((application["cibil_score"] - 300) / 600)
@@ -90,6 +91,7 @@ class BrokenScorer:
     """Scorer that fails with a message that quotes an applicant."""
 
     name = "broken"
+    relevant_features = None
 
     def probability(self, application: Application) -> float:
         raise ValueError(f"cannot score {application['income_annum']}")

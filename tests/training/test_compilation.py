@@ -214,6 +214,25 @@ def test_in_order_or_not_the_answers_are_the_same(name: str) -> None:
         assert np.array_equal(scores(form, rows), scores(replace(form, order=None), rows))
 
 
+@pytest.mark.parametrize("name", [name for name in COMPETITORS if name != NEIGHBOURS])
+def test_features_that_are_not_relevant_change_nothing(name: str) -> None:
+    scorer = compile_and_prove(fitted(name)).scorer()
+    relevant = scorer.relevant_features
+    assert relevant is not None
+    columns = fresh_rows()
+    others = {feature: values if feature in relevant else values[::-1] for feature, values in columns.items()}
+    assert np.array_equal(scorer.probabilities(columns), scorer.probabilities(others))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_partial"), [("stump", True), ("small_tree", True), ("logistic_regression", False)]
+)
+def test_only_trees_have_features_that_are_not_relevant(name: str, is_partial: bool) -> None:
+    relevant = compile_and_prove(fitted(name)).scorer().relevant_features
+    assert relevant is not None
+    assert (relevant < set(SHIPPED.names)) == is_partial
+
+
 @pytest.mark.parametrize(
     ("name", "is_ordered"), [("logistic_regression", False), ("decision_tree", False), ("random_forest", True)]
 )

@@ -24,6 +24,7 @@ class Curved:
     """Scorer with interactions between all features; counts the rows that it scores."""
 
     name = "curved"
+    relevant_features: frozenset[str] | None = None
 
     def __init__(self, form: Form) -> None:
         self._form = form
@@ -157,8 +158,11 @@ def test_equal_mixtures_are_scored_once(form: Form) -> None:
         assert scorer.scored == len(mixtures)
 
 
-def test_values_that_do_not_matter_contribute_nothing() -> None:
+@pytest.mark.parametrize("known", [None, frozenset({"cibil_score"})])
+def test_values_that_do_not_matter_contribute_nothing(known: frozenset[str] | None) -> None:
     class OneFeature(Curved):
+        relevant_features = known
+
         def probabilities(self, applications: Columns) -> NDArray[np.float64]:
             return (applications["cibil_score"] - 300) / 600
 

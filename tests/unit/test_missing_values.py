@@ -314,6 +314,7 @@ class ApproveWithIncome:
     """Scorer that approves applicants whose income is known."""
 
     name = "fake"
+    relevant_features = None
 
     def probability(self, application: Application) -> float:
         return 0.25 if application["income"] is None else 0.75

@@ -36,6 +36,7 @@ class Formula:
     """Scorer that computes the probability with a function of columns."""
 
     name = "formula"
+    relevant_features = None
 
     def __init__(self, form: Form, compute: Any) -> None:
         self._form = form

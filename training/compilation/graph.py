@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from loan_api.scoring.compiled import GRAPH_INPUT
+from loan_api.scoring.compiled import GRAPH_INPUT, GRAPH_RELEVANT
 
 TREES_DOMAIN = "ai.onnx.ml"
 _OPSETS = {"": 21, TREES_DOMAIN: 5}
@@ -63,4 +63,20 @@ class Graph:
         graph = helper.make_graph(nodes, "compiled", [inputs], [outputs], self._constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+        helper.set_model_props(model, {GRAPH_RELEVANT: " ".join(map(str, sorted(self._relevant_inputs())))})
         return bytes(model.SerializeToString())
+
+    def _relevant_inputs(self) -> set[int]:
+        """Return the inputs that trees compare; all of them if any other operation reads them."""
+        same, compared = {GRAPH_INPUT}, set[int]()
+        for node in self._nodes:
+            if same.isdisjoint(node.input):
+                continue
+            if node.op_type == "Cast":
+                same.update(node.output)
+            elif node.op_type == "TreeEnsemble":
+                (places,) = (each.ints for each in node.attribute if each.name == "nodes_featureids")
+                compared.update(places)
+            else:
+                return set(range(self._input_count))
+        return compared
