@@ -9,6 +9,8 @@ from loan_api.adapters.storage.migration import upgrade_database
 from tests.support.ledger import Ledger
 from tests.support.postgresql import Server
 
+DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.slow))
+
 
 @pytest.fixture(autouse=True)
 def _no_artifacts_elsewhere() -> Iterator[None]:
@@ -17,7 +19,7 @@ def _no_artifacts_elsewhere() -> Iterator[None]:
     assert not Path("mlruns").exists()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Provide a missing or empty database; tests run on both kinds."""
     if request.param == "sqlite":
@@ -26,7 +28,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Provide an empty database at the newest revision; tests run on both kinds."""
     if request.param == "sqlite":

@@ -39,7 +39,12 @@ COMPETITORS = {c.name: c for c in (BASELINE, *CANDIDATES) if c.is_installed}
 CALIBRATIONS: tuple[Calibration, ...] = ("none", "sigmoid", "isotonic")
 EVERY_KIND = pytest.mark.parametrize(
     ("name", "calibration"),
-    [(name, calibration) for name in COMPETITORS if name != NEIGHBOURS for calibration in CALIBRATIONS],
+    [
+        pytest.param(name, calibration, marks=() if calibration == "none" else pytest.mark.slow)
+        for name in COMPETITORS
+        if name != NEIGHBOURS
+        for calibration in CALIBRATIONS
+    ],
 )
 THRESHOLD = 0.5
 # Enough for every operation of a large ensemble.
