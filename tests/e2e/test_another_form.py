@@ -17,7 +17,7 @@ from tests.support.homes import FORM, TrainedHome, copy_of
 from tests.support.service import Service, run_command, started_service
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.torture
 
 ROWS = 400
 NUMBERS = {number.name for number in GERMAN.numbers}

@@ -14,7 +14,7 @@ from tools.clients.__main__ import generate
 from tools.clients.document import api_document, for_generators
 from tools.clients.programs import ProgramFailedError, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.torture
 
 GUIDE = PROJECT_ROOT / "docs" / "clients.md"
 OUTPUT_OF_THE_GUIDE = """\

@@ -21,7 +21,7 @@ from tests.support.documents import PAGES, Command, blocks, name
 from tests.support.homes import TrainedHome, copy_of
 from tests.support.service import Service, environment, run_command, started_service
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.torture
 
 # Substitutions in documented commands; everything else is run unchanged.
 REWRITTEN = {

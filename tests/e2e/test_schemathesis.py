@@ -11,7 +11,7 @@ import pytest
 from loan_api.settings import PROJECT_ROOT
 from tests.support.service import ClosedService
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.torture
 
 CONFIGURATION = Path(__file__).parent / "conformance" / "schemathesis.toml"
 

@@ -21,7 +21,7 @@ from tests.support.forms import SHIPPED
 from tests.support.ledger import Ledger
 from tests.support.postgresql import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.torture
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from training.registry.history import drop_event, read_events, standing, write_e
 from training.registry.promotion import previous_version, put_into_production, settle, unsettled
 from training.registry.versions import find_version, production_version, semantic_version
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.torture
 
 MODEL = "loan_approval_model"
 

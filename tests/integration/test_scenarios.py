@@ -26,7 +26,7 @@ from tests.support.homes import TrainedHome
 from tests.support.services import client_of
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.torture,
     pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"),
 ]
 
