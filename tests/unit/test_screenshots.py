@@ -22,10 +22,14 @@ def test_every_picture_can_be_made_anew() -> None:
     assert {file.name for file in FOLDER.iterdir()} == {f"{name}.png" for name in PICTURES}
 
 
-def test_one_page_shows_those_of_the_desk_and_another_the_rest_in_their_order() -> None:
-    of_desk = [name for name in PICTURES if name.startswith("desk-")]
-    assert sorted(shown_in(DOCS / "desk.md")) == sorted(of_desk)
-    assert shown_in(DOCS / "screenshots.md") == [name for name in PICTURES if name not in of_desk]
+@pytest.mark.parametrize("page", ["desk", "forms"])
+def test_pages_show_their_own_pictures(page: str) -> None:
+    assert sorted(shown_in(DOCS / f"{page}.md")) == sorted(name for name in PICTURES if name.startswith(f"{page}-"))
+
+
+def test_another_page_shows_the_rest_in_their_order() -> None:
+    rest = [name for name in PICTURES if not name.startswith(("desk-", "forms-"))]
+    assert shown_in(DOCS / "screenshots.md") == rest
 
 
 @pytest.mark.parametrize("document", sorted(DOCS.glob("**/*.md")), ids=lambda document: document.stem)
