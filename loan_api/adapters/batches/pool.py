@@ -160,7 +160,7 @@ class BatchProcesses:
                 connection.settimeout(_STEP_SECONDS)
                 try:
                     with theirs:
-                        # The job fits into the socket's buffer, so the process finds it there.
+                        # The job fits into the buffer, even with the longest policy, so the process finds it there.
                         send_job(connection, job)
                         put(self._queue.sending, theirs, body)
                     reply = self._await_reply(connection, seconds, is_gone)
