@@ -32,7 +32,7 @@ sdk: .venv/dev  ## Generate Python and TypeScript clients in LOAN_HOME/clients
 PROCESSES := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
-test: .venv/dev  ## Run the quick tests (5 to 8 minutes)
+test: .venv/dev  ## Run the quick tests (8 minutes)
 	@$(PYTEST) -m "not slow and not torture"
 
 test-all: .venv/dev  ## Run the tests, except those that take minutes each (12 to 20 minutes)
