@@ -28,11 +28,11 @@ _STYLE = """
     .du-bois-light-table-container col:nth-child(2) { width: 700px !important }
 """
 _COLUMNS = {"Dataset": False, "Source": False, "Models": False} | dict.fromkeys(
-    ("cv_f1_mean", "cv_brier_mean", "f1", "roc_auc", "brier"), True
+    ("cv_log_loss_mean", "cv_log_loss_std", "f1", "roc_auc", "brier"), True
 )
 # Expand scrollable lists to their full height.
 _UNROLL = "element => { for (let e = element; e; e = e.parentElement) e.style.maxHeight = 'none' }"
-_COMPARED = ("cv_brier_mean", "cv_f1_mean", "cv_roc_auc_mean", "brier", "f1", "roc_auc")
+_COMPARED = ("cv_log_loss_mean", "cv_brier_mean", "cv_f1_mean", "cv_roc_auc_mean", "brier", "roc_auc")
 
 
 def runs(page: Page, system: System) -> None:
@@ -67,14 +67,14 @@ def charts(page: Page, system: System) -> None:
 
 
 def run(page: Page, system: System) -> None:
-    """Show the metrics and the origin of a candidate's run."""
-    _open(page, f"{system.mlflow}/#/{_candidate_path(page, system)}")
-    expect(page.get_by_text("cv_f1_mean")).to_be_visible()
+    """Show the metrics and the origin of the run of the version in Production."""
+    _open(page, f"{system.mlflow}/#/{_winning_run(page, system)}")
+    expect(page.get_by_text("cv_log_loss_mean")).to_be_visible()
 
 
 def plot(page: Page, system: System) -> None:
-    """Show one of the plots logged for each candidate."""
-    _open(page, f"{system.mlflow}/#/{_candidate_path(page, system)}/artifacts/plots/calibration.png")
+    """Show one of the plots of the run of the version in Production."""
+    _open(page, f"{system.mlflow}/#/{_winning_run(page, system)}/artifacts/plots/calibration.png")
     expect(page.get_by_text("threshold.png")).to_be_visible()
     expect(page.locator("img[alt='plots/calibration.png']")).to_be_visible()
 
@@ -118,11 +118,11 @@ def _experiment_id(page: Page, system: System) -> str:
     return str(found["experiments"][0]["experiment_id"])
 
 
-def _candidate_path(page: Page, system: System) -> str:
-    """Return the path of the candidate's run in the last training."""
-    experiment, wanted = _experiment_id(page, system), f"attributes.run_name = '{_CANDIDATE}'"
-    found = _asked(page, system, "runs/search", experiment_ids=[experiment], filter=wanted, max_results=1)
-    return f"experiments/{experiment}/runs/{found['runs'][0]['info']['run_id']}"
+def _winning_run(page: Page, system: System) -> str:
+    """Return the path of the run in which the version in Production was trained."""
+    url = f"{system.mlflow}/api/2.0/mlflow/model-versions/get?name={_MODEL}&version={_PRODUCTION}"
+    run_id = page.request.get(url).json()["model_version"]["run_id"]
+    return f"experiments/{_experiment_id(page, system)}/runs/{run_id}"
 
 
 def _asked(page: Page, system: System, path: str, **query: object) -> Any:
