@@ -260,7 +260,7 @@ def test_model_and_policy_are_shown_separately(desk: Desk, ledger: Ledger, polic
     by_band = ledger.single(FIRST, 0.7, policy=policy)
     approved = ledger.single(FIRST, 0.9, policy=policy)
     page = desk.open(f"{LIST}/{by_rule}")
-    assert "Model Approved 90.0 %, threshold 0.5" in page.text
+    assert "Model Approved 90.0 %, threshold 50.0 %" in page.text
     assert "Policy Declined Rule score_too_low : Credit score too low" in page.text
     assert "Refer from 0.5 to 0.8." in page.html
     page = desk.open(f"{LIST}/{by_band}")

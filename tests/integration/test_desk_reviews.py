@@ -127,7 +127,7 @@ def test_the_audit_trail_shows_model_policy_reviewer_and_outcome(ann: Desk, visi
     auditor = visit("auditor")
     page = auditor.open(f"/desk/decisions/{decision}")
     for text in (
-        "Model Approved 70.0 %, threshold 0.5",
+        "Model Approved 70.0 %, threshold 50.0 %",
         "Policy Referred By the bands of one",
         "Review Approved By ann: Income verified",
         "Outcome Not reported",

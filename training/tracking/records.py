@@ -111,8 +111,8 @@ def record_candidate(split: Split, evaluation: Evaluation, role: Role, data: Pan
     """Record a child run for one candidate and return its id. Only the winner gets plots."""
     metrics = evaluation.metrics
     description = (
-        f"F1 {metrics['cv_f1_mean']:.4f} ± {metrics['cv_f1_std']:.4f} and Brier score {metrics['cv_brier_mean']:.4f} in"
-        f" cross-validation; F1 {metrics['f1']:.4f} on the holdout."
+        f"Log loss {metrics['cv_log_loss_mean']:.4f} ± {metrics['cv_log_loss_std']:.4f} and F1"
+        f" {metrics['cv_f1_mean']:.4f} in cross-validation; F1 {metrics['f1']:.4f} on the holdout."
     )
     name = evaluation.candidate.name
     tags = {TAG_ROLE: role, "algorithm": name}
