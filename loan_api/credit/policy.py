@@ -178,9 +178,7 @@ def _bands(table: Table) -> tuple[float, float]:
 
 
 def _share(table: Table, name: str) -> float:
-    share = table.number(name)
-    if share is not None and not 0 <= share <= 1:
-        table.wrong(name, "must lie between 0 and 1")
+    share = table.number(name, within=(0, 1))
     return _NAN if share is None else float(share)
 
 

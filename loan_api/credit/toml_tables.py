@@ -143,14 +143,16 @@ class Table:
             self.wrong(name, "must be true or false")
         return value is True
 
-    def number(self, name: str, *, whole: bool = False, required: bool = True) -> float | None:
-        """Take a finite number; None if it is missing or wrong."""
+    def number(
+        self, name: str, *, whole: bool = False, required: bool = True, within: tuple[float, float] = (-1e30, 1e30)
+    ) -> float | None:
+        """Take a number in the range `within`; None if it is missing or wrong."""
         value = self._rest.pop(name, None)
         if value is None:
             if required:
                 self.wrong(name, "is missing")
-        elif not is_number(value):
-            self.wrong(name, "must be a number from -1e30 to 1e30")
+        elif not (is_number(value) and within[0] <= value <= within[1]):
+            self.wrong(name, f"must be a number from {within[0]:g} to {within[1]:g}")
         elif whole and value != int(value):
             self.wrong(name, "must be a whole number, like the feature's values")
         elif whole and abs(value) > _LARGEST_WHOLE:

@@ -99,6 +99,10 @@ class Review:
             return ReviewState("open", None, needs, None, None)
         return ReviewState("claimed", None, needs, last.by, last.expires_at)
 
+    def is_last_claimed(self, by: str) -> bool:
+        """Return whether a claim by `by` is the last step, even if the claim has expired."""
+        return bool(self.steps) and (self.steps[-1].kind, self.steps[-1].by) == ("claim", by)
+
     def claimed(self, by: str, now: datetime) -> ReviewStep:
         """Return the step by which `by` claims the review, or extends the claim. Raises ReviewConflictError."""
         now = self._not_before(now)
@@ -107,8 +111,7 @@ class Review:
             raise ReviewConflictError("The referral has already been decided.")
         if state.claimed_by not in (None, by):
             raise ReviewConflictError(f"The referral is claimed by {state.claimed_by}.")
-        if any(step.by == by for step in self.decisions):
-            raise ReviewConflictError("This API key has already decided on the referral; another one must decide next.")
+        self._refuse_second_decision(by)
         return ReviewStep("claim", by, now, expires_at=now + LEASE)
 
     def decided(self, by: str, opinion: Opinion, now: datetime) -> ReviewStep | None:
@@ -128,14 +131,20 @@ class Review:
             if self.reviewers > 1 and any(step.by == by for step in self.decisions):
                 raise ReviewConflictError("This API key has already decided on the referral; another must override it.")
         else:
+            self._refuse_second_decision(by)
+            if state.claimed_by is None:
+                raise ReviewConflictError("The referral is not claimed, or the claim expired. Claim it to decide.")
             if state.claimed_by != by:
-                claim = f"claimed by {state.claimed_by}" if state.claimed_by else "not claimed, or the claim expired"
-                raise ReviewConflictError(f"The referral is {claim}. Claim it before deciding.")
+                raise ReviewConflictError(f"The referral is claimed by {state.claimed_by}.")
             if opinion.override and state.needs != "override":
                 raise ReviewConflictError("There is nothing to override.")
             if not opinion.override and state.needs == "override":
                 raise ReviewConflictError("Two reviewers disagree. Only an override can decide.")
         return ReviewStep("decide", by, now, opinion=opinion)
+
+    def _refuse_second_decision(self, by: str) -> None:
+        if any(step.by == by for step in self.decisions):
+            raise ReviewConflictError("This API key has already decided on the referral; another one must decide next.")
 
     def _not_before(self, now: datetime) -> datetime:
         # Steps must be in order of time, but another host's clock may be ahead.

@@ -25,7 +25,7 @@ from loan_api.adapters.storage.database import open_engine
 from loan_api.adapters.storage.decision_writer import DecisionWriter
 from loan_api.adapters.storage.reasons_export import ReasonsExport
 from loan_api.adapters.storage.tables import batches, decisions, policies
-from loan_api.credit.policy import Policy, read_policy
+from loan_api.credit.policy import Policy, parse_policy, read_policy
 from loan_api.entrypoints.commands import cli
 from loan_api.entrypoints.commands.decisions import months_before
 from loan_api.entrypoints.commands.outcomes import report_in_pieces
@@ -38,7 +38,7 @@ from loan_api.services.decision_log import BatchRecord, Decider, DecisionRecord,
 from tests.support.applications import application
 from tests.support.forms import SHIPPED
 from tests.support.homes import TrainedHome
-from tests.support.ledger import SECOND, START, Ledger
+from tests.support.ledger import FIRST, SECOND, START, Ledger
 from tests.support.policies import EXAMPLE
 from tools.benchmarks.requests_made import applications
 
@@ -252,13 +252,22 @@ def test_a_purge_deletes_what_is_old_with_its_outcomes_and_nothing_else(ledger: 
     lines = "".join(f"{each},1\n" for each in (*old, *young))
     (tmp_path / "outcomes.csv").write_text(f"decision_id,outcome\n{lines}", encoding="utf-8")
     assert run(ledger, "outcomes", "import", tmp_path / "outcomes.csv").exit_code == 0
-    counted = "3 single decisions and 1 batches (2 decisions) from before"
+    policy = parse_policy('version = "1"\n[bands]\napprove_from = 0.8\nrefer_from = 0.5\n', SHIPPED)
+    ledger.moment = months_before(now, 25) - timedelta(hours=1)
+    ledger.single(FIRST, 0.7, policy=policy)
+    ledger.batch(0.6, 0.7, 0.9, policy=policy)
+    counted = "4 single decisions and 2 batches (5 decisions) from before"
+    undecided = "Referrals among them that no reviewer has decided: 3.\n"
     assert run(ledger, "decisions", "purge", "--older-than", "99999").exit_code == 2
     dry = run(ledger, "decisions", "purge", "--dry-run")
     assert dry.output.startswith(counted)
-    assert dry.output.endswith("would be deleted.\n")
-    assert run(ledger, "decisions", "purge").output.startswith(counted)
-    assert run(ledger, "decisions", "purge").output.startswith("0 single decisions and 0 batches")
+    assert dry.output.endswith(f"would be deleted.\n{undecided}")
+    purged = run(ledger, "decisions", "purge")
+    assert purged.output.startswith(counted)
+    assert purged.output.endswith(f"UTC deleted.\n{undecided}")
+    again = run(ledger, "decisions", "purge")
+    assert again.output.startswith("0 single decisions and 0 batches")
+    assert "Referrals" not in again.output
     assert [outcome_of(ledger, each) for each in young] == [1, 1]
     assert all(DatabaseArchive(SHIPPED, ledger.url).find(DecisionName(each.partition(":")[0])) is None for each in old)
 

@@ -143,7 +143,7 @@ def test_a_referral_claimed_by_another_cannot_be_decided(ann: Desk, bob: Desk, l
     assert act(ann, decision, "claim").status == 303
     page = act(bob, decision, "claim")
     assert page.status == 409
-    assert "Nothing was decided. The referral is claimed by ann." in page.text
+    assert "Nothing was recorded. The referral is claimed by ann." in page.text
     page = act(bob, decision, "approve", reason="fine")
     assert (page.status, "The referral is claimed by ann." in page.text) == (409, True)
     assert "ann is reviewing this referral" in bob.open(f"{QUEUE}/{decision}").text
@@ -173,7 +173,29 @@ def test_an_expired_claim_costs_no_work_unless_somebody_else_took_over(
     assert act(bob, second, "claim").status == 303
     assert act(ann, first, "approve", reason="fine").status == 303
     page = act(ann, second, "approve", reason="fine", note="Long thoughts.")
-    assert (page.status, "The referral is claimed by bob." in page.text) == (409, True)
+    assert (page.status, "The referral is claimed by bob. Your note was: Long thoughts." in page.text) == (409, True)
+
+
+def test_a_decision_is_refused_if_another_was_made_since_the_form_was_opened(
+    ann: Desk, bob: Desk, clock: Clock, ledger: Ledger
+) -> None:
+    """Refuse ann's form, which asked for the first of two decisions, and leave the referral to anyone else."""
+    ledger.activate(TWO)
+    decision = ledger.single(FIRST, 0.7, policy=TWO)
+    assert act(ann, decision, "claim").status == 303
+    clock.advanced = LEASE
+    settle(bob, decision, "decline")
+    page = act(ann, decision, "approve", reason="fine")
+    assert (page.status, "Claim it to decide." in page.text) == (409, True)
+    assert "Another reviewer has decided." in page.text
+    assert listed(ann, "claimed") == []
+
+
+def test_a_referral_is_decided_only_by_a_reviewer_who_has_claimed_it(ann: Desk, ledger: Ledger) -> None:
+    decision = ledger.single(FIRST, 0.7, policy=ONE)
+    page = act(ann, decision, "approve", reason="fine")
+    assert (page.status, "Claim it to decide." in page.text) == (409, True)
+    assert listed(ann) == [decision]
 
 
 @pytest.mark.parametrize(

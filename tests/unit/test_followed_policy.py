@@ -13,7 +13,7 @@ from tests.support.policies import TEN_RULES
 
 BROKEN = TEN_RULES.replace("burden > 0.9", "burdens > 0.9").replace("0.75", "75")
 PROBLEMS = [
-    "bands.approve_from: must lie between 0 and 1",
+    "bands.approve_from: must be a number from 0 to 1",
     "rules.burden.when: column 1: burdens is not known here",
 ]
 

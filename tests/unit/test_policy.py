@@ -76,12 +76,12 @@ INVALID: list[tuple[Change, str]] = [
     (replaced('version = "1"', 'version = "1"\nreviewers = "2"'), "reviewers: must be 1 or 2"),
     (replaced("approve_from = 0.8\n", ""), "bands.approve_from: is missing"),
     (replaced("refer_from = 0.5\n", ""), "bands.refer_from: is missing"),
-    (replaced("0.8", "80"), "bands.approve_from: must lie between 0 and 1"),
-    (replaced("0.5", "-0.1"), "bands.refer_from: must lie between 0 and 1"),
-    (replaced("0.8", '"0.8"'), "bands.approve_from: must be a number from -1e30 to 1e30"),
+    (replaced("0.8", "80"), "bands.approve_from: must be a number from 0 to 1"),
+    (replaced("0.5", "-0.1"), "bands.refer_from: must be a number from 0 to 1"),
+    (replaced("0.8", '"0.8"'), "bands.approve_from: must be a number from 0 to 1"),
     (replaced("0.8", "9" * 5000), "is not valid TOML: a number has too many digits"),
     (lambda text: f"reviewers = 2.0\n{text}", "reviewers: must be 1 or 2"),
-    (replaced("0.8", "nan"), "bands.approve_from: must be a number from -1e30 to 1e30"),
+    (replaced("0.8", "nan"), "bands.approve_from: must be a number from 0 to 1"),
     (replaced("0.5", "0.9"), "bands.refer_from: must be at most approve_from, 0.8"),
     (replaced("[bands]", "[bands]\ndecline_from = 0"), "bands.decline_from: is not known"),
     (
@@ -152,7 +152,6 @@ def test_all_errors_are_reported_at_once() -> None:
         parse_policy(text + '[[rules]]\ncode = "?"\n', SMALL)
     assert [problem.key for problem in caught.value.problems] == [
         "version",
-        "bands.refer_from",
         "bands.refer_from",
         "rules.too_much.when",
         "rules[3].code",
@@ -332,7 +331,7 @@ def test_check_lists_every_error_and_a_file_that_cannot_be_read(tmp_path: Path) 
     assert result.exit_code == 1
     assert result.output.splitlines() == [
         f"Error: {file}: version: must be one line of printable text",
-        f"{file}: bands.approve_from: must lie between 0 and 1",
+        f"{file}: bands.approve_from: must be a number from 0 to 1",
         f"{file}: bands.refer_from: is missing",
     ]
     missing = CliRunner().invoke(cli, ["policy", "check", str(tmp_path / "none.toml")])

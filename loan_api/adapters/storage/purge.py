@@ -1,7 +1,7 @@
 """Deletion of decisions past their retention, in small transactions, so that the service can keep recording."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -19,16 +19,15 @@ _BATCH_ROWS = 20_000
 
 @dataclass(frozen=True)
 class PurgeCount:
-    """The numbers of single decisions, of batches, and of decisions in these batches."""
+    """The numbers of single decisions, of batches, of decisions in these batches, and of undecided referrals."""
 
     singles: int = 0
     whole_batches: int = 0
     rows: int = 0
+    undecided: int = 0
 
     def __add__(self, other: "PurgeCount") -> "PurgeCount":
-        return PurgeCount(
-            self.singles + other.singles, self.whole_batches + other.whole_batches, self.rows + other.rows
-        )
+        return PurgeCount(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
 def count_older(connection: Connection, cutoff: datetime) -> PurgeCount:
@@ -37,8 +36,9 @@ def count_older(connection: Connection, cutoff: datetime) -> PurgeCount:
     whole, rows = connection.execute(
         select(func.count(), func.coalesce(func.sum(batches.c.rows), 0)).where(*within(batches, None, cutoff))
     ).one()
+    undecided = _undecided(connection, *within(referrals, None, cutoff))
     connection.rollback()
-    return PurgeCount(singles, whole, rows)
+    return PurgeCount(singles, whole, rows, undecided)
 
 
 def purge(connection: Connection, cutoff: datetime, pause: Callable[[], object]) -> Iterator[PurgeCount]:
@@ -62,8 +62,7 @@ def _take_singles(connection: Connection, cutoff: datetime) -> PurgeCount:
         select(decisions.c.id).where(*within(decisions, None, cutoff)).order_by(decisions.c.id).limit(_SINGLES)
     )
     ids = list(found.scalars())
-    _delete(connection, decisions.c.id, ids)
-    return PurgeCount(singles=len(ids))
+    return PurgeCount(singles=len(ids), undecided=_delete(connection, decisions.c.id, ids))
 
 
 def _take_batches(connection: Connection, cutoff: datetime) -> PurgeCount:
@@ -80,13 +79,21 @@ def _take_batches(connection: Connection, cutoff: datetime) -> PurgeCount:
             break
         ids.append(batch.id)
         rows += batch.rows
-    _delete(connection, batches.c.id, ids)
-    return PurgeCount(whole_batches=len(ids), rows=rows)
+    return PurgeCount(whole_batches=len(ids), rows=rows, undecided=_delete(connection, batches.c.id, ids))
 
 
-def _delete(connection: Connection, key: ColumnElement[Any], ids: list[str]) -> None:
-    if ids:
-        for table in (outcomes, review_steps, reviews):
-            connection.execute(delete(table).where(table.c.decision_id.in_(ids)))
-        connection.execute(delete(referrals).where(referrals.c.id.in_(ids)))
-        connection.execute(delete(key.table).where(key.in_(ids)))
+def _delete(connection: Connection, key: ColumnElement[Any], ids: list[str]) -> int:
+    """Delete decisions with everything that belongs to them; return how many referrals were undecided."""
+    if not ids:
+        return 0
+    undecided = _undecided(connection, referrals.c.id.in_(ids))
+    for table in (outcomes, review_steps, reviews):
+        connection.execute(delete(table).where(table.c.decision_id.in_(ids)))
+    connection.execute(delete(referrals).where(referrals.c.id.in_(ids)))
+    connection.execute(delete(key.table).where(key.in_(ids)))
+    return undecided
+
+
+def _undecided(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    total = select(func.coalesce(func.sum(referrals.c.undecided), 0)).where(*conditions)
+    return int(connection.execute(total).scalar_one())

@@ -163,7 +163,7 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
 )
 @click.option("--dry-run", is_flag=True, help="Only print their number.")
 def purge(months: int, dry_run: bool) -> None:
-    """Delete old decisions and their outcomes in small steps, even while the service runs."""
+    """Delete old decisions, with their outcomes and reviews, in small steps, even while the service runs."""
     from loan_api.adapters.storage.purge import PurgeCount, count_older
     from loan_api.adapters.storage.purge import purge as purge_older
 
@@ -178,6 +178,8 @@ def purge(months: int, dry_run: bool) -> None:
         f"{count.singles} single decisions and {count.whole_batches} batches ({count.rows} decisions) from before"
         f" {cutoff:%Y-%m-%d %H:%M} UTC {verb}."
     )
+    if count.undecided:
+        click.echo(f"Referrals among them that no reviewer has decided: {count.undecided}.")
 
 
 @decisions.command()

@@ -78,9 +78,9 @@ def _decide(reviews: ReviewService, decision_id: str, entered: Mapping[str, str]
         # Before claiming, because a form that is submitted twice repeats a decision, which is not an error.
         decide()
     except ReviewConflictError:
-        if reviews.find(decision_id).state.status != "open":
+        # The claim may have expired, which does no harm as long as nobody else has claimed the referral since.
+        if not reviews.find(decision_id).review.is_last_claimed(g.visitor.name):
             raise
-        # The claim has expired, which does no harm as long as nobody else has claimed the referral.
         reviews.claim(decision_id, g.visitor.name)
         decide()
 

@@ -30,6 +30,8 @@ _STYLE = """
 _COLUMNS = {"Dataset": False, "Source": False, "Models": False} | dict.fromkeys(
     ("cv_log_loss_mean", "cv_log_loss_std", "f1", "roc_auc", "brier"), True
 )
+# The run of a training is named after its semantic version and its winner.
+_TRAINING = re.compile(r"^\s*\d+\.\d+\.\d+ ")
 # Expand scrollable lists to their full height.
 _UNROLL = "element => { for (let e = element; e; e = e.parentElement) e.style.maxHeight = 'none' }"
 _COMPARED = ("cv_log_loss_mean", "cv_brier_mean", "cv_f1_mean", "cv_roc_auc_mean", "brier", "roc_auc")
@@ -101,7 +103,7 @@ def _open_runs(page: Page, system: System, query: str = "") -> None:
     set_height(page, 1000)
     _open(page, f"{system.mlflow}/#/experiments/{_experiment_id(page, system)}/runs{query}")
     page.locator("[data-component-id='mlflow.experiment.metadata_editor.expand_button']").click()
-    last = page.get_by_role("row").filter(has=page.locator("a", has_text=" decision_tree")).first
+    last = page.get_by_role("row").filter(has=page.locator("a", has_text=_TRAINING)).first
     last.get_by_role("button").first.click()
     expect(page.locator("a", has_text=_CANDIDATE)).to_be_visible()
 
