@@ -119,7 +119,7 @@ def test_an_empty_time_span_is_an_error(tmp_path: Path, command: str, earlier: s
     result = CliRunner().invoke(cli, ["decisions", command, *arguments, "--to", earlier, "--from", "2024-03-13"])
     assert result.exit_code == 2
     assert "'--to': must be later than --from" in " ".join(result.output.split())
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("*.*")) == []
 
 
 def test_an_export_is_for_its_owner_and_names_a_folder_that_is_missing(ledger: Ledger, tmp_path: Path) -> None:
@@ -327,8 +327,19 @@ def test_a_replay_of_nothing_is_not_taken_for_one_without_differences(ledger: Le
     for version in ("1.0.0", "1.1.0"):
         none = run(ledger, "decisions", "replay", "--model-version", version, "--to", "2024-03-13")
         assert (none.exit_code, "nothing was compared" in none.output) == (0, True), none.output
-    unknown = run(ledger, "decisions", "replay", "--model-version", "9.9.9")
-    assert (unknown.exit_code, "no decision of that version is recorded" in unknown.output) == (2, True)
+
+
+def test_a_version_that_decided_nothing_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.single()
+    for command in (
+        ("decisions", "replay"),
+        ("decisions", "export", tmp_path / "decisions.csv"),
+        ("decisions", "reasons", "--out", tmp_path / "reasons.parquet"),
+        ("policy", "simulate", EXAMPLE),
+    ):
+        unknown = run(ledger, *command, "--model-version", "9.9.9")
+        assert (unknown.exit_code, "no decision of that version is recorded" in unknown.output) == (2, True), command
+    assert list(tmp_path.glob("*.*")) == []
 
 
 ROWS, SINGLES, BATCH = 2_500, 500, 1_000

@@ -27,6 +27,14 @@ def database() -> Iterator["Connection"]:
         raise click.ClickException(str(error)) from error
 
 
+def refuse_unknown_version(connection: "Connection", model_version: str | None) -> None:
+    """Fail for a semantic version of which no decision is recorded."""
+    from loan_api.adapters.storage.decision_reader import has_decided
+
+    if model_version is not None and not has_decided(connection, model_version):
+        raise click.BadParameter("no decision of that version is recorded", param_hint="--model-version")
+
+
 def warn_of_waiting() -> None:
     """Warn if some decisions are not in the database yet."""
     from loan_api.adapters.recording.journal import waiting_journals

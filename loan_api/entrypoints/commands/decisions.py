@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loan_api.entrypoints.commands.database import database, fail_for, warn_of_waiting
+from loan_api.entrypoints.commands.database import database, fail_for, refuse_unknown_version, warn_of_waiting
 from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.entrypoints.commands.time_spans import chosen_decisions
 
@@ -42,6 +42,7 @@ def export(file: Path, since: datetime | None, until: datetime | None, model_ver
     unreadable: list[str] = []
     form = form_or_exit(settings_or_exit())
     with database() as connection:
+        refuse_unknown_version(connection, model_version)
         rows = export_to(form, file, stream(form, connection, since, until, model_version, unreadable.append))
     click.echo(f"{rows} decisions written to {file}.")
     warn_of_waiting()
@@ -68,7 +69,6 @@ def replay(
     Each is decided by the policy that was in force, if that policy fits the form.
     """
     from loan_api.adapters.registry.replay_models import ReplayModels
-    from loan_api.adapters.storage.decision_reader import has_decided
     from loan_api.adapters.storage.decision_stream import stream
     from loan_api.adapters.storage.policies import ReplayPolicies
     from loan_api.services.replay import replay as replayed
@@ -88,8 +88,8 @@ def replay(
                 if differing <= _SHOWN_DIFFERENCES:
                     recorded, again = _answer(difference.recorded), _answer(difference.replayed)
                     click.echo(f"{difference.decision_id}  recorded {recorded}  replayed {again}")
-        if model_version is not None and not scored and not has_decided(connection, model_version):
-            raise click.BadParameter("no decision of that version is recorded", param_hint="--model-version")
+        if not scored:
+            refuse_unknown_version(connection, model_version)
     if differing > _SHOWN_DIFFERENCES:
         click.echo(f"… and {differing - _SHOWN_DIFFERENCES} more.")
     for digest in sorted(policies.unusable):
@@ -138,6 +138,8 @@ def reasons(file: Path, since: datetime | None, until: datetime | None, model_ve
         policies = ReplayPolicies(form, connection)
         chunks = stream(form, connection, since, until, model_version, unreadable.append, export.finished)
         total = count_decisions(connection, since, until, model_version, export.finished)
+        if not total:
+            refuse_unknown_version(connection, model_version)
         with click.progressbar(length=total, label="Decisions examined", file=sys.stderr) as progress:
             rows = export.write(
                 explain_refusals(form, chunks, models.attributor_of, policies.of, unexplained), progress.update

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from loan_api.credit.policy import Policy, PolicyError, read_policy
-from loan_api.entrypoints.commands.database import database, fail_for, warn_of_waiting
+from loan_api.entrypoints.commands.database import database, fail_for, refuse_unknown_version, warn_of_waiting
 from loan_api.entrypoints.commands.settings import form_or_exit, settings_or_exit
 from loan_api.entrypoints.commands.time_spans import chosen_decisions
 from loan_api.formats.timestamps import utc_text
@@ -62,6 +62,8 @@ def simulate(
             needed = {*simulated_policy.needs, *features}
             past = past_decisions(form, needed, connection, since, until, model_version, unreadable.append)
             simulation = simulated(simulated_policy, past, by)
+            if not simulation.total:
+                refuse_unknown_version(connection, model_version)
     finally:
         gc.enable()
     click.echo(json_of(simulation, since, until) if as_json else text_of(simulation))
