@@ -83,7 +83,7 @@ def test_filters_combine_and_stay_in_the_form(desk: Desk, ledger: Ledger) -> Non
     [
         ("from=2024-02-30", "Must be a time such as"),
         ("to=never", "Must be a time such as"),
-        ("from=2024-03-14&to=2024-03-12", "Must be later than from."),
+        ("from=2024-03-14&to=2024-03-12", "Must be a day, and not before the first one."),
         ("prediction=2", "Must be one of 0, 1."),
         ("cursor=nonsense", "Must be the next_cursor of a previous page."),
         ("model_version=" + "x" * 200, "Must be a text of 1 to 128 characters"),

@@ -34,6 +34,9 @@ def add_decisions(blueprint: DeskBlueprint, audit: AuditService) -> None:
             errors: Mapping[str, str] = {}
         except RequestRefusedError as error:
             page, errors = Page((), None), errors_by_field(error.refusals)
+            if "to" in errors and _is_day(entered["from"]) and _is_day(entered["to"]):
+                # The search itself would ask for a later time, but the last day is part of the span here.
+                errors = {**errors, "to": "Must be a day, and not before the first one."}
         filters = {name: value for name, value in entered.items() if value}
         return render_template(
             "decisions.html",
@@ -62,8 +65,12 @@ def add_decisions(blueprint: DeskBlueprint, audit: AuditService) -> None:
 def _query(entered: Mapping[str, str], cursor: str) -> Mapping[str, Sequence[str]]:
     """Return the filters as the API's search takes them. The last day is part of the span here."""
     filters = {**entered, "cursor": cursor, "limit": _ON_A_PAGE}
-    if _DATE.fullmatch(entered["to"]):
+    if _is_day(entered["to"]):
         # The search itself says what is wrong with a day that does not exist.
         with suppress(ValueError, OverflowError):
             filters["to"] = str(date.fromisoformat(entered["to"]) + timedelta(days=1))
     return {name: [value] for name, value in filters.items() if value}
+
+
+def _is_day(text: str) -> bool:
+    return _DATE.fullmatch(text) is not None
