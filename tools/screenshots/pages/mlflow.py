@@ -105,7 +105,7 @@ def _open_runs(page: Page, system: System, query: str = "") -> None:
     page.locator("[data-component-id='mlflow.experiment.metadata_editor.expand_button']").click()
     last = page.get_by_role("row").filter(has=page.locator("a", has_text=_TRAINING)).first
     last.get_by_role("button").first.click()
-    expect(page.locator("a", has_text=_CANDIDATE)).to_be_visible()
+    expect(page.get_by_role("link", name=_CANDIDATE, exact=True)).to_be_visible()
 
 
 def _open(page: Page, url: str, **remembered: str) -> None:
