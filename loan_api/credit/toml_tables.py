@@ -152,7 +152,8 @@ class Table:
             if required:
                 self.wrong(name, "is missing")
         elif not (is_number(value) and within[0] <= value <= within[1]):
-            self.wrong(name, f"must be a number from {within[0]:g} to {within[1]:g}")
+            lowest, highest = (f"{limit:g}".replace("+", "") for limit in within)
+            self.wrong(name, f"must be a number from {lowest} to {highest}")
         elif whole and value != int(value):
             self.wrong(name, "must be a whole number, like the feature's values")
         elif whole and abs(value) > _LARGEST_WHOLE:
