@@ -4,6 +4,7 @@
 `keep_alive` waits for the next request, and `malformed` responds to requests that no view can handle.
 """
 
+import gc
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -47,6 +48,8 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
         gunicorn's worker accepts one connection per iteration of the event loop, however long that takes.
         """
+        # Otherwise each full collection would examine all objects of the libraries while every request waits.
+        gc.freeze()
         self.connections.join(self.slot)
         turns = AcceptTurns(self.connections, self.slot, loop_iteration())
         pool = Pool(self.worker_connections)
