@@ -116,16 +116,15 @@ def _open(page: Page, url: str, **remembered: str) -> None:
 
 
 def _experiment_id(page: Page, system: System) -> str:
-    found = _asked(page, system, "experiments/search", filter=f"name = '{_EXPERIMENT}'", max_results=1)
-    return str(found["experiments"][0]["experiment_id"])
+    found = _asked(page, system, f"experiments/get-by-name?experiment_name={_EXPERIMENT}")
+    return str(found["experiment"]["experiment_id"])
 
 
 def _winning_run(page: Page, system: System) -> str:
     """Return the path of the run in which the version in Production was trained."""
-    url = f"{system.mlflow}/api/2.0/mlflow/model-versions/get?name={_MODEL}&version={_PRODUCTION}"
-    run_id = page.request.get(url).json()["model_version"]["run_id"]
-    return f"experiments/{_experiment_id(page, system)}/runs/{run_id}"
+    found = _asked(page, system, f"model-versions/get?name={_MODEL}&version={_PRODUCTION}")
+    return f"experiments/{_experiment_id(page, system)}/runs/{found['model_version']['run_id']}"
 
 
-def _asked(page: Page, system: System, path: str, **query: object) -> Any:
-    return page.request.post(f"{system.mlflow}/api/2.0/mlflow/{path}", data=query).json()
+def _asked(page: Page, system: System, query: str) -> Any:
+    return page.request.get(f"{system.mlflow}/api/2.0/mlflow/{query}").json()
