@@ -17,9 +17,15 @@ fi
 if [ ! -x .venv/uv/bin/uv ]; then
   echo "Installing uv."
   python=$(command -v "${chosen:-python3}" || command -v python) || fail "Python is not installed. Install Python 3.11, 3.12 or 3.13."
-  "$python" -m venv .venv/uv || fail "$python cannot create environments. On Debian and Ubuntu: apt-get install python3-venv"
+  # Installing pip into the environment takes seconds, and an existing pip can do without (22.3 and newer).
+  options=() pip=(.venv/uv/bin/python -m pip)
+  if "$python" -m pip --python "$python" --version >/dev/null 2>&1; then
+    options=(--without-pip) pip=("$python" -m pip --python .venv/uv/bin/python)
+  fi
+  "$python" -m venv "${options[@]}" .venv/uv \
+    || fail "$python cannot create environments. On Debian and Ubuntu: apt-get install python3-venv"
   awk '/^[^ ]/ { wanted = /^uv==/ } wanted' requirements/dev.txt >.venv/uv/uv.txt
-  .venv/uv/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes -r .venv/uv/uv.txt \
+  "${pip[@]}" --disable-pip-version-check --no-input -qq install --require-hashes -r .venv/uv/uv.txt \
     || fail "uv cannot be installed. It needs the package index, or pip's cache, and Python 3.8 or newer."
 fi
 

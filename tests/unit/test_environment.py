@@ -18,6 +18,16 @@ printf "#!/bin/sh\\necho Python 3.13.0\\n" >.venv/bin/python
 chmod +x .venv/bin/python
 """
 
+# Records its arguments; makes an environment with uv. Its pip can install into another one if ELSEWHERE is set.
+PYTHON = """#!/bin/sh
+echo "$*" >>commands
+case "$*" in
+  "-m pip --python"*--version) [ -n "$ELSEWHERE" ] ;;
+  "-m venv"*) mkdir -p .venv/uv/bin && cp "$0" .venv/uv/bin/python ;;
+  *install*) cp uv .venv/uv/bin/uv ;;
+esac
+"""
+
 
 def executable(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +103,29 @@ def test_tested_versions_come_first_and_a_download_last(tmp_path: Path, accepted
     assert all("--no-python-downloads" in line for line in asked[:2])
     assert ("--no-python-downloads" in asked[-1]) == (accepted != "--python 3.13")
     assert ("Downloading one." in done.stdout) == (accepted == "--python 3.13")
+
+
+@pytest.mark.parametrize("elsewhere", ["", "yes"])
+def test_uv_is_installed_by_an_existing_pip_or_by_one_of_its_own(tmp_path: Path, elsewhere: str) -> None:
+    checkout = checkout_in(tmp_path)
+    shutil.move(checkout / ".venv" / "uv" / "bin" / "uv", checkout / "uv")
+    (checkout / "requirements" / "dev.txt").write_text("uv==1.2.3 --hash=sha256:00\nvulture==1.0\n", encoding="utf-8")
+    executable(tmp_path / "bin" / "python3", PYTHON)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [checkout / "requirements" / "environment.sh"],
+        env={"PATH": path, "ACCEPTS": "3.13", "ELSEWHERE": elsewhere},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    commands = (checkout / "commands").read_text(encoding="utf-8").splitlines()
+    assert commands[1] == ("-m venv --without-pip .venv/uv" if elsewhere else "-m venv .venv/uv")
+    assert ("--python .venv/uv/bin/python" in commands[2]) == bool(elsewhere)
+    assert commands[2].endswith("install --require-hashes -r .venv/uv/uv.txt")
+    assert (checkout / ".venv" / "uv" / "uv.txt").read_text(encoding="utf-8") == "uv==1.2.3 --hash=sha256:00\n"
 
 
 def test_without_a_python_and_a_network_the_message_says_what_to_install(tmp_path: Path) -> None:
