@@ -30,7 +30,7 @@ from training.registry.registration import NewModel, find_same_model, keep_verdi
 from training.registry.versions import PRODUCTION, champion_version, find_version, semantic_version
 from training.selection.candidates import BASELINE, Candidate, able_to_learn_from
 from training.selection.choice import Choice, choose
-from training.selection.evaluation import Conditions, Evaluation, Evaluators
+from training.selection.evaluation import Conditions, Evaluation, evaluating
 from training.tracking import records, store
 from training.tracking.environment import git_commit
 
@@ -71,26 +71,25 @@ def train(
     dataset = read_dataset(read_form(settings.features_path), locate_dataset(settings))
     split = split_dataset(dataset)
     material = _Material(dataset, split, profile_dataset(dataset, split), conditions, git_commit(settings.git_commit))
-    client = store.connect(settings)
-    store.open_experiment(client, settings)
-    earlier = store.training_runs(client, dataset.form.name, f"params.dataset_digest = '{dataset.digest}'")
+    able, unable = able_to_learn_from(split, candidates)
+    competitors = (BASELINE, *able)
     summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
-    with (
-        ExitStack() as until_the_end,
-        Evaluators(jobs) as evaluators,
-        store.training_run(settings, summary) as parent,
-    ):
+    with ExitStack() as until_the_end:
+        # Creating a new tracking database and describing the data takes seconds, in which candidates are evaluated.
+        evaluated = until_the_end.enter_context(evaluating(competitors, split, conditions, jobs))
+        client = store.connect(settings)
+        store.open_experiment(client, settings)
+        earlier = store.training_runs(client, dataset.form.name, f"params.dataset_digest = '{dataset.digest}'")
+        parent = until_the_end.enter_context(store.training_run(settings, summary))
         _announce(dataset, [run.info.run_id for run in earlier], console)
         _warn_of_doubtful(dataset, console)
-        able, unable = able_to_learn_from(split, candidates)
         for candidate, reason in unable:
             console.warn(f"{candidate.name} is left out: {reason}.")
         if not able:
             raise NoWinnerError("every candidate is left out; nothing is registered")
-        competitors = (BASELINE, *able)
         names = [candidate.name for candidate in competitors]
         records.record_setup(dataset, split, material.profile, conditions, names, material.commit)
-        evaluations = list(console.follow(evaluators.evaluate_all(competitors, split, conditions), len(competitors)))
+        evaluations = list(console.follow(evaluated, len(competitors)))
         choice = choose(evaluations[1:], evaluations[0], split.train_outcomes.to_numpy())
         winner_run = _record(evaluations, choice, material)
         console.show_comparison(evaluations, choice.winner)

@@ -7,7 +7,7 @@ from tests.support.forms import SHIPPED
 from training.data.dataset import Dataset
 from training.data.split import Split, split_dataset
 from training.selection.candidates import BASELINE, select_candidates
-from training.selection.evaluation import Conditions, Evaluation, Evaluators, build_estimator, evaluate
+from training.selection.evaluation import Conditions, Evaluation, build_estimator, evaluate, evaluating
 from training.selection.metrics import measure
 from training.selection.pipeline import build_pipeline, describe_transformations
 from training.selection.plots import draw_plots
@@ -25,15 +25,15 @@ def split(small_dataset: Dataset) -> Split:
 @pytest.fixture(scope="module")
 def evaluations(split: Split) -> list[Evaluation]:
     """Evaluate two randomised candidates and the baseline in this process."""
-    with Evaluators(1) as evaluators:
-        return list(evaluators.evaluate_all(COMPETITORS, split, CONDITIONS))
+    with evaluating(COMPETITORS, split, CONDITIONS, jobs=1) as evaluated:
+        return list(evaluated)
 
 
 def test_the_same_data_and_seed_give_the_same_in_order_whatever_the_number_of_processes(
     split: Split, evaluations: list[Evaluation]
 ) -> None:
-    with Evaluators(2) as evaluators:
-        others = list(evaluators.evaluate_all(COMPETITORS, split, CONDITIONS))
+    with evaluating(COMPETITORS, split, CONDITIONS, jobs=2) as evaluated:
+        others = list(evaluated)
     for made in (evaluations, others):
         assert [evaluation.candidate.name for evaluation in made] == ["lightgbm", "extra_trees", "stump"]
     for one, other in zip(evaluations, others, strict=True):

@@ -8,7 +8,7 @@ from training.data.dataset import read_dataset
 from training.data.split import split_dataset
 from training.selection.candidates import BASELINE, select_candidates
 from training.selection.choice import choose
-from training.selection.evaluation import Conditions, Evaluation, Evaluators
+from training.selection.evaluation import Conditions, Evaluation, evaluating
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def winner() -> Evaluation:
     # A few candidates of every kind suffice; the others would not change the result.
     candidates = select_candidates(["logistic_regression", "decision_tree", "lightgbm", "vote_shallow"])
     split = split_dataset(read_dataset(SHIPPED, DEFAULT_DATASET))
-    with Evaluators(1) as evaluators:
-        baseline, *evaluations = evaluators.evaluate_all((BASELINE, *candidates), split, Conditions(42))
+    with evaluating((BASELINE, *candidates), split, Conditions(42), jobs=1) as evaluated:
+        baseline, *evaluations = evaluated
     return choose(evaluations, baseline, split.train_outcomes.to_numpy()).winner
 
 

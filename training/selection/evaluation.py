@@ -5,13 +5,12 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from time import perf_counter
 from timeit import repeat
-from typing import Any, Self
+from typing import Any
 
 import joblib
 import numpy as np
@@ -71,54 +70,33 @@ class Evaluation:
     violations: Mapping[str, float]
 
 
-class Evaluators(AbstractContextManager["Evaluators"]):
-    """`jobs` processes that evaluate candidates; with one job it is this process.
+@contextmanager
+def evaluating(
+    candidates: Sequence[Candidate], split: Split, conditions: Conditions, jobs: int
+) -> Iterator[Iterator[Evaluation]]:
+    """Evaluate the candidates in `jobs` processes, during the block and from its beginning.
 
-    They start at the beginning of the block, because importing the libraries takes each of them seconds.
+    The results come in order, each as soon as it is ready. With one job, this process evaluates when asked for one.
     """
-
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._starting: Generator[None] = (_ for _ in ())
-
-    def __enter__(self) -> Self:
-        if self._jobs > 1:
-            # The processes inherit that Ctrl-C is ignored; this process reacts to it and stops them.
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-            try:
-                self._starting = self._run(joblib.delayed(_import_libraries)() for _ in range(self._jobs))
-            finally:
-                signal.signal(signal.SIGINT, before)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    if jobs == 1:
+        yield (evaluate(candidate, split, conditions) for candidate in candidates)
+        return
+    # The processes inherit that Ctrl-C is ignored; this process reacts to it and stops them.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        parallel = joblib.Parallel(
+            n_jobs=jobs, return_as="generator", backend="loky", initializer=_end_with, initargs=(os.getpid(),)
+        )
+        evaluations = parallel(joblib.delayed(evaluate)(candidate, split, conditions) for candidate in candidates)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        yield evaluations
+    finally:
         with warnings.catch_warnings():
             # joblib warns that processes have not started yet, as after an error.
             warnings.simplefilter("ignore", UserWarning)
-            self._starting.close()
-
-    def evaluate_all(
-        self, candidates: Sequence[Candidate], split: Split, conditions: Conditions
-    ) -> Iterator[Evaluation]:
-        """Evaluate the candidates and yield the results in order, each as soon as it is ready."""
-        if self._jobs == 1:
-            yield from (evaluate(candidate, split, conditions) for candidate in candidates)
-            return
-        list(self._starting)
-        yield from self._run(joblib.delayed(evaluate)(candidate, split, conditions) for candidate in candidates)
-
-    def _run(self, tasks: Iterable[Any]) -> Generator[Any]:
-        # joblib keeps the processes for the next call with the same arguments.
-        parallel = joblib.Parallel(
-            n_jobs=self._jobs, return_as="generator", backend="loky", initializer=_end_with, initargs=(os.getpid(),)
-        )
-        results: Generator[Any] = parallel(tasks)
-        return results
-
-
-def _import_libraries() -> None:
-    """Import this module, which happens when the function is looked up, and the library of most candidates."""
-    import_module("lightgbm")
+            evaluations.close()
 
 
 def _end_with(parent: int) -> None:
