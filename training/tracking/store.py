@@ -46,6 +46,12 @@ def connect(settings: Settings) -> MlflowClient:
     return MlflowClient(tracking_uri=settings.mlflow_tracking_uri)
 
 
+def has_started(settings: Settings) -> bool:
+    """Return false if the tracking store is a local database that does not exist yet."""
+    database = sqlite_path(settings.mlflow_tracking_uri)
+    return database is None or database.exists()
+
+
 def experiment_of(settings: Settings) -> str:
     """Return the name of the experiment, which is that of the form."""
     return form_name(settings.features_path)
