@@ -13,14 +13,13 @@ from training.registry.gate import Verdict
 from training.selection.evaluation import Evaluation
 from training.tracking.comparison import Change, RunComparison
 
+# Together with the longest name of a candidate, these fit on a terminal of 80 columns.
 _COLUMNS = {
     "cv log loss": "cv_log_loss_mean",
     "±": "cv_log_loss_std",
-    "cv F1": "cv_f1_mean",
-    "cv Brier": "cv_brier_mean",
-    "acc.": "accuracy",
-    "prec.": "precision",
-    "recall": "recall",
+    "log loss": "log_loss",
+    "Brier": "brier",
+    "AUC": "roc_auc",
     "F1": "f1",
 }
 # Limits of a small and a large change (Siddiqi, Credit Risk Scorecards, 2006).
