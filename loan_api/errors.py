@@ -124,4 +124,4 @@ class ReviewConflictError(LoanError):
 
 
 class NotYetStoredError(LoanError):
-    """The decision may be among those that wait in the journal for the database."""
+    """The decision may still be in the journal, waiting for the database."""

@@ -17,7 +17,7 @@ fi
 if [ ! -x .venv/uv/bin/uv ]; then
   echo "Installing uv."
   python=$(command -v "${chosen:-python3}" || command -v python) || fail "Python is not installed. Install Python 3.11, 3.12 or 3.13."
-  # Installing pip into the environment takes seconds, and an existing pip can do without (22.3 and newer).
+  # Installing pip here takes seconds; an existing pip (22.3 or newer) can install into the environment instead.
   options=() pip=(.venv/uv/bin/python -m pip)
   if "$python" -m pip --python "$python" --version >/dev/null 2>&1; then
     options=(--without-pip) pip=("$python" -m pip --python .venv/uv/bin/python)

@@ -13,7 +13,7 @@ from training.registry.gate import Verdict
 from training.selection.evaluation import Evaluation
 from training.tracking.comparison import Change, RunComparison
 
-# Together with the longest name of a candidate, these fit on a terminal of 80 columns.
+# With the longest candidate name, these fit on an 80-column terminal.
 _COLUMNS = {
     "cv log loss": "cv_log_loss_mean",
     "±": "cv_log_loss_std",

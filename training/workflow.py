@@ -75,7 +75,7 @@ def train(
     competitors = (BASELINE, *able)
     summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
     with ExitStack() as until_the_end:
-        # Creating a new tracking database and describing the data takes seconds, in which candidates are evaluated.
+        # Evaluation starts first: creating a tracking database and describing the data take seconds.
         evaluated = until_the_end.enter_context(evaluating(competitors, split, conditions, jobs))
         client = store.connect(settings)
         store.open_experiment(client, settings)

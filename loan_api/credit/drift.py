@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 # An empty bin would make the logarithm infinite; a small floor is the common remedy.
 SMALLEST_SHARE = 1e-4
-# The 99.9 % quantile of the normal distribution.
+# The 99.9% quantile of the normal distribution.
 _Z = 3.0902
 
 

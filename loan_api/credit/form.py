@@ -215,7 +215,7 @@ def _meaning(feature: Feature) -> dict[str, Any]:
 
 
 def read_form(path: Path) -> Form:
-    """Read the form in a file. Raises FormError, also if the file cannot be read."""
+    """Read a form from a file. Raises FormError if it is invalid or unreadable."""
     return parse_form(read_text(path, FormError))
 
 

@@ -139,7 +139,7 @@ class Policy:
 
 
 def read_policy(path: Path, form: Form) -> Policy:
-    """Read the policy in a file. Raises PolicyError, also if the file cannot be read."""
+    """Read a policy from a file. Raises PolicyError if it is invalid or unreadable."""
     return parse_policy(read_text(path, PolicyError), form)
 
 

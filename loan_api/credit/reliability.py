@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from loan_api.credit.bins import SCORE_BINS
 
-# The 97.5 % quantile of the normal distribution.
+# The 97.5% quantile of the normal distribution.
 _Z = 1.959964
 
 
@@ -24,7 +24,7 @@ class ReliabilityBin:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval of the share by Wilson's formula (1927)."""
+        """Return the 95% interval of the share by Wilson's formula (1927)."""
         n, share = self.applications, self.observed
         centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
         half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)

@@ -89,7 +89,7 @@ def columns_of_table(codec: ApplicationCodec, table: Any, max_rows: int) -> Colu
                 continue
             column = plain.column(feature.name)
             if isinstance(feature, CategoryFeature):
-                # In a column of type null, nothing has a code.
+                # The cast also handles columns of type null.
                 texts = column.cast(pa.large_string())
                 codes = pc.index_in(texts, value_set=pa.array(feature.values, pa.large_string()))
                 known = pc.if_else(texts.is_null(), pa.scalar(-1, pa.int32()), codes.fill_null(UNDECLARED))

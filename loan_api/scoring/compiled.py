@@ -57,7 +57,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class CompiledForm:
-    """The stored parts of a compiled model of a form: the graph, its inputs in order, and the proof of its correctness.
+    """The stored parts of a form's compiled model: the graph, its inputs in order, and the proof of its correctness.
 
     The optional `order` is a second graph over the same inputs that ranks applications with small integers. Sorting
     a batch by rank groups applications with similar paths through the trees, which helps branch prediction.

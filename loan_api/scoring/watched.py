@@ -100,7 +100,7 @@ class WatchedDistribution(CountLayout):
         return outside
 
     def expected(self, prediction: int, probability: float) -> tuple[int, float, float]:
-        """Return a decision's position among the expected outcomes, and the amounts to add at it and at the next."""
+        """Return a decision's index in the expected outcomes, and the amounts to add there and at the next."""
         return self._expected + 2 * prediction, 1 - probability, probability
 
     def counts(self, applications: Columns, probabilities: NDArray[Any], predictions: NDArray[Any]) -> Counts:

@@ -183,7 +183,7 @@ class Archive(Protocol):
     ) -> ReportResult:
         """Store new outcomes, all or none. The latest report about a decision wins.
 
-        `now` is called inside the write, so that the history of a decision is in order of time.
+        `now` is called inside the write, so that the history of a decision is in chronological order.
         """
 
     def outcomes(self, name: DecisionName) -> Sequence[ReportedOutcome]:

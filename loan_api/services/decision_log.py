@@ -74,7 +74,7 @@ class BatchRecord(msgspec.Struct, frozen=True, array_like=True):
 class PolicyActivation(msgspec.Struct, frozen=True, array_like=True):
     """The beginning of a policy's decisions, recorded before the first of them.
 
-    Without digest, version and text, it is the end of the previous policy. Ids are in order of time.
+    Without digest, version and text, it is the end of the previous policy. Ids sort chronologically.
     """
 
     id: str

@@ -73,7 +73,7 @@ class PolicyService:
         return policy
 
     def announce(self) -> Policy | None:
-        """Return the policy to decide with, after the observer has learnt of it, but without recording it."""
+        """Return the policy to decide with, after the observer has learned of it, but without recording it."""
         policy = self._source.in_force()
         if policy is not None and policy is not self._announced:
             replaced, self._announced = self._announced, policy

@@ -64,7 +64,7 @@ def differences(
     probabilities = np.array(scorer.probabilities(chunk.applications))
     if chunk.endpoint == "single":
         suspects: list[int] = np.flatnonzero(_is_other(chunk, probabilities, threshold)).tolist()
-        # These were scored one by one, and sums of many rows are rounded differently.
+        # These were scored one by one; scoring in batches rounds differently.
         for row, application in zip(suspects, applications_of(form, chunk.applications, suspects), strict=True):
             probabilities[row] = scorer.probability(application)
     verdicts = _verdicts(chunk, probabilities, threshold, policy)

@@ -72,7 +72,7 @@ class ReviewState:
 
 @dataclass(frozen=True)
 class Review:
-    """The steps of a review in order of time, and the number of `reviewers` who must agree."""
+    """The steps of a review in chronological order, and the number of `reviewers` who must agree."""
 
     reviewers: int = 1
     steps: Sequence[ReviewStep] = ()
@@ -99,9 +99,9 @@ class Review:
             return ReviewState("open", None, needs, None, None)
         return ReviewState("claimed", None, needs, last.by, last.expires_at)
 
-    def is_last_claimed(self, by: str) -> bool:
-        """Return whether a claim by `by` is the last step, even if the claim has expired."""
-        return bool(self.steps) and (self.steps[-1].kind, self.steps[-1].by) == ("claim", by)
+    def was_last_claimed_by(self, name: str) -> bool:
+        """Return whether the last step is a claim by `name`, expired or not."""
+        return bool(self.steps) and (self.steps[-1].kind, self.steps[-1].by) == ("claim", name)
 
     def claimed(self, by: str, now: datetime) -> ReviewStep:
         """Return the step by which `by` claims the review, or extends the claim. Raises ReviewConflictError."""
@@ -117,7 +117,7 @@ class Review:
     def decided(self, by: str, opinion: Opinion, now: datetime) -> ReviewStep | None:
         """Return the step by which `by` decides; None if it repeats a step. Raises ReviewConflictError.
 
-        The reviewer must hold the claim. A settled review cannot be claimed, so overriding it takes none.
+        The reviewer must hold the claim. A settled review cannot be claimed, so overriding needs no claim.
         """
         now = self._not_before(now)
         # An override may be repeated after another one, so only the last decision can be a retry of it.
@@ -129,11 +129,13 @@ class Review:
             if not opinion.override:
                 raise ReviewConflictError("The referral has already been decided. Override it to change the decision.")
             if self.reviewers > 1 and any(step.by == by for step in self.decisions):
-                raise ReviewConflictError("This API key has already decided on the referral; another must override it.")
+                raise ReviewConflictError(
+                    "This API key has already decided on the referral; another key must override it."
+                )
         else:
             self._refuse_second_decision(by)
             if state.claimed_by is None:
-                raise ReviewConflictError("The referral is not claimed, or the claim expired. Claim it to decide.")
+                raise ReviewConflictError("The referral is not claimed, or its claim has expired. Claim it to decide.")
             if state.claimed_by != by:
                 raise ReviewConflictError(f"The referral is claimed by {state.claimed_by}.")
             if opinion.override and state.needs != "override":
@@ -144,8 +146,8 @@ class Review:
 
     def _refuse_second_decision(self, by: str) -> None:
         if any(step.by == by for step in self.decisions):
-            raise ReviewConflictError("This API key has already decided on the referral; another one must decide next.")
+            raise ReviewConflictError("This API key has already decided on the referral; another key must decide next.")
 
     def _not_before(self, now: datetime) -> datetime:
-        # Steps must be in order of time, but another host's clock may be ahead.
+        # Steps must be in chronological order, but another host's clock may be ahead.
         return max(now, self.steps[-1].at) if self.steps else now

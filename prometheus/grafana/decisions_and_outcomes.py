@@ -129,7 +129,7 @@ _REVIEWS = Row(
     (
         Panel(
             "Undecided referrals",
-            "Referrals that no reviewer has decided, including claimed ones. If the number grows for days, the "
+            "Undecided referrals, including claimed ones. If the number grows for days, the "
             "policy refers more than the reviewers can decide.",
             "short",
             (Query('max(loan_reviews_undecided{job="$job"})', "undecided"),),

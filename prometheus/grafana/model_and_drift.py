@@ -140,7 +140,7 @@ _DRIFT_ROW = Row(
         Panel(
             "Out of range or unseen",
             "Share of values outside the training range or of an unseen category, for which the model "
-            "extrapolates. Above 1 %, ask the client.",
+            "extrapolates. Above 1%, ask the client.",
             "percentunit",
             (Query(f"({_OUT_OF_RANGE} + {_UNSEEN}) / {_VALUES}", "{{feature}}"),),
             thresholds=(0.01,),

@@ -170,7 +170,7 @@ _MEMORY_AND_FILES = Row(
         ),
         Panel(
             "Open files relative to the limit",
-            "By worker. A steady rise means that connections or files are leaking; at 100 %, requests fail.",
+            "By worker. A steady rise means that connections or files are leaking; at 100%, requests fail.",
             "percentunit",
             (
                 Query(

@@ -309,7 +309,7 @@ _SATURATION = Row(
         ),
         Panel(
             "CPU usage relative to the limit",
-            "All web workers together. Near 100 %, requests wait for the CPU. Empty without a limit.",
+            "All web workers together. Near 100%, requests wait for the CPU. Empty without a limit.",
             "percentunit",
             (
                 Query(

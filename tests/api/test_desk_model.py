@@ -88,7 +88,7 @@ def test_drift_is_measured_on_this_server_s_decisions(make_client: MakeClient) -
     assert "600 decisions since the server started, compared with 3 applications" in page.text
     assert "The applicant's CIBIL credit score Drifted 6.1" in page.text
     assert "The time to repay the loan Stable 0.000" in page.text
-    assert "[600, 660) 33.3 % 100.0 %" in page.text
+    assert "[600, 660) 33.3% 100.0%" in page.text
 
 
 def test_the_policy_in_force_is_shown(make_client: MakeClient) -> None:

@@ -136,7 +136,7 @@ def test_a_broken_file_leaves_the_policy_in_force_even_for_a_new_worker(
         "the policy file is unusable, so the previous policy stays in force:"
         " it has 2 errors (bands.approve_from, rules.score_too_low.when)"
     )
-    # Each worker looks at the file by itself.
+    # Each worker polls the file on its own.
     wait_until(lambda: {checks()["policy"] for _ in range(8)} == {problem}, "the health to report the file", 30)
     victim = running.workers[0]
     os.kill(victim, signal.SIGKILL)

@@ -32,7 +32,7 @@ def test_the_assessment_s_requests_get_the_documented_shapes(service: Service) -
 
 
 def test_it_is_healthy_and_its_pages_are_there(service: Service) -> None:
-    # While two workers open a new database on a slow disk, health may be degraded for a moment.
+    # Health may be degraded briefly while two workers open a new database on a slow disk.
     wait_until(lambda: requests.get(service.url("/health"), timeout=10).json()["status"] == "healthy", "health")
     for path in ("/health/live", "/health/ready", "/model", "/docs", "/openapi.json"):
         assert requests.get(service.url(path), timeout=10).status_code == 200

@@ -98,8 +98,8 @@ def test_the_queue_holds_referrals_only_and_the_oldest_come_first(ann: Desk, led
     by_rule = ledger.single(FIRST, 0.9, policy=ONE, loan_amount=31_000_000)
     assert listed(ann) == [by_band, f"{batch}:1", by_rule]
     text = ann.open(QUEUE).text
-    assert "70.0 % Probability Decision" in text
-    assert "90.0 % Large loan Decision" in text
+    assert "70.0% Probability Decision" in text
+    assert "90.0% Large loan Decision" in text
 
 
 def test_the_next_referral_is_claimed_and_decided_in_three_submissions(ann: Desk, ledger: Ledger) -> None:
@@ -127,7 +127,7 @@ def test_the_audit_trail_shows_model_policy_reviewer_and_outcome(ann: Desk, visi
     auditor = visit("auditor")
     page = auditor.open(f"/desk/decisions/{decision}")
     for text in (
-        "Model Approved 70.0 %, threshold 50.0 %",
+        "Model Approved 70.0%, threshold 50.0%",
         "Policy Referred By the bands of one",
         "Review Approved By ann: Income verified",
         "Outcome Not reported",
@@ -179,7 +179,7 @@ def test_an_expired_claim_costs_no_work_unless_somebody_else_took_over(
 def test_a_decision_is_refused_if_another_was_made_since_the_form_was_opened(
     ann: Desk, bob: Desk, clock: Clock, ledger: Ledger
 ) -> None:
-    """Refuse ann's form, which asked for the first of two decisions, and leave the referral to anyone else."""
+    """Refuse ann's form, which predates bob's decision, without claiming the referral for her."""
     ledger.activate(TWO)
     decision = ledger.single(FIRST, 0.7, policy=TWO)
     assert act(ann, decision, "claim").status == 303
@@ -203,8 +203,8 @@ def test_a_referral_is_decided_only_by_a_reviewer_who_has_claimed_it(ann: Desk, 
     [
         ({"reason": ""}, "Must be 1 to 64 letters, digits and _."),
         ({"reason": "très bien"}, "Must be 1 to 64 letters, digits and _."),
-        ({"reason": "fine", "note": "x" * 2001}, "Must be a text of at most 2000 characters."),
-        ({"reason": "fine", "note": "a\0b"}, "Must be a text of at most 2000 characters."),
+        ({"reason": "fine", "note": "x" * 2001}, "Must be a text of at most 2,000 characters."),
+        ({"reason": "fine", "note": "a\0b"}, "Must be a text of at most 2,000 characters."),
     ],
 )
 def test_a_wrong_reason_or_note_is_explained_and_stays_in_its_field(

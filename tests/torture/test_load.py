@@ -1,4 +1,4 @@
-"""Ten minutes at 70 % of capacity change nothing; an offer of three times the capacity costs little goodput.
+"""Ten minutes at 70% of capacity change nothing; an offer of three times the capacity costs little goodput.
 
 Capacity is measured in the same run. All other figures are ratios to it or to the beginning of the run.
 """

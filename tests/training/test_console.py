@@ -14,7 +14,7 @@ from training.selection.evaluation import Evaluation
 
 @dataclass
 class Evaluated:
-    """Stand in for an evaluation, with all that the table shows."""
+    """Stand in for an evaluation, with everything the table shows."""
 
     candidate: Candidate
     metrics: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: 0.12345))

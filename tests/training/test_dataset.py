@@ -310,7 +310,7 @@ def test_columns_are_found_by_the_names_that_features_could_have(write: Write, h
     assert list(dataset.applications) == ["loan_amount", "years", "housing"]
 
 
-def test_two_columns_with_the_same_normalized_name_are_refused(write: Write) -> None:
+def test_two_columns_with_the_same_normalised_name_are_refused(write: Write) -> None:
     with pytest.raises(DatasetError, match="row 1: column loan_amount appears 2 times"):
         read_other(write, f"{OTHER_HEADER},Loan Amount", "1,3,own,paid,2")
 

@@ -15,7 +15,7 @@ from training.selection.evaluation import Conditions, Evaluation, evaluating
 def winner() -> Evaluation:
     if not DEFAULT_DATASET.exists():
         pytest.skip("put loan_approval_dataset.csv into dataset/")
-    # A few candidates of every kind suffice; the others would not change the result.
+    # One candidate of each kind suffices; the others would not change the result.
     candidates = select_candidates(["logistic_regression", "decision_tree", "lightgbm", "vote_shallow"])
     split = split_dataset(read_dataset(SHIPPED, DEFAULT_DATASET))
     with evaluating((BASELINE, *candidates), split, Conditions(42), jobs=1) as evaluated:

@@ -40,7 +40,7 @@ def test_the_outcome_has_no_say(small_dataset: Dataset) -> None:
 def test_too_few_of_one_outcome_are_refused(small_dataset: Dataset) -> None:
     few = small_dataset.outcomes[small_dataset.outcomes == 0].index[:9]
     scarce = part(small_dataset, (small_dataset.outcomes == 1) | small_dataset.outcomes.index.isin(few))
-    with pytest.raises(DatasetError, match=r"the rarer outcome has \d applications in the training part; at least 10"):
+    with pytest.raises(DatasetError, match=r"the rarer outcome has \d applications in the training set; at least 10"):
         split_dataset(scarce)
 
 

@@ -40,12 +40,12 @@ def test_numbers_are_grouped_from_ten_thousand_upward(value: float | None, text:
     ],
 )
 def test_a_probability_has_one_digit_unless_it_would_look_certain(probability: float, text: str) -> None:
-    assert percent(probability) == f"{text}\u202f%"
+    assert percent(probability) == f"{text}%"
 
 
 @given(st.floats(1e-6, 1 - 1e-6))
 def test_what_is_uncertain_never_looks_certain(probability: float) -> None:
-    assert 0 < float(percent(probability).removesuffix("\u202f%")) < 100
+    assert 0 < float(percent(probability).removesuffix("%")) < 100
 
 
 @pytest.mark.parametrize(("difference", "text"), [(0.612, "+61.2"), (-0.05, "−5.0"), (-1e-9, "0.0"), (0, "0.0")])

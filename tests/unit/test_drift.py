@@ -38,7 +38,7 @@ def test_incomparable_histograms_are_rejected() -> None:
 
 @pytest.mark.parametrize(("bins", "quantile"), [(2, 10.828), (10, 27.877), (31, 59.703)])
 def test_the_noise_level_follows_the_chi_square_distribution(bins: int, quantile: float) -> None:
-    """Compare with the tabulated 99.9 % quantile; empty bins of the reference do not count."""
+    """Compare with the tabulated 99.9% quantile; empty bins of the reference do not count."""
     noise = noise_level([*[100] * bins, 0], [*[50] * bins, 0])
     assert noise == pytest.approx(quantile * (1 / (100 * bins) + 1 / (50 * bins)), rel=0.04)
 

@@ -18,7 +18,7 @@ printf "#!/bin/sh\\necho Python 3.13.0\\n" >.venv/bin/python
 chmod +x .venv/bin/python
 """
 
-# Records its arguments; makes an environment with uv. Its pip can install into another one if ELSEWHERE is set.
+# Records its arguments; creates .venv/uv and installs uv. Its pip knows --python if ELSEWHERE is set.
 PYTHON = """#!/bin/sh
 echo "$*" >>commands
 case "$*" in
@@ -106,7 +106,7 @@ def test_tested_versions_come_first_and_a_download_last(tmp_path: Path, accepted
 
 
 @pytest.mark.parametrize("elsewhere", ["", "yes"])
-def test_uv_is_installed_by_an_existing_pip_or_by_one_of_its_own(tmp_path: Path, elsewhere: str) -> None:
+def test_uv_is_installed_by_an_existing_pip_or_a_new_one(tmp_path: Path, elsewhere: str) -> None:
     checkout = checkout_in(tmp_path)
     shutil.move(checkout / ".venv" / "uv" / "bin" / "uv", checkout / "uv")
     (checkout / "requirements" / "dev.txt").write_text("uv==1.2.3 --hash=sha256:00\nvulture==1.0\n", encoding="utf-8")

@@ -70,9 +70,9 @@ def test_a_claim_is_extended_by_its_holder() -> None:
 
 
 def test_deciding_requires_a_claim_in_force() -> None:
-    with pytest.raises(ReviewConflictError, match="not claimed, or the claim expired"):
+    with pytest.raises(ReviewConflictError, match="not claimed, or its claim has expired"):
         Review().decided("ann", YES, NOW)
-    with pytest.raises(ReviewConflictError, match="not claimed, or the claim expired"):
+    with pytest.raises(ReviewConflictError, match="not claimed, or its claim has expired"):
         claimed(Review(), "ann").decided("ann", YES, NOW + LEASE)
     state = decided(Review(), "ann", YES).state(NOW)
     assert (state.status, state.decision, state.needs, state.claimed_by) == ("decided", "approve", None, None)
@@ -115,7 +115,7 @@ def test_two_reviewers_must_agree() -> None:
     first = decided(Review(2), "ann", YES)
     state = first.state(NOW)
     assert (state.status, state.decision, state.needs) == ("open", None, "second_decision")
-    with pytest.raises(ReviewConflictError, match="another one must decide next"):
+    with pytest.raises(ReviewConflictError, match="another key must decide next"):
         first.claimed("ann", NOW)
     assert first.decided("ann", YES, NOW) is None
     state = decided(first, "bob", Opinion("approve", "guarantor")).state(NOW)
@@ -127,7 +127,7 @@ def test_two_who_disagree_are_overridden_by_a_third() -> None:
     state = review.state(NOW)
     assert (state.status, state.decision, state.needs) == ("open", None, "override")
     for by in ("ann", "bob"):
-        with pytest.raises(ReviewConflictError, match="another one must decide next"):
+        with pytest.raises(ReviewConflictError, match="another key must decide next"):
             review.claimed(by, NOW)
     by_cid = claimed(review, "cid")
     with pytest.raises(ReviewConflictError, match="Only an override can decide"):
@@ -140,7 +140,7 @@ def test_two_who_disagree_are_overridden_by_a_third() -> None:
 def test_only_a_third_key_overrides_what_two_have_decided() -> None:
     review = decided(decided(Review(2), "ann", YES), "bob", YES)
     for by in ("ann", "bob"):
-        with pytest.raises(ReviewConflictError, match="another must override it"):
+        with pytest.raises(ReviewConflictError, match="another key must override it"):
             review.decided(by, override("decline"), NOW)
     assert after(review, review.decided("cid", override("decline"), NOW)).state(NOW).decision == "decline"
 

@@ -85,7 +85,7 @@ class Connection:
         return bool(self._unsent)
 
     def start(self, request: bytes) -> None:
-        """Start to send a request. Raises OSError if the connection cannot be opened."""
+        """Start sending a request. Raises OSError if the connection cannot be opened."""
         self.started = time.monotonic()
         self._unsent = memoryview(request)
         self._received.clear()

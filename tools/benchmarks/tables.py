@@ -72,7 +72,7 @@ def _batches(results: Results) -> Table:
     head = ("server", "rows", "connections", "rows/s", "p50 ms", "p99 ms", "refused", "failed", "service is")
     note = (
         "Refused: 503 or 429 with Retry-After, which the client honours. Counts are totals of all rounds."
-        f" `{MLFLOW}` receives the applications as `dataframe_split`, on which the target is based;"
+        f" `{MLFLOW}` receives the applications as `dataframe_split` (the basis of the target);"
         f" `{MLFLOW_SAME_BODY}` receives the same bytes as the service."
     )
     return Table("Batches as JSON", head, tuple(rows), note)

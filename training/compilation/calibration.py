@@ -21,7 +21,7 @@ def add_calibration(graph: Graph, calibrator: Any, score: str) -> str:
 
 
 def _sigmoid(graph: Graph, calibrator: Any, score: str) -> str:
-    """1 / (1 + e^(a · score + b)): Platt, Probabilistic Outputs for Support Vector Machines, 1999."""
+    """Compute 1 / (1 + e^(a · score + b)): Platt, Probabilistic Outputs for Support Vector Machines, 1999."""
     product = graph.add("Mul", score, graph.constant(float(calibrator.a_)))
     return graph.logistic(graph.add("Neg", graph.add("Add", product, graph.constant(float(calibrator.b_)))))
 

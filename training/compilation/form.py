@@ -110,7 +110,7 @@ def _seen_by_model(form: Form, pipeline: Pipeline, applications: Columns) -> NDA
 
 
 def _estimator(pipeline: Pipeline) -> Any:
-    """Return the fitted estimator behind threshold and bounds, calibrated or not."""
+    """Return the fitted estimator inside the threshold and bounds wrappers, calibrated or not."""
     return _bounded(pipeline).estimator_
 
 

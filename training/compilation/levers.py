@@ -90,7 +90,7 @@ def _reaches(
 
 
 def _ranks(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return integers in the order of the float64 numbers, consecutive for neighbours."""
+    """Map float64 numbers to ordered integers, consecutive for adjacent floats."""
     bits = numbers.view(np.int64)
     # The bits of negative numbers grow away from 0; flipped, they grow with the number.
     return np.where(bits < 0, bits ^ _ALL_BUT_SIGN, bits)

@@ -95,7 +95,7 @@ def row_texts(table: pd.DataFrame) -> list[str]:
     return [repr(row) for row in zip(*columns, strict=True)]
 
 
-def normalized(column: str) -> str:
+def normalised(column: str) -> str:
     """Return a column's name as a feature could be named: letters, digits and single underscores."""
     return re.sub(r"\W+", "_", column.strip(), flags=re.ASCII).strip("_")
 
@@ -133,7 +133,7 @@ def _read_table(form: Form, path: Path) -> tuple[pd.DataFrame, list[_Problem]]:
 
 
 def _known_names(form: Form, header: Sequence[str]) -> list[str]:
-    """Return the header; a column that matches a known one only when normalized, ignoring case, gets its name."""
+    """Return the header; a column that matches a known one only when normalised, ignoring case, gets its name."""
     known = dict.fromkeys((*_columns(form), *form.dataset.ignored))
     keys = Counter(map(_key, known))
     by_key = {_key(name): name for name in known if _key(name) and keys[_key(name)] == 1}
@@ -141,7 +141,7 @@ def _known_names(form: Form, header: Sequence[str]) -> list[str]:
 
 
 def _key(column: str) -> str:
-    return normalized(column).casefold()
+    return normalised(column).casefold()
 
 
 def _check_header(form: Form, path: Path, header: list[str]) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from loan_api.credit.form import MOST_VALUES
 from loan_api.formats.csv_text import MalformedCsvError, read_csv
-from training.data.dataset import normalized
+from training.data.dataset import normalised
 from training.errors import DatasetError
 
 # Texts that many files use for missing values.
@@ -55,7 +55,7 @@ def draft_form(path: Path, outcome: str, approved: str, rejected: str) -> str:
     columns = [_column(name, cells[name]) for name in table.columns if name != outcome]
     identifier = next((c for c in columns if _is_identifier(c)), None)
     ignored = [c for c in columns if c is not identifier and _reason_to_ignore(c, labels) is not None]
-    name = normalized(path.stem).lower() or "form"
+    name = normalised(path.stem).lower() or "form"
     lines = [
         f"# A draft for {path.name}. Check every line; `python -m training form check FILE` reports errors.",
         "[form]",
@@ -99,7 +99,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _column(name: str, cells: pd.Series) -> _Column:
-    feature = normalized(name)
+    feature = normalised(name)
     feature = feature if feature[:1].isalpha() else f"f_{feature}".rstrip("_")
     return _Column(name, feature, cells, pd.to_numeric(cells, errors="coerce"))
 

@@ -1,4 +1,4 @@
-"""The split into training part and holdout.
+"""The split into training set and holdout.
 
 A hash of the application's own values decides. An application therefore stays on its side when data is added or
 reordered or the seed changes, and no model is judged on an application that any model has learned from.
@@ -26,7 +26,7 @@ _LEAST_HELD_OUT_OF_EACH_OUTCOME = 1
 
 @dataclass(frozen=True)
 class Split:
-    """Applications of a form (n rows) and outcomes of the training part and of the holdout."""
+    """Applications of a form (n rows) and outcomes of the training set and of the holdout."""
 
     form: Form
     train_applications: pd.DataFrame
@@ -49,7 +49,7 @@ def split_dataset(dataset: Dataset) -> Split:
         holdout_outcomes=dataset.outcomes[held_out],
     )
     for part, outcomes, least in (
-        ("in the training part", split.train_outcomes, _LEAST_OF_EACH_OUTCOME),
+        ("in the training set", split.train_outcomes, _LEAST_OF_EACH_OUTCOME),
         ("in the holdout", split.holdout_outcomes, _LEAST_HELD_OUT_OF_EACH_OUTCOME),
     ):
         rarest = min((outcomes == outcome).sum() for outcome in (0, 1))

@@ -136,7 +136,7 @@ def judge(
 
     The challenger passes if it loads, reproduces its golden rows, decides at its threshold, has a compiled form equal
     to its pipeline or says why not, follows the effects of the form, meets the latency budget, and is not worse than
-    the champion: the 95 % paired bootstrap interval of the difference must stay within the margin. If the champion
+    the champion: the 95% paired bootstrap interval of the difference must stay within the margin. If the champion
     fails, no challenger passes, except with `despite_broken_champion`.
     """
     try:

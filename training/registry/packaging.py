@@ -50,7 +50,7 @@ _EXAMPLES = 3
 
 
 def training_edges(split: Split) -> Edges:
-    """Return the edges of the bins of the training part."""
+    """Return the edges of the bins of the training set."""
     return edges_of(feature_histograms(split.form, split.train_applications))
 
 

@@ -21,7 +21,7 @@ _SEED = 0
 def reference_profiles(split: Split, probabilities: NDArray[np.float64], threshold: float) -> ReferenceProfiles | None:
     """Return the profiles of the approved training applications nearest the threshold.
 
-    `probabilities` (n) are those of the training part, from models that had not seen the application. The applications
+    `probabilities` (n) are those of the training set, from models that had not seen the application. The applications
     are divided into at most `MOST_PROFILES` sets of similar ones, at least ten each; a profile is the mean of a set's
     numbers and the mode of its categories, weighted by the set's share. If the score cannot tell which applications
     are nearest, all approved ones are used. A profile that equals an application of the dataset is left out. Returns

@@ -51,7 +51,7 @@ class Candidate:
     it. A candidate that is not `constrained` could only follow the directions by chance, so it competes only if the
     form declares none; all others are probed after the fit. Those that do not `accept_missing` get the median and an
     indicator instead. `scaled` estimators compare magnitudes across features and get standardised numbers. `row_limit`
-    is the size of the largest training part that it accepts, for algorithms whose cost grows faster than the rows.
+    is the size of the largest training set that it accepts, for algorithms whose cost grows faster than the rows.
     `keeps_applications` marks estimators whose fitted model contains training applications. A candidate that is not
     `usual` competes only if it is named.
     """

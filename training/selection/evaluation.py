@@ -50,9 +50,9 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One candidate: its pipeline fitted on the training part, and its quality.
+    """One candidate: its pipeline fitted on the training set, and its quality.
 
-    `metrics`: `cv_NAME_mean` and `cv_NAME_std` are cross-validated on the training part at a threshold of 0.5; `NAME`
+    `metrics`: `cv_NAME_mean` and `cv_NAME_std` are cross-validated on the training set at a threshold of 0.5; `NAME`
     is measured on the holdout at `threshold`. `timings` are seconds. `out_of_fold` (a value per training row) and
     `holdout` (a value per held-out row) are probabilities of unseen applications. `violations` are the largest moves
     against declared effects, by feature.
@@ -74,14 +74,14 @@ class Evaluation:
 def evaluating(
     candidates: Sequence[Candidate], split: Split, conditions: Conditions, jobs: int
 ) -> Iterator[Iterator[Evaluation]]:
-    """Evaluate the candidates in `jobs` processes, during the block and from its beginning.
+    """Evaluate the candidates in `jobs` processes from the start of the block, and yield the results.
 
-    The results come in order, each as soon as it is ready. With one job, this process evaluates when asked for one.
+    They come in order, each as soon as it is ready. With one job, this process evaluates on demand.
     """
     if jobs == 1:
         yield (evaluate(candidate, split, conditions) for candidate in candidates)
         return
-    # The processes inherit that Ctrl-C is ignored; this process reacts to it and stops them.
+    # Workers inherit the ignored SIGINT; this process handles Ctrl-C and stops them.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         parallel = joblib.Parallel(
@@ -94,7 +94,7 @@ def evaluating(
         yield evaluations
     finally:
         with warnings.catch_warnings():
-            # joblib warns that processes have not started yet, as after an error.
+            # joblib warns if processes have not started yet, for example after an error.
             warnings.simplefilter("ignore", UserWarning)
             evaluations.close()
 
@@ -111,7 +111,7 @@ def _end_with(parent: int) -> None:
 
 
 def evaluate(candidate: Candidate, split: Split, conditions: Conditions) -> Evaluation:
-    """Cross-validate the candidate on the training part, fit it there, and measure it on the holdout."""
+    """Cross-validate the candidate on the training set, fit it there, and measure it on the holdout."""
     # Candidates are evaluated in parallel. On tiny matrices, threads that wait for each other make BLAS much slower.
     with warnings.catch_warnings(), threadpool_limits(1):
         # Poor convergence shows in the metrics; the warning would break the progress bar.

@@ -81,7 +81,7 @@ def log_losses(outcomes: Outcomes, probabilities: Probabilities) -> NDArray[np.f
 
 
 def kolmogorov_smirnov(outcomes: Outcomes, probabilities: Probabilities) -> float:
-    """Return the largest distance, 0 to 1, between the score distributions of approved and rejected."""
+    """Return the largest distance, 0 to 1, between the score distributions of the two outcomes."""
     false_positives, true_positives, _ = roc_curve(outcomes, probabilities)
     return float(np.max(true_positives - false_positives))
 
@@ -115,7 +115,7 @@ _WEIGHTED: Mapping[str, _Weighted] = {
 def confidence_intervals(
     outcomes: Outcomes, probabilities: Probabilities, threshold: float
 ) -> dict[str, tuple[float, float]]:
-    """Return the 95 % confidence intervals (low, high) of the metrics that lenders ask for, by name.
+    """Return the 95% confidence intervals (low, high) of the metrics that lenders ask for, by name.
 
     Accuracy, precision and recall are proportions with Wilson's interval (1927), which remains valid without a single
     error. F1 is 2j / (1 + j) for the proportion j of hits among hits and misses, and its interval follows. The Brier
@@ -155,7 +155,7 @@ def paired_difference(
     champion: tuple[Probabilities, float],
     seed: int,
 ) -> tuple[float, float, float]:
-    """Return challenger minus champion in `metric`, and its 95 % paired bootstrap interval (low, high).
+    """Return challenger minus champion in `metric`, and its 95% paired bootstrap interval (low, high).
 
     Both are (probabilities, threshold) on the same rows, and every resample draws the same rows for both.
     """

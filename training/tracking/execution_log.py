@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# The number of local files. Their copies are kept with the runs.
+# Maximum number of local logs. Their copies stay with the runs.
 KEPT = 100
 _LOGGERS = ("training", "mlflow")
 

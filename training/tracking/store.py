@@ -27,7 +27,8 @@ ROLE_TRAINING = "training"
 _TAG_PROCESS = "process"
 _EXPERIMENT_NOTE = (
     "Every training is one parent run with the data version, the comparison and the execution log. Its children"
-    " are the candidates with parameters, metrics and plots. `python -m training diff RUN RUN` compares two runs."
+    " are the candidates with parameters and metrics; the winner also has plots."
+    " `python -m training diff RUN RUN` compares two runs."
 )
 
 _log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ def connect(settings: Settings) -> MlflowClient:
     return MlflowClient(tracking_uri=settings.mlflow_tracking_uri)
 
 
-def has_started(settings: Settings) -> bool:
-    """Return false if the tracking store is a local database that does not exist yet."""
+def store_exists(settings: Settings) -> bool:
+    """Return whether the tracking store exists; a remote one is assumed to."""
     database = sqlite_path(settings.mlflow_tracking_uri)
     return database is None or database.exists()
 

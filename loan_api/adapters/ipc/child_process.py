@@ -15,7 +15,7 @@ _PAUSE_SECONDS = 2.0
 class ChildProcess:
     """`python -m MODULE`, which reads its standard input and ends at end of file.
 
-    It reads `handover` as the workers do, but only the given `descriptors` are open in it.
+    Like the workers, it reads `handover`, but it inherits only `descriptors`.
     """
 
     def __init__(self, module: str, handover: Handover | None = None, descriptors: Sequence[int] = ()) -> None:

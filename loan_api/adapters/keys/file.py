@@ -78,7 +78,7 @@ def add_key(path: Path, name: str, scopes: Sequence[Scope], now: datetime) -> st
 
 
 def remove_key(path: Path, name: str) -> None:
-    """Remove a key from the file. Raises UnusableFileError, also if there is no such key."""
+    """Remove a key from the file. Raises UnusableFileError, or if there is no such key."""
 
     def without(keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
         kept = tuple(key for key in keys if key.name != name)

@@ -208,7 +208,7 @@ OUTCOME_LAG = MetricDeclaration(
 REVIEWS_UNDECIDED = MetricDeclaration(
     "loan_reviews_undecided",
     "gauge",
-    "Referrals that no reviewer has decided yet, claimed ones included.",
+    "Undecided referrals, claimed ones included.",
     across_workers="livemax",
 )
 REVIEWS_OLDEST = MetricDeclaration(

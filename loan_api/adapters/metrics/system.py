@@ -62,7 +62,7 @@ class WorkersCollector(Collector):
 
 
 class ContainerCollector(Collector):
-    """The control group (version 2) in `folder`; missing values and absent limits are omitted."""
+    """Metrics of the cgroup v2 in `folder`; missing values and limits are omitted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -108,7 +108,7 @@ class ContainerCollector(Collector):
 
 
 def own_control_group() -> Path:
-    """Return the folder of this process's control group (version 2)."""
+    """Return the folder of this process's cgroup v2."""
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

@@ -43,7 +43,7 @@ def stream(
     unreadable: Callable[[str], object],
     after: str = "",
 ) -> Iterator[DecisionChunk]:
-    """Iterate over decisions from `since` to before `until`, optionally of one semantic version.
+    """Iterate over decisions in [`since`, `until`), optionally of one semantic version.
 
     Those up to the record `after` are skipped. Damaged records are skipped, too; `unreadable` is called with the id of
     each, a decision or a batch. No transaction spans two reads, so that SQLite can checkpoint in between.

@@ -19,7 +19,7 @@ def first_id(moment: datetime) -> str:
 
 
 def within(table: Table, since: datetime | None, until: datetime | None) -> list[ColumnElement[Any]]:
-    """Return the conditions for decisions from `since` to before `until`; only that range of the key is read."""
+    """Return the conditions for decisions in [`since`, `until`); only that key range is read."""
     conditions: list[ColumnElement[Any]] = []
     if since is not None:
         conditions += [table.c.id >= first_id(_shifted(since, -_APART)), table.c.decided_at >= since]

@@ -35,7 +35,7 @@ def past_decisions(
     *,
     page: int = _SINGLES,
 ) -> Iterator[PastDecisions]:
-    """Iterate over decisions from `since` to before `until` with the given features, single ones first.
+    """Iterate over decisions in [`since`, `until`) with the given features, single ones first.
 
     Damaged records are skipped; `unreadable` is called with the id of each, a decision or a batch.
     """

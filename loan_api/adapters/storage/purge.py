@@ -19,7 +19,7 @@ _BATCH_ROWS = 20_000
 
 @dataclass(frozen=True)
 class PurgeCount:
-    """The numbers of single decisions, of batches, of decisions in these batches, and of undecided referrals."""
+    """Counts of single decisions, batches, decisions in those batches, and undecided referrals."""
 
     singles: int = 0
     whole_batches: int = 0

@@ -118,7 +118,7 @@ class ReasonsExport:
 
     @property
     def _parts(self) -> list[Path]:
-        # Ids are in order of time.
+        # Ids sort chronologically.
         return sorted(self._folder.glob("*.parquet"))
 
     def _join(self) -> int:

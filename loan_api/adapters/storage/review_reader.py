@@ -57,7 +57,7 @@ def read_backlog(connection: Connection) -> Backlog:
 
 
 def steps_of(connection: Connection, names: Iterable[DecisionName]) -> Mapping[DecisionName, list[ReviewStep]]:
-    """Return the steps of some reviews in order of time."""
+    """Return the steps of some reviews in chronological order."""
     by_key = {(name.recorded_id, name.row or 0): name for name in names}
     steps: dict[DecisionName, list[ReviewStep]] = defaultdict(list)
     if by_key:

@@ -1,6 +1,6 @@
 """The tables of the decision log.
 
-Ids are UUIDs that begin with the time, so primary keys are in order of time.
+Ids are UUIDs that begin with the time, so primary keys sort chronologically.
 """
 
 from datetime import UTC, datetime

@@ -28,11 +28,11 @@ def database() -> Iterator["Connection"]:
 
 
 def refuse_unknown_version(connection: "Connection", model_version: str | None) -> None:
-    """Fail for a semantic version of which no decision is recorded."""
+    """Fail if no decision by that semantic version is recorded."""
     from loan_api.adapters.storage.decision_reader import has_decided
 
     if model_version is not None and not has_decided(connection, model_version):
-        raise click.BadParameter("no decision of that version is recorded", param_hint="--model-version")
+        raise click.BadParameter("that version has no recorded decisions", param_hint="--model-version")
 
 
 def warn_of_waiting() -> None:

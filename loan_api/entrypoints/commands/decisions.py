@@ -181,7 +181,7 @@ def purge(months: int, dry_run: bool) -> None:
         f" {cutoff:%Y-%m-%d %H:%M} UTC {verb}."
     )
     if count.undecided:
-        click.echo(f"Referrals among them that no reviewer has decided: {count.undecided}.")
+        click.echo(f"Undecided referrals among them: {count.undecided}.")
 
 
 @decisions.command()

@@ -51,4 +51,4 @@ def _applicants(settings: Settings, random: Random) -> Applicants:
     try:
         return Applicants.read(form, locate_dataset(settings), random)
     except (OSError, ValueError, SettingsError) as error:
-        raise click.ClickException(f"cannot use the data set: {error}") from error
+        raise click.ClickException(f"cannot use the dataset: {error}") from error

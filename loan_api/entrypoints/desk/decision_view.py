@@ -102,7 +102,7 @@ def _given_values(form: Form, application: Application) -> Mapping[str, Sequence
 
 
 def _history(found: FoundDecision, reviewed: ReviewedReferral | None) -> Sequence[HistoryEvent]:
-    """Return what happened, in order of time."""
+    """Return what happened, in chronological order."""
     events = [HistoryEvent("decided", found.decision.decided_at)]
     for step in reviewed.review.steps if reviewed else ():
         if step.opinion is None:

@@ -35,8 +35,8 @@ def add_decisions(blueprint: DeskBlueprint, audit: AuditService) -> None:
         except RequestRefusedError as error:
             page, errors = Page((), None), errors_by_field(error.refusals)
             if "to" in errors and _is_day(entered["from"]) and _is_day(entered["to"]):
-                # The search itself would ask for a later time, but the last day is part of the span here.
-                errors = {**errors, "to": "Must be a day, and not before the first one."}
+                # The search would ask for a later time, but here the last day is included.
+                errors = {**errors, "to": "Must be a date on or after the first day."}
         filters = {name: value for name, value in entered.items() if value}
         return render_template(
             "decisions.html",
@@ -66,7 +66,7 @@ def _query(entered: Mapping[str, str], cursor: str) -> Mapping[str, Sequence[str
     """Return the filters as the API's search takes them. The last day is part of the span here."""
     filters = {**entered, "cursor": cursor, "limit": _ON_A_PAGE}
     if _is_day(entered["to"]):
-        # The search itself says what is wrong with a day that does not exist.
+        # Leave a nonexistent day as it is; the search refuses it.
         with suppress(ValueError, OverflowError):
             filters["to"] = str(date.fromisoformat(entered["to"]) + timedelta(days=1))
     return {name: [value] for name, value in filters.items() if value}

@@ -17,7 +17,7 @@ from loan_api.services.review_state import LONGEST_NOTE, LONGEST_REASON, ReviewD
 from loan_api.services.reviews import ReviewService
 
 _CLAIM = "claim"
-# Reviewers write words; codes have underscores between them.
+# Reviewers type words; codes join them with underscores.
 _BETWEEN_WORDS = re.compile(r"[\s-]+")
 
 
@@ -75,11 +75,11 @@ def _decide(reviews: ReviewService, decision_id: str, entered: Mapping[str, str]
         )
 
     try:
-        # Before claiming, because a form that is submitted twice repeats a decision, which is not an error.
+        # Decide first: submitting the form twice repeats the decision, which is not an error.
         decide()
     except ReviewConflictError:
-        # The claim may have expired, which does no harm as long as nobody else has claimed the referral since.
-        if not reviews.find(decision_id).review.is_last_claimed(g.visitor.name):
+        # An expired claim does no harm if nobody has claimed or decided the referral since.
+        if not reviews.find(decision_id).review.was_last_claimed_by(g.visitor.name):
             raise
         reviews.claim(decision_id, g.visitor.name)
         decide()
@@ -97,5 +97,5 @@ def _errors(entered: Mapping[str, str]) -> Mapping[str, str]:
     if not is_reason(_code(entered["reason"])):
         errors["reason"] = f"Must be 1 to {LONGEST_REASON} letters, digits and _."
     if not is_note(entered["note"]):
-        errors["note"] = f"Must be a text of at most {LONGEST_NOTE} characters."
+        errors["note"] = f"Must be a text of at most {LONGEST_NOTE:,} characters."
     return errors

@@ -29,13 +29,13 @@ def any_value(value: Any) -> str:
 
 
 def percent(probability: float) -> str:
-    """Format a probability as a percentage with one digit, or more if it would look certain: 99.96 %, not 100 %."""
+    """Format a probability as a percentage with one digit, or more if it would look certain: 99.96%, not 100%."""
     is_extreme = not _ALMOST_NEVER <= probability <= 1 - _ALMOST_NEVER
     for digits in range(2 if is_extreme else 1, 6):
         text = f"{probability * 100:.{digits}f}"
         if float(text) not in (0.0, 100.0):
-            return f"{text}\u202f%"
-    return f"{probability * 100:.0f}\u202f%"
+            return f"{text}%"
+    return f"{probability * 100:.0f}%"
 
 
 def points(difference: float) -> str:

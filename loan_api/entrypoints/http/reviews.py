@@ -54,7 +54,7 @@ class _Reason(Field):
 
 
 class _Note(Field):
-    expected = f"a text of at most {LONGEST_NOTE} characters without NUL"
+    expected = f"a text of at most {LONGEST_NOTE:,} characters without NUL"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):
@@ -124,8 +124,8 @@ def reviews_blueprint(reviews: ReviewService, guard: Guard) -> LoanBlueprint:
         """List the review queue.
 
         Returns the referrals with a status, oldest first, each with its review. To get the next page, pass
-        `next_cursor` as `cursor`, until it is null. A page may be short before the end, because the work per request
-        is bounded.
+        `next_cursor` as `cursor`, until it is null. Any page may hold fewer than `limit` reviews, because work per
+        request is bounded.
         """
         guard.require("review")
         query = load_query(_queue, current_request().args.to_dict(flat=False))

@@ -48,7 +48,7 @@ class LoanWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
         gunicorn's worker accepts one connection per iteration of the event loop, however long that takes.
         """
-        # Otherwise each full collection would examine all objects of the libraries while every request waits.
+        # Exempt library objects from full collections, which stall every request while they scan.
         gc.freeze()
         self.connections.join(self.slot)
         turns = AcceptTurns(self.connections, self.slot, loop_iteration())

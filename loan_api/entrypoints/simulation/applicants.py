@@ -1,4 +1,4 @@
-"""Applicants drawn at random from the data set."""
+"""Applicants drawn at random from the dataset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

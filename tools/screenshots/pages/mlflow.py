@@ -30,7 +30,7 @@ _STYLE = """
 _COLUMNS = {"Dataset": False, "Source": False, "Models": False} | dict.fromkeys(
     ("cv_log_loss_mean", "cv_log_loss_std", "f1", "roc_auc", "brier"), True
 )
-# The run of a training is named after its semantic version and its winner.
+# A training run is named after its semantic version and winner.
 _TRAINING = re.compile(r"^\s*\d+\.\d+\.\d+ ")
 # Expand scrollable lists to their full height.
 _UNROLL = "element => { for (let e = element; e; e = e.parentElement) e.style.maxHeight = 'none' }"
@@ -69,13 +69,13 @@ def charts(page: Page, system: System) -> None:
 
 
 def run(page: Page, system: System) -> None:
-    """Show the metrics and the origin of the run of the version in Production."""
+    """Show the metrics and origin of the Production version's run."""
     _open(page, f"{system.mlflow}/#/{_winning_run(page, system)}")
     expect(page.get_by_text("cv_log_loss_mean")).to_be_visible()
 
 
 def plot(page: Page, system: System) -> None:
-    """Show one of the plots of the run of the version in Production."""
+    """Show a plot from the Production version's run."""
     _open(page, f"{system.mlflow}/#/{_winning_run(page, system)}/artifacts/plots/calibration.png")
     expect(page.get_by_text("threshold.png")).to_be_visible()
     expect(page.locator("img[alt='plots/calibration.png']")).to_be_visible()
@@ -121,7 +121,7 @@ def _experiment_id(page: Page, system: System) -> str:
 
 
 def _winning_run(page: Page, system: System) -> str:
-    """Return the path of the run in which the version in Production was trained."""
+    """Return the path of the run that trained the Production version."""
     found = _asked(page, system, f"model-versions/get?name={_MODEL}&version={_PRODUCTION}")
     return f"experiments/{_experiment_id(page, system)}/runs/{found['model_version']['run_id']}"
 
