@@ -80,10 +80,13 @@ class BatchServer:
 
     def serve(self) -> None:
         """Run batches until the parent is gone; a batch in progress is finished first."""
-        with self._watchdog.watching():
+        with self._watchdog.watching(), select.epoll() as waiting:
+            # Wake one idle process for a job, not all: the others would compete with it for the processor.
+            waiting.register(self._receiving, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            waiting.register(self._parent, select.EPOLLIN)
             while True:
-                readable, _, _ = select.select([self._receiving.fileno(), self._parent], [], [])
-                if self._parent in readable:
+                ready = [descriptor for descriptor, _ in waiting.poll()]
+                if self._parent in ready:
                     return
                 taken = take_with_file(self._receiving)
                 if taken is not None:
