@@ -126,6 +126,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield mounted
 
 
+@pytest.mark.torture
 def test_a_full_disk_refuses_rather_than_forgets(own_service_home: Path, small_disk: Path) -> None:
     url, ballast = f"sqlite:///{small_disk}/decisions.db", small_disk / "ballast"
     with started_service(own_service_home, DATABASE_URL=url, DECISION_JOURNAL_BYTES=str(2 * 2**20)) as service:

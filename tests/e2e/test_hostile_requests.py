@@ -103,6 +103,7 @@ def all_answered(closed: ClosedService, attacks: Iterable[Attack]) -> Mapping[st
     return seen.figures(harm.growth)
 
 
+@pytest.mark.torture
 def test_every_known_trick_is_answered_as_documented(closed_service: ClosedService, documented: Documented) -> None:
     figures = all_answered(closed_service, catalogue(documented, closed_service.key))
     record_figures("known tricks", figures, table="Hostile requests")
