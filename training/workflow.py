@@ -74,12 +74,12 @@ def train(
     able, unable = able_to_learn_from(split, candidates)
     competitors = (BASELINE, *able)
     summary = f"{len(candidates)} candidates on {len(dataset.outcomes)} applications, seed {conditions.seed}"
+    client = store.connect(settings)
+    store.open_experiment(client, settings)
+    earlier = store.training_runs(client, dataset.form.name, f"params.dataset_digest = '{dataset.digest}'")
     with ExitStack() as until_the_end:
-        # Evaluation starts first: creating a tracking database and describing the data take seconds.
+        # Evaluation starts first: describing the data takes seconds.
         evaluated = until_the_end.enter_context(evaluating(competitors, split, conditions, jobs))
-        client = store.connect(settings)
-        store.open_experiment(client, settings)
-        earlier = store.training_runs(client, dataset.form.name, f"params.dataset_digest = '{dataset.digest}'")
         parent = until_the_end.enter_context(store.training_run(settings, summary))
         _announce(dataset, [run.info.run_id for run in earlier], console)
         _warn_of_doubtful(dataset, console)

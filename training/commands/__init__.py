@@ -17,7 +17,7 @@ from training.data.sample import ROWS, SEED, write_sample
 from training.errors import GateRefusedError, TrainingError
 from training.interruption import Interrupts, is_interruption
 from training.registry.versions import champion_version, production_version, semantic_version
-from training.tracking.store import connect, experiment_of, store_exists
+from training.tracking.store import connect, experiment_of
 from training.tracking.ui import ui_process
 
 DEFAULT_SEED = 42
@@ -51,8 +51,7 @@ def run(candidates: str, seed: int, jobs: int, wrong_approval_cost: float, unles
     """Train every candidate, register the best and promote it to Production."""
     with _one_line_errors() as (settings, interrupts):
         if unless_in_production:
-            # Connecting would create the database now; `train` creates it during the evaluation.
-            serving = champion_version(connect(settings), settings.model_name) if store_exists(settings) else None
+            serving = champion_version(connect(settings), settings.model_name)
             if serving is not None:
                 number = semantic_version(serving)
                 click.echo(f"{settings.model_name} {number} is already in Production; skipping training.")

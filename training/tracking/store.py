@@ -47,12 +47,6 @@ def connect(settings: Settings) -> MlflowClient:
     return MlflowClient(tracking_uri=settings.mlflow_tracking_uri)
 
 
-def store_exists(settings: Settings) -> bool:
-    """Return whether the tracking store exists; a remote one is assumed to."""
-    database = sqlite_path(settings.mlflow_tracking_uri)
-    return database is None or database.exists()
-
-
 def experiment_of(settings: Settings) -> str:
     """Return the name of the experiment, which is that of the form."""
     return form_name(settings.features_path)
