@@ -77,10 +77,12 @@ def train(
     client = store.connect(settings)
     store.open_experiment(client, settings)
     earlier = store.training_runs(client, dataset.form.name, f"params.dataset_digest = '{dataset.digest}'")
-    with ExitStack() as until_the_end:
+    with (
+        ExitStack() as until_the_end,
         # Evaluation starts first: describing the data takes seconds.
-        evaluated = until_the_end.enter_context(evaluating(competitors, split, conditions, jobs))
-        parent = until_the_end.enter_context(store.training_run(settings, summary))
+        evaluating(competitors, split, conditions, jobs) as evaluated,
+        store.training_run(settings, summary) as parent,
+    ):
         _announce(dataset, [run.info.run_id for run in earlier], console)
         _warn_of_doubtful(dataset, console)
         for candidate, reason in unable:
